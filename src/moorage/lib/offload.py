@@ -1,0 +1,58 @@
+"""The only thread pools: blocking work leaves the event loop through here.
+
+``fs``   blocking file work (unpacking, copying, fsync)
+``cpu``  hashing and compression, which release the GIL
+``net``  blocking sockets and name look-ups
+A *disposable* thread serves whatever changes the thread itself (setns, unshare, chroot) and must
+never return to a pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import os
+import threading
+from collections.abc import Callable
+from typing import Final, Literal, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Pool = Literal["fs", "cpu", "net"]
+
+_CORES: Final = os.cpu_count() or 1
+_SIZES: Final[dict[Pool, int]] = {"fs": max(8, 2 * _CORES), "cpu": max(2, _CORES), "net": 8}
+_pools: dict[Pool, concurrent.futures.ThreadPoolExecutor] = {}
+
+
+def _pool(name: Pool) -> concurrent.futures.ThreadPoolExecutor:
+    if name not in _pools:
+        _pools[name] = concurrent.futures.ThreadPoolExecutor(
+            _SIZES[name], thread_name_prefix=f"moorage-{name}"
+        )
+    return _pools[name]
+
+
+async def run(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking *work* in a thread of *pool*.
+
+    Cancel: the caller stops waiting; the thread still finishes.
+    """
+    call = functools.partial(work, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_pool(pool), call)
+
+
+async def run_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run *work* in a new thread that dies with it, for setns(2), unshare(2) and the like."""
+    loop = asyncio.get_running_loop()
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def body() -> None:
+        try:
+            future.set_result(work(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - carried to the awaiting caller
+            future.set_exception(error)
+
+    threading.Thread(target=body, name="moorage-disposable", daemon=True).start()
+    return await asyncio.wrap_future(future, loop=loop)

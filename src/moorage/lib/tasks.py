@@ -1,0 +1,54 @@
+"""The only maker of asyncio tasks: every task has an owner that knows it and waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Owner of background tasks with one lifetime.
+
+    A task that fails is logged with its name and does not take its siblings down: they serve
+    different containers. ``close`` cancels what is left and waits for it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run *work* as a task of this owner."""
+        task = asyncio.get_running_loop().create_task(work, name=f"{self.name}/{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("task %s failed: %s", task.get_name(), error, exc_info=error)
+
+    async def wait_idle(self) -> None:
+        """Wait until no task is left, without cancelling any."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Cancel the remaining tasks and wait until they have ended."""
+        for task in self._tasks:
+            task.cancel()
+        await self.wait_idle()
+
+
+async def finish(work: Coroutine[Any, Any, T], owner: Supervisor, name: str) -> T:
+    """Await *work* in a task of *owner* that goes on if the caller is cancelled.
+
+    For changes of state: a client that hangs up must not leave half a stop.
+    """
+    return await asyncio.shield(owner.start(work, name))
