@@ -1,0 +1,1 @@
+"""The builder: frontends, graph, solver, cache, exporters."""

@@ -1,0 +1,1 @@
+"""`moor`: the docker CLI's grammar."""

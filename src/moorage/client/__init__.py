@@ -1,0 +1,1 @@
+"""The operations of the engine, called over the socket."""

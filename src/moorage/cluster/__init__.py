@@ -1,0 +1,1 @@
+"""Client of an existing cluster store; no consensus of our own."""

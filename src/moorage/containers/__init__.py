@@ -1,0 +1,1 @@
+"""The whole life of a container, one module for each operation."""

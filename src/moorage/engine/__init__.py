@@ -1,0 +1,1 @@
+"""All domains as one object, and what crosses them."""

@@ -21,7 +21,7 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, sync: bool = True) -> N
             os.fchmod(file.fileno(), mode)  # the umask must not narrow what was asked for
             if sync:
                 os.fsync(file.fileno())
-        os.rename(temporary, path)  # noqa: PTH104 - one call, one meaning
+        os.rename(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()

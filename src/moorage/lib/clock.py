@@ -1,4 +1,4 @@
-"""Time: wall clock for records, monotonic for durations, RFC 3339 with nanoseconds as Go writes it."""
+"""Wall clock for records, monotonic for durations, RFC 3339 with nanoseconds as Go writes it."""
 
 from __future__ import annotations
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-ADJECTIVES: Final = (
+_ADJECTIVES: Final = (
     "able airy amber ample azure bold brave breezy bright brisk calm candid cheery clear clever "
     "cosy crisp daring deft eager early easy fair fast fond frank fresh gentle glad golden grand "
     "handy happy hardy honest jolly keen kind light lively loyal lucid lucky mellow merry mild "
     "neat nimble noble patient placid plucky polite proud quick quiet ready salty sharp silver "
     "smart snug sound spry steady still stout sunny swift tidy trim trusty vivid warm wise witty "
     "zealous"
-).split()
-MARINERS: Final = (
+)
+_MARINERS: Final = (
     "amundsen anson baffin baret barents beaufort bering bligh bougainville bowditch byrd cabot "
     "cabral cartier champlain clapperton columbus cook cousteau crozier dampier darwin davis diaz "
     "drake dumont ericson flinders fitzroy franklin frobisher gama grace hanno harrison hawkins "
     "henry heyerdahl hudson janszoon knox laperouse magellan maury mercator nansen nares parry "
     "perry piccard polo ptolemy pytheas quiros raleigh ross scott shackleton sharp slocum sverdrup "
     "tasman torres tupaia vancouver verrazzano vespucci wallis weddell wilkes zheng"
-).split()
+)
 
 
 def new_id() -> str:
@@ -47,5 +47,5 @@ def token() -> str:
 
 def random_name(attempt: int = 0) -> str:
     """Return a name such as ``brave_cook``; from the third *attempt* on with a number behind it."""
-    name = f"{secrets.choice(ADJECTIVES)}_{secrets.choice(MARINERS)}"
-    return name if attempt < 3 else f"{name}{secrets.randbelow(1000)}"  # noqa: PLR2004
+    name = f"{secrets.choice(_ADJECTIVES.split())}_{secrets.choice(_MARINERS.split())}"
+    return name if attempt < 3 else f"{name}{secrets.randbelow(1000)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -20,16 +20,16 @@ class Supervisor:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
-    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    def start(self, work: Coroutine[object, object, T], name: str) -> asyncio.Task[T]:
         """Run *work* as a task of this owner."""
         task = asyncio.get_running_loop().create_task(work, name=f"{self.name}/{name}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.debug("task %s failed: %s", task.get_name(), error, exc_info=error)
@@ -46,7 +46,7 @@ class Supervisor:
         await self.wait_idle()
 
 
-async def finish(work: Coroutine[Any, Any, T], owner: Supervisor, name: str) -> T:
+async def finish(work: Coroutine[object, object, T], owner: Supervisor, name: str) -> T:
     """Await *work* in a task of *owner* that goes on if the caller is cancelled.
 
     For changes of state: a client that hangs up must not leave half a stop.

@@ -52,21 +52,10 @@ def parse_duration(text: str) -> int:
     return sign * total
 
 
-def human_size(size: float, *, base: float = 1000.0, precision: int = 4) -> str:
-    """Format bytes as ``1.2MB`` (go-units HumanSizeWithPrecision); base 1024 gives ``MiB``."""
-    suffixes = (
-        ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-        if base == 1000.0
-        else (  # noqa: PLR2004
-            "B",
-            "KiB",
-            "MiB",
-            "GiB",
-            "TiB",
-            "PiB",
-            "EiB",
-        )
-    )
+def human_size(size: float, *, binary: bool = False, precision: int = 4) -> str:
+    """Format bytes as ``1.2MB`` (go-units HumanSizeWithPrecision); *binary* gives ``1.2MiB``."""
+    base, infix = (1024, "i") if binary else (1000, "")
+    suffixes = ["B", *(f"{letter}{infix}B" for letter in ("K" if binary else "k") + "MGTPE")]
     index = 0
     while size >= base and index < len(suffixes) - 1:
         size /= base
@@ -81,11 +70,11 @@ def human_duration(seconds: float) -> str:
     steps: tuple[tuple[bool, str], ...] = (
         (whole < 1, "Less than a second"),
         (whole == 1, "1 second"),
-        (whole < 60, f"{whole} seconds"),  # noqa: PLR2004
+        (whole < 60, f"{whole} seconds"),
         (minutes == 1, "About a minute"),
-        (minutes < 60, f"{minutes} minutes"),  # noqa: PLR2004
+        (minutes < 60, f"{minutes} minutes"),
         (hours == 1, "About an hour"),
-        (hours < 48, f"{hours} hours"),  # noqa: PLR2004
+        (hours < 48, f"{hours} hours"),
         (hours < 24 * 7 * 2, f"{hours // 24} days"),
         (hours < 24 * 30 * 2, f"{hours // 24 // 7} weeks"),
         (hours < 24 * 365 * 2, f"{hours // 24 // 30} months"),

@@ -1,0 +1,1 @@
+"""Reading what the monitors logged, one module for each driver."""

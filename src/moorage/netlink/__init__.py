@@ -1,0 +1,1 @@
+"""rtnetlink and nftables spoken directly; message tables without policy."""

@@ -1,0 +1,1 @@
+"""Docker's plugin protocol: discovery and calls."""

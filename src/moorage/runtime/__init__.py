@@ -1,0 +1,1 @@
+"""From an OCI spec to a process under its monitor."""

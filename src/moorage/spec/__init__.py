@@ -1,0 +1,1 @@
+"""The standards as types: values only, no I/O, no policy."""

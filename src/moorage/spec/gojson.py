@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import TypeVar, Union
+from collections.abc import Hashable
+from typing import TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import inspect as mi
@@ -16,7 +17,7 @@ from msgspec import inspect as mi
 from moorage.lib.errors import InvalidParameter
 
 T = TypeVar("T")
-Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 encode = msgspec.json.Encoder().encode
 
@@ -41,7 +42,7 @@ def convert(raw: Json, wanted: type[T]) -> T:
     Raises: InvalidParameter, naming the path of the field.
     """
     try:
-        return msgspec.convert(_shape(raw, _type_info(wanted)), wanted)
+        return msgspec.convert(_shape(raw, _type_info(cast("Hashable", wanted))), wanted)
     except msgspec.ValidationError as error:
         raise InvalidParameter(f"invalid request: {error}") from error
     except RecursionError as error:
@@ -49,7 +50,7 @@ def convert(raw: Json, wanted: type[T]) -> T:
 
 
 @functools.lru_cache(maxsize=512)
-def _type_info(wanted: type) -> mi.Type:
+def _type_info(wanted: Hashable) -> mi.Type:
     return mi.type_info(wanted)
 
 

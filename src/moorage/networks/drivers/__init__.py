@@ -1,0 +1,1 @@
+"""Network drivers behind one contract."""

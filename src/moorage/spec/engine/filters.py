@@ -1,4 +1,4 @@
-"""The ``filters`` query parameter: ``{"label": ["a=b"]}``, or the older ``{"label": {"a=b": true}}``."""
+"""The ``filters`` query parameter: ``{"label": ["a=b"]}``; older: ``{"label": {"a=b": true}}``."""
 
 from __future__ import annotations
 

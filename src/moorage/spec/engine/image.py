@@ -1,4 +1,6 @@
-"""Values of the Engine API about images and registries; names and fields as in its document (1.55).
+"""Values of the Engine API about images and registries.
+
+Names and fields are those of its document (1.55).
 
 A list or map that is ``None`` is Go's nil: it is written as ``null``.
 """

@@ -1,4 +1,6 @@
-"""Values of the Engine API about resource statistics of a container; names and fields as in its document (1.55).
+"""Values of the Engine API about resource statistics of a container.
+
+Names and fields are those of its document (1.55).
 
 A list or map that is ``None`` is Go's nil: it is written as ``null``.
 """
