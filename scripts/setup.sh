@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by quickstart, test and dev: what a machine must have, and how it gets it.
 # Every step looks first and does nothing where nothing is to be done.
 
@@ -32,27 +33,31 @@ known_packages() {
 # install_packages RECORD PACKAGE...: install what is missing, without starting any service; the
 # names of what was really added are appended to the file RECORD.
 install_packages() {
-	record=$1
+	local record=$1 missing guard made_guard status
 	shift
-	missing=$(missing_packages "$@")
-	[ -n "$missing" ] || return 0
-	command -v apt-get >/dev/null || die "no apt-get here" "Debian 12/13 or Ubuntu 24.04; elsewhere install by hand: $(echo $missing)"
+	mapfile -t missing < <(missing_packages "$@")
+	[ ${#missing[@]} -gt 0 ] || return 0
+	command -v apt-get >/dev/null ||
+		die "no apt-get here" "Debian 12/13 or Ubuntu 24.04; elsewhere install by hand: ${missing[*]}"
+	if [ -n "$(apt-cache dumpavail 2>/dev/null | head -c 1)" ] && [ -z "$(known_packages "${missing[@]}")" ]; then
+		return 0 # names of other releases
+	fi
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq || say "apt-get update failed; trying with the lists there are"
-	missing=$(known_packages $missing)
-	[ -n "$missing" ] || return 0
-	say "installing: $(echo $missing)"
+	mapfile -t missing < <(known_packages "${missing[@]}")
+	[ ${#missing[@]} -gt 0 ] || return 0
+	say "installing: ${missing[*]}"
 	guard=/usr/sbin/policy-rc.d
 	made_guard=
 	if [ ! -e $guard ]; then # installed peers must not start servers of their own
 		printf '#!/bin/sh\nexit 101\n' >$guard && chmod 755 $guard && made_guard=1
 	fi
 	status=0
-	apt-get install -y -qq --no-install-recommends $missing >/dev/null || status=$?
+	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || status=$?
 	[ -z "$made_guard" ] || rm -f $guard
-	[ $status = 0 ] || die "apt-get could not install: $(echo $missing)"
+	[ $status = 0 ] || die "apt-get could not install: ${missing[*]}"
 	mkdir -p "$(dirname "$record")"
-	printf '%s\n' $missing >>"$record"
+	printf '%s\n' "${missing[@]}" >>"$record"
 }
 
 # A real interpreter: a version manager's shim costs a tenth of a second at every start.
