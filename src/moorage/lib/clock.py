@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import UTC, datetime
-from typing import Final
+
+TYPE_CHECKING = False  # typing, re and datetime would double the client's start-up time
+if TYPE_CHECKING:
+    from typing import Final
 
 ZERO: Final = "0001-01-01T00:00:00Z"  # Go's zero time: "never"
-
-_RFC3339: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)\Z"
-)
 
 
 def now_ns() -> int:
@@ -41,17 +38,55 @@ def parse_rfc3339(text: str) -> int:
 
     Raises: ValueError.
     """
-    found = _RFC3339.match(text)
-    if not found:
+    try:
+        stamp, fraction, offset_s = _split_rfc3339(text)
+    except ValueError as e:
         message = f"not an RFC 3339 time: {text!r}"
-        raise ValueError(message)
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
-    if year == "0001":
+        raise ValueError(message) from e
+    if stamp[0] == 1:
         return 0
-    whole = datetime(
-        int(year), int(month), int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC
-    )
-    offset = 0
-    if zone not in {"Z", "z"}:
-        offset = (int(zone[1:3]) * 60 + int(zone[4:6])) * 60 * (1 if zone[0] == "+" else -1)
-    return (int(whole.timestamp()) - offset) * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+    return (_epoch_seconds(stamp) - offset_s) * 1_000_000_000 + fraction
+
+
+def _split_rfc3339(text: str) -> tuple[tuple[int, int, int, int, int, int], int, int]:
+    """Split into the six fields of the time, nanoseconds, and seconds east of UTC."""
+    if text[4:5] + text[7:8] + text[13:14] + text[16:17] != "--::" or text[10:11] not in "Tt ":
+        raise ValueError(text)
+    year, month, day = _digits(text[:4]), _digits(text[5:7]), _digits(text[8:10])
+    hour, minute, second = _digits(text[11:13]), _digits(text[14:16]), _digits(text[17:19])
+    last_day = (31, 29 if _is_leap(year) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    if not (1 <= month <= 12 and 1 <= day <= last_day[month - 1] and hour < 24 and minute < 60):
+        raise ValueError(text)
+    rest, fraction = text[19:], 0
+    if rest[:1] in {".", ","}:
+        end = 1
+        while rest[end : end + 1].isdigit():
+            end += 1
+        fraction = _digits(rest[1:end][:9].ljust(9, "0")) if end > 1 else _digits("")
+        rest = rest[end:]
+    offset_s = 0
+    if rest not in {"Z", "z"}:
+        if len(rest) != 6 or rest[0] not in "+-" or rest[3] != ":":
+            raise ValueError(text)
+        offset_s = (_digits(rest[1:3]) * 60 + _digits(rest[4:6])) * 60
+        offset_s = -offset_s if rest[0] == "-" else offset_s
+    return (year, month, day, hour, minute, min(second, 59)), fraction, offset_s
+
+
+def _digits(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def _epoch_seconds(stamp: tuple[int, int, int, int, int, int]) -> int:
+    """Seconds since the epoch of a proleptic Gregorian UTC time; years start in March here."""
+    year, month, day, hour, minute, second = stamp
+    shifted = year - (month <= 2)
+    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    days = shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + day_of_year - 719468
+    return days * 86400 + hour * 3600 + minute * 60 + second

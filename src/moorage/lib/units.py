@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
+TYPE_CHECKING = False  # typing and re would double the client's start-up time
+if TYPE_CHECKING:
+    from typing import Final
 
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b?)\Z", re.IGNORECASE)
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _DURATION_NS: Final = {
     "ns": 1,
     "us": 1_000,
@@ -18,6 +17,7 @@ _DURATION_NS: Final = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+_NUMBER: Final = frozenset("0123456789.")
 
 
 def parse_bytes(text: str) -> int:
@@ -25,11 +25,15 @@ def parse_bytes(text: str) -> int:
 
     Raises: ValueError.
     """
-    found = _SIZE.match(text.strip())
-    if not found:
+    whole = text.strip()
+    number, unit = _split_number(whole)
+    power = unit.lower().removesuffix("b")
+    if power.endswith("i"):
+        power = power[:-1] if unit[-1:] in {"b", "B"} else "?"
+    if power not in _POWERS or not number[:1].isdigit() or not number[-1:].isdigit():
         message = f"invalid size: '{text}'"
         raise ValueError(message)
-    return int(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
+    return int(float(number) * 1024 ** _POWERS[power])
 
 
 def parse_duration(text: str) -> int:
@@ -40,16 +44,26 @@ def parse_duration(text: str) -> int:
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if rest == "0":
         return 0
-    total, position = 0, 0
-    for part in _DURATION_PART.finditer(rest):
-        if part.start() != position:
-            break
-        total += round(float(part[1]) * _DURATION_NS[part[2]])
-        position = part.end()
-    if not rest or position != len(rest):
-        message = f'invalid duration "{text}"'
+    total = 0
+    message = f'invalid duration "{text}"'
+    if not rest:
         raise ValueError(message)
+    while rest:
+        number, rest = _split_number(rest)
+        unit = rest[:2] if rest[:2] in _DURATION_NS else rest[:1]
+        if unit not in _DURATION_NS or number in {"", "."} or number.count(".") > 1:
+            raise ValueError(message)
+        total += round(float(number) * _DURATION_NS[unit])
+        rest = rest[len(unit) :]
     return sign * total
+
+
+def _split_number(text: str) -> tuple[str, str]:
+    """Split the leading digits and points off *text*; at most one point counts as a number."""
+    end = 0
+    while end < len(text) and text[end] in _NUMBER:
+        end += 1
+    return text[:end], text[end:]
 
 
 def human_size(size: float, *, binary: bool = False, precision: int = 4) -> str:
