@@ -135,6 +135,30 @@ class PeerInfo(Struct, frozen=True, kw_only=True, rename="pascal"):
     ip: str = field(default="", name="IP")
 
 
+class NetworkCreateRequest(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The body of ``NetworkCreate``."""
+
+    name: str = ""
+    driver: str = ""
+    scope: str = ""
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    config_only: bool = False
+    config_from: ConfigReference | None = None
+    ipam: IPAM | None = field(default=None, name="IPAM")
+    enable_ipv4: bool | None = field(default=None, name="EnableIPv4")
+    enable_ipv6: bool | None = field(default=None, name="EnableIPv6")
+    options: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+
+
+class NetworkPruneResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The answer of ``NetworkPrune``."""
+
+    networks_deleted: list[str] | None = None
+
+
 class NetworkCreateResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``NetworkCreateResponse``."""
 
