@@ -57,3 +57,10 @@ class VolumeListResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
 
     volumes: list[Volume] | None = None
     warnings: list[str] | None = None
+
+
+class VolumePruneResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The document's ``VolumePruneResponse``."""
+
+    volumes_deleted: list[str] | None = None
+    space_reclaimed: int = 0

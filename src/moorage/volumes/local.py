@@ -1,0 +1,210 @@
+"""The ``local`` driver: a directory of this host, or any mount the kernel can make.
+
+::
+
+    <root>/<name>/          0701: its content is reachable only by the path a container was given
+    <root>/<name>/_data     0755: what containers see; a mount point for volumes with ``device``
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from moorage.kernel import mount as k
+from moorage.lib import atomicfile, clock, offload
+from moorage.lib.errors import System
+from moorage.volumes import localoptions
+from moorage.volumes.driver import DriverVolume
+from moorage.volumes.localoptions import LocalOptions
+from moorage.volumes.record import VolumeRecord
+
+NETWORK_TIMEOUT_S: Final = 30.0
+_DATA: Final = "_data"
+
+
+class LocalDriver:
+    """Volumes below *root*.
+
+    Who a volume is mounted for is the caller's to remember (``VolumeTable``): here only whether
+    something is mounted counts, and the kernel knows that.
+    """
+
+    name = "local"
+    scope = "local"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def data_path(self, name: str) -> Path:
+        """Return where a volume's content is; *name* was checked by the caller."""
+        return self.root / name / _DATA
+
+    async def create(self, volume: VolumeRecord) -> None:
+        """Make the directories; may be called again after a crash.
+
+        Raises: InvalidParameter (options), System.
+        """
+        localoptions.parse(volume.options)
+        await offload.run("fs", self._make, volume.name)
+
+    def _make(self, name: str) -> None:
+        self.root.mkdir(mode=0o701, parents=True, exist_ok=True)
+        directory = self.root / name
+        for path, mode in ((directory, 0o701), (directory / _DATA, 0o755)):
+            with suppress(FileExistsError):
+                path.mkdir(mode=mode)
+                path.chmod(mode)  # whatever the umask is
+
+    async def remove(self, volume: VolumeRecord) -> None:
+        """Unmount and remove; absent is fine. Raises: System."""
+        await offload.run("fs", self._remove, volume.name)
+
+    def _remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            _detach(self.data_path(name))
+        try:
+            atomicfile.remove_tree(self.root / name)
+        except OSError as error:
+            raise System(
+                f"error while removing volume path '{self.root / name}': {error}"
+            ) from error
+
+    async def get(self, name: str) -> DriverVolume:
+        """Describe a volume by its name alone; no look at the disk, which may hang (NFS)."""
+        return DriverVolume(name=name, mountpoint=str(self.data_path(name)))
+
+    async def list(self) -> list[DriverVolume]:
+        """Return nothing: the service's records are the whole list."""
+        return []
+
+    async def mount(self, volume: VolumeRecord, user: str) -> Path:  # noqa: ARG002 - plugins need it
+        """Bring the volume up.
+
+        Raises: System, with the mount that failed; passwords are hidden.
+        """
+        path = self.data_path(volume.name)
+        options = localoptions.parse(volume.options)
+        if not options.mounted:
+            await offload.run("fs", self._make, volume.name)
+        elif options.networked:
+            await offload.run_disposable(_mount_from_network, options, path)
+        else:
+            await offload.run("fs", mount_options, options, path)
+        return path
+
+    async def unmount(self, volume: VolumeRecord, user: str) -> None:  # noqa: ARG002 - plugins need it
+        """Take the mount down; the caller has made sure that nobody uses it."""
+        if localoptions.parse(volume.options).mounted:
+            await offload.run("fs", _detach, self.data_path(volume.name))
+
+
+def mount_options(options: LocalOptions, target: Path) -> None:
+    """Mount what *options* describe at *target*, unless something is mounted there already.
+
+    Raises: System, in Docker's words.
+    """
+    if is_mount_point(target):
+        return
+    split = options.split()
+    try:
+        k.mount(options.device, target, options.fstype, split.flags, split.data)
+        try:
+            if split.propagation:
+                k.mount("none", target, None, split.propagation)
+            if split.flags & k.MS_BIND and split.flags & ~(k.MS_BIND | k.MS_REC):
+                # a first bind takes no other flag: they need a second call
+                k.mount("none", target, None, split.flags & ~k.MS_REC | k.MS_REMOUNT)
+        except OSError:
+            k.umount2(target, k.MNT_DETACH)
+            raise
+    except OSError as error:
+        data = f", data: {split.data}" if split.data else ""
+        raise System(
+            localoptions.redact(
+                f"failed to mount local volume: mount {options.device}:{target},"
+                f" flags: {split.flags:#x}{data}: {(error.strerror or '').lower()}"
+            ),
+            hint=_hint(error, options),
+        ) from error
+
+
+def _hint(error: OSError, options: LocalOptions) -> str | None:
+    if error.errno == errno.ENODEV:
+        return f"this kernel has no file system '{options.fstype}'"
+    if error.errno == errno.ENOENT:
+        return f"is there a '{options.device}' on this host?"
+    if options.networked and error.errno in {
+        errno.ETIMEDOUT,
+        errno.ECONNREFUSED,
+        errno.EHOSTUNREACH,
+    }:
+        return f"does the server '{options.server}' answer?"
+    return None
+
+
+def _mount_from_network(options: LocalOptions, target: Path) -> None:
+    """Look the server up, then mount; give up after ``NETWORK_TIMEOUT_S``.
+
+    The kernel may hold the thread for minutes when a server is away. A mount that succeeds after
+    we gave up is taken down again by the thread itself.
+    """
+    done = threading.Event()
+    given_up = threading.Event()
+    failure: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            mount_options(_resolved(options), target)
+            if given_up.is_set():
+                _detach(target)
+        except BaseException as error:  # noqa: BLE001 - carried to the waiting caller
+            failure.append(error)
+        finally:
+            done.set()
+
+    start = clock.monotonic()
+    threading.Thread(target=attempt, name="moorage-volume-mount", daemon=True).start()
+    if not done.wait(NETWORK_TIMEOUT_S):
+        given_up.set()
+        raise System(
+            f"failed to mount local volume: {options.device}: no answer from"
+            f" '{options.server}' in {clock.monotonic() - start:.0f} s",
+            hint="is the server up, and reachable from this host?",
+        )
+    if failure:
+        raise failure[0]
+
+
+def _resolved(options: LocalOptions) -> LocalOptions:
+    server = options.server
+    if not server:
+        return options
+    try:
+        found = socket.getaddrinfo(server, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise System(
+            f"error resolving passed in network volume address: lookup {server}: {error.strerror}"
+        ) from error
+    return options.with_address(str(found[0][4][0]))
+
+
+def is_mount_point(path: Path) -> bool:
+    """Whether something is mounted at *path* itself; reads no directory, so it never hangs."""
+    name = str(path)
+    return any(info.target == name for info in k.mountinfo())
+
+
+def _detach(path: Path) -> None:
+    """Unmount all that is stacked at *path*; lazily, so a dead server cannot hold us."""
+    while True:
+        try:
+            k.umount2(path, k.MNT_DETACH | k.UMOUNT_NOFOLLOW)
+        except OSError as error:
+            if error.errno in {errno.EINVAL, errno.ENOENT}:
+                return  # not, or no longer, a mount point
+            raise
