@@ -1,1 +1,1 @@
-"""The builder: frontends, graph, solver, cache, exporters."""
+"""The builder: a Dockerfile becomes a graph of content-addressed vertices, the solver runs it."""

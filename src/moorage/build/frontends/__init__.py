@@ -1,0 +1,1 @@
+"""Languages that become a build graph."""
