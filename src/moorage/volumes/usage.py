@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
+from typing import Final
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def directory_size(path: Path) -> int:
     """Add up the files below *path*; what vanishes meanwhile counts nothing; links not followed."""
     try:
-        top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        top = os.open(path, _DIRECTORY)
     except FileNotFoundError:
         return 0
-    seen: set[tuple[int, int]] = set()
+    try:
+        return _size(top, set())
+    finally:
+        os.close(top)
+
+
+def _size(directory: int, seen: set[tuple[int, int]]) -> int:
     total = 0
-    for _, _, names, directory in os.fwalk(".", dir_fd=top, follow_symlinks=False):
-        for name in names:
+    with os.scandir(directory) as entries:
+        for entry in entries:
             try:
-                info = os.lstat(name, dir_fd=directory)
-            except FileNotFoundError:
+                info = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    inner = os.open(entry.name, _DIRECTORY, dir_fd=directory)
+                    try:
+                        total += _size(inner, seen)
+                    finally:
+                        os.close(inner)
+                    continue
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             inode = (info.st_dev, info.st_ino)
-            if stat.S_ISDIR(info.st_mode) or (info.st_nlink > 1 and inode in seen):
+            if info.st_nlink > 1 and inode in seen:
                 continue
             if info.st_nlink > 1:
                 seen.add(inode)
             total += info.st_size
-    os.close(top)
     return total

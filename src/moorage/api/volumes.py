@@ -1,0 +1,80 @@
+"""Routes of the ``Volume`` tag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from moorage.api.results import Created, NoContent
+from moorage.api.routing import route
+from moorage.lib.errors import Unavailable
+from moorage.spec.engine.filters import Filters
+from moorage.spec.engine.volume import (
+    Volume,
+    VolumeCreateRequest,
+    VolumeListResponse,
+    VolumePruneResponse,
+)
+
+if TYPE_CHECKING:
+    from moorage.volumes.service import Volumes
+
+
+class FiltersQuery(Struct, frozen=True):
+    """``filters`` alone."""
+
+    filters: Filters = field(default_factory=Filters)
+
+
+class DeleteQuery(Struct, frozen=True):
+    """Parameters of ``VolumeDelete``."""
+
+    force: bool = False
+
+
+@route("GET", "/volumes", "VolumeList")
+async def volume_list(volumes: Volumes, query: FiltersQuery) -> VolumeListResponse:
+    """200; 400 unknown filter."""
+    return await volumes.list(query.filters)
+
+
+@route("POST", "/volumes/create", "VolumeCreate")
+async def volume_create(volumes: Volumes, body: VolumeCreateRequest) -> Created:
+    """201, also for one that exists; 400 bad option; 404 no such driver; 409 other driver."""
+    if body.cluster_volume_spec is not None:
+        raise Unavailable(
+            "This node is not a swarm manager. Use"
+            ' "docker swarm init" or "docker swarm join" to connect this node to swarm and try'
+            " again."
+        )
+    return Created(
+        await volumes.create(
+            body.name, driver=body.driver, options=body.driver_opts, labels=body.labels
+        )
+    )
+
+
+@route("GET", "/volumes/{name}", "VolumeInspect")
+async def volume_inspect(volumes: Volumes, name: str) -> Volume:
+    """200; 404 no such volume."""
+    return await volumes.inspect(name)
+
+
+@route("PUT", "/volumes/{name}", "VolumeUpdate")
+def volume_update(volumes: Volumes, name: str) -> None:  # noqa: ARG001 - of the path
+    """503: only cluster volumes can be updated."""
+    raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable")
+
+
+@route("DELETE", "/volumes/{name}", "VolumeDelete")
+async def volume_delete(volumes: Volumes, name: str, query: DeleteQuery) -> NoContent:
+    """204; 404 no such volume; 409 in use."""
+    await volumes.remove(name, force=query.force)
+    return NoContent()
+
+
+@route("POST", "/volumes/prune", "VolumePrune")
+async def volume_prune(volumes: Volumes, query: FiltersQuery) -> VolumePruneResponse:
+    """200; 400 unknown filter."""
+    return await volumes.prune(query.filters)
