@@ -100,7 +100,7 @@ class HostConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
     device_requests: list[DeviceRequest] | None = None
     memory_reservation: int = 0
     memory_swap: int = 0
-    memory_swappiness: int = 0
+    memory_swappiness: int | None = None
     nano_cpus: int = 0
     oom_kill_disable: bool = False
     init: bool | None = None

@@ -1,0 +1,208 @@
+"""From a container's configuration to the OCI runtime specification (pure).
+
+Everything that must be looked at on the host has been looked at by the caller: users, devices,
+sources of mounts, the network's namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from moorage.containers import capabilities, environment, spec_mounts, spec_resources
+from moorage.containers.devices import GivenDevices, block_device, parse_rules
+from moorage.containers.record import ContainerRecord
+from moorage.containers.security_options import SecurityOptions
+from moorage.containers.spec_mounts import OwnFile, ReadyMount
+from moorage.containers.spec_resources import Numbers
+from moorage.containers.users import Identity
+from moorage.containers.validate_namespaces import joined_container
+from moorage.runtime import defaults
+from moorage.spec.engine.hostconfig import HostConfig
+from moorage.spec.oci.runtime import (
+    VERSION,
+    Box,
+    Linux,
+    LinuxCapabilities,
+    LinuxNamespace,
+    LinuxSeccomp,
+    Process,
+    Root,
+    Spec,
+    User,
+)
+
+INIT_IN_CONTAINER: Final = "/sbin/docker-init"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What this host and daemon can do; read once at start."""
+
+    cgroup_v2: bool = False
+    cpus: int = 1
+    capabilities: tuple[str, ...] = capabilities.NAMES  # what the daemon itself may give
+    rlimit_ceiling: Callable[[str], int | None] = lambda _name: None
+    apparmor: bool = False
+    selinux: bool = False
+    recursive_readonly: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What has been prepared for one start."""
+
+    rootfs: str
+    identity: Identity
+    hostname: str  # what the container will see as its name
+    network_namespace: str | None  # a path to join; None: the host's own
+    sysctls: Mapping[str, str] = field(default_factory=dict)  # those that the networks left to us
+    mounts: Sequence[ReadyMount] = ()
+    files: Sequence[OwnFile] = ()
+    shm_source: str = ""
+    pid_namespace: str | None = None  # of the container that is joined
+    ipc_namespace: str | None = None
+    given_devices: GivenDevices = GivenDevices()
+    device_numbers: Numbers = block_device
+    links_environment: Sequence[str] = ()
+    seccomp: LinuxSeccomp | None = None
+    init: bool = False
+    security: SecurityOptions = field(default_factory=SecurityOptions)
+    apparmor_profile: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    no_new_privileges: bool = False
+
+
+def build(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Spec:
+    """Return the specification of *record*'s container."""
+    host = record.host_config
+    return Spec(
+        oci_version=VERSION,
+        process=_process(record, around, facts),
+        root=Root(path=around.rootfs, readonly=host.readonly_rootfs),
+        hostname=around.hostname if host.uts_mode != "host" else None,
+        mounts=spec_mounts.mounts(
+            host,
+            ready=around.mounts,
+            files=around.files,
+            shm_source=around.shm_source,
+            writable_cgroups=bool(around.security.writable_cgroups),
+        ),
+        annotations={**(host.annotations or {}), **around.annotations} or None,
+        linux=_linux(record, around, facts),
+    )
+
+
+def granted(host: HostConfig, facts: HostFacts) -> list[str]:
+    """Return the capabilities that the container may have."""
+    return capabilities.effective(
+        host.cap_add or [],
+        host.cap_drop or [],
+        privileged=host.privileged,
+        available=facts.capabilities,
+    )
+
+
+def process_capabilities(names: list[str], identity: Identity) -> LinuxCapabilities:
+    """Return the sets for a process of *identity*."""
+    return capabilities.sets(names, uid=identity.uid)
+
+
+def user(identity: Identity) -> User:
+    """Return the numbers of *identity*."""
+    return User(uid=identity.uid, gid=identity.gid, additional_gids=list(identity.groups) or None)
+
+
+def _process(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Process:
+    config, host = record.config, record.host_config
+    args = [record.path, *record.args]
+    if around.init:
+        args = [INIT_IN_CONTAINER, "--", *args]
+    height, width = (host.console_size or [0, 0])[:2]
+    return Process(
+        terminal=config.tty,
+        console_size=Box(height=height, width=width) if config.tty and height and width else None,
+        user=user(around.identity),
+        args=args,
+        env=environment.build(
+            config.env or [],
+            hostname=around.hostname,
+            tty=config.tty,
+            links=around.links_environment,
+            home=around.identity.home,
+        ),
+        cwd=config.working_dir or "/",
+        capabilities=process_capabilities(granted(host, facts), around.identity),
+        rlimits=spec_resources.rlimits(host.ulimits or [], ceiling=facts.rlimit_ceiling) or None,
+        no_new_privileges=around.no_new_privileges,
+        apparmor_profile=around.apparmor_profile or None,
+        oom_score_adj=host.oom_score_adj or None,
+        selinux_label=record.process_label or None,
+    )
+
+
+def _linux(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Linux:
+    host = record.host_config
+    rules = [
+        *defaults.device_rules(privileged=host.privileged),
+        *around.given_devices.rules,
+        *parse_rules(host.device_cgroup_rules or []),
+    ]
+    return Linux(
+        sysctl=_sysctls(record, around) or None,
+        resources=spec_resources.resources(host, numbers=around.device_numbers, devices=rules),
+        cgroups_path=cgroups_path(record),
+        namespaces=_namespaces(host, around),
+        devices=list(around.given_devices.nodes) or None,
+        seccomp=around.seccomp,
+        rootfs_propagation=spec_mounts.rootfs_propagation(around.mounts),
+        masked_paths=_masked(host, facts),
+        readonly_paths=host.readonly_paths,
+        mount_label=record.mount_label or None,
+    )
+
+
+def cgroups_path(record: ContainerRecord) -> str:
+    """Return the cgroup of a container below the root of each hierarchy."""
+    parent = record.host_config.cgroup_parent or "/moorage"
+    return f"/{parent.strip('/')}/{record.id}"
+
+
+def _masked(host: HostConfig, facts: HostFacts) -> list[str] | None:
+    """The thermal files are hidden with the others, but are no news to who inspects."""
+    if not host.masked_paths:
+        return None
+    thermal = (defaults.THERMAL_THROTTLE.format(n=n) for n in range(facts.cpus))
+    return [*host.masked_paths, *thermal]
+
+
+def _sysctls(record: ContainerRecord, around: Surroundings) -> dict[str, str]:
+    """Those of the network namespace are set by who made it."""
+    host = record.host_config
+    sysctls = dict(around.sysctls)
+    if record.config.domainname and host.uts_mode != "host":
+        sysctls["kernel.domainname"] = record.config.domainname
+    sysctls |= {k: v for k, v in (host.sysctls or {}).items() if not k.startswith("net.")}
+    return sysctls
+
+
+def _namespaces(host: HostConfig, around: Surroundings) -> list[LinuxNamespace]:
+    namespaces = [LinuxNamespace(type="mount")]
+    if host.pid_mode != "host":
+        namespaces.append(LinuxNamespace(type="pid", path=around.pid_namespace))
+    if host.ipc_mode != "host":
+        namespaces.append(LinuxNamespace(type="ipc", path=around.ipc_namespace))
+    if host.uts_mode != "host":
+        namespaces.append(LinuxNamespace(type="uts"))
+    if around.network_namespace is not None:
+        namespaces.append(LinuxNamespace(type="network", path=around.network_namespace))
+    if host.cgroupns_mode == "private":
+        namespaces.append(LinuxNamespace(type="cgroup"))
+    return namespaces
+
+
+def wants_init(host: HostConfig, *, default: bool) -> bool:
+    """Whether an init is put before the program; one that shares pids with others has none."""
+    private = host.pid_mode != "host" and joined_container(host.pid_mode) is None
+    return private and (default if host.init is None else host.init)
