@@ -1,0 +1,93 @@
+"""nftables through libnftables in this process: one call, one atomic transaction.
+
+Commands are nft's own language, not JSON: the same bytes a person would type, and quicker to parse.
+Whoever builds them puts in nothing but addresses, numbers and names of its own making.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import threading
+from typing import Final
+
+from moorage.lib.errors import System
+
+_LIBRARY: Final = "libnftables.so.1"
+_OUTPUT_JSON: Final = 1 << 4
+_OUTPUT_NUMERIC: Final = (1 << 6) | (1 << 7) | (1 << 8)
+
+
+class NftError(System):
+    """libnftables refused a transaction; nothing of it was applied."""
+
+
+class Nft:
+    """A libnftables context; its netlink socket stays in the opening thread's namespace.
+
+    The lock lets threads share it: the library itself is not safe for that.
+    """
+
+    def __init__(self) -> None:
+        library = _library()
+        self._lock = threading.Lock()
+        self._library = library
+        self._context: int | None = library.nft_ctx_new(0)
+        if self._context is None:
+            raise System("cannot set up libnftables")
+        library.nft_ctx_buffer_output(self._context)
+        library.nft_ctx_buffer_error(self._context)
+
+    def close(self) -> None:
+        """Free the context; safe to call twice."""
+        with self._lock:
+            if self._context is not None:
+                self._library.nft_ctx_free(self._context)
+                self._context = None
+
+    def run(self, commands: str, *, json: bool = False) -> str:
+        """Apply *commands* all or nothing; return what they print.
+
+        Raises: NftError with the library's own words.
+        """
+        with self._lock:
+            if self._context is None:
+                raise NftError("nftables is closed")
+            flags = _OUTPUT_JSON if json else _OUTPUT_NUMERIC
+            self._library.nft_ctx_output_set_flags(self._context, flags)
+            failed = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())
+            output = self._library.nft_ctx_get_output_buffer(self._context)
+            complaint = self._library.nft_ctx_get_error_buffer(self._context)
+        if failed:
+            text = (complaint or b"").decode(errors="replace").strip()
+            raise NftError(f"nftables: {text}")
+        return (output or b"").decode(errors="replace")
+
+
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(_LIBRARY, use_errno=True)
+    except OSError as error:
+        raise System(
+            f"cannot load {_LIBRARY}: {error.strerror or error}",
+            hint="apt-get install libnftables1",
+        ) from error
+    context = ctypes.c_void_p
+    library.nft_ctx_new.argtypes = [ctypes.c_uint32]
+    library.nft_ctx_new.restype = context
+    library.nft_ctx_free.argtypes = [context]
+    library.nft_ctx_free.restype = None
+    library.nft_ctx_output_set_flags.argtypes = [context, ctypes.c_uint]
+    library.nft_ctx_output_set_flags.restype = None
+    library.nft_run_cmd_from_buffer.argtypes = [context, ctypes.c_char_p]
+    for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error"):
+        getattr(library, name).argtypes = [context]
+    for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
+        getattr(library, name).argtypes = [context]
+        getattr(library, name).restype = ctypes.c_char_p
+    return library
+
+
+def is_missing(error: NftError) -> bool:
+    """Whether a transaction failed because something it names does not exist."""
+    return errno.errorcode[errno.ENOENT] in error.message or "No such file" in error.message
