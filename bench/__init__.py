@@ -1,0 +1,1 @@
+"""Measurements beside other engines; not part of the product."""

@@ -1,0 +1,236 @@
+"""The cases, one function each: what is done, and the ratio beside dockerd that is aimed at.
+
+Each takes the engines that run and the number of rounds, and gives rows. All go through the same
+official CLI, except where the case is about the API itself or about ``moor``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import engines as eng
+from bench import fixtures
+from bench.measure import Row, interleaved, seconds
+
+IMAGE = "busybox:bench"
+Engines = Sequence[eng.Engine]
+
+
+def _each(engines: Engines, work: Callable[[eng.Engine], float]) -> dict[str, Callable[[], float]]:
+    return {engine.name: functools.partial(work, engine) for engine in engines}
+
+
+def _daemons(engines: Engines) -> list[eng.Daemon]:
+    return [engine for engine in engines if isinstance(engine, eng.Daemon)]
+
+
+def run(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
+    """``run --rm IMAGE true`` on each kind of network."""
+    rows = []
+    for network, target in (("none", 0.35), ("bridge", 0.30), ("host", 0.50)):
+
+        def work(engine: eng.Engine, network: str = network) -> float:
+            own = "podman" if (engine.name, network) == ("podman", "bridge") else network
+            return seconds(engine.cli("run", "--rm", "--network", own, IMAGE, "true"))
+
+        row = Row(f"run --rm, network {network}", "ms", target)
+        rows.append(interleaved(row, _each(engines, work), rounds))
+    return rows
+
+
+def exec_(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
+    """``exec`` of a short command in a running container."""
+    for engine in engines:
+        eng.run(
+            engine.cli(
+                "run", "-d", "--name", "bench-exec", "--network", "none", IMAGE, "sleep", "1000"
+            )
+        )
+    row = interleaved(
+        Row("exec", "ms", 0.5),
+        _each(engines, lambda e: seconds(e.cli("exec", "bench-exec", "true"))),
+        rounds,
+    )
+    for engine in engines:
+        eng.run(engine.cli("rm", "-f", "bench-exec"))
+    return [row]
+
+
+def ten_at_once(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
+    """Ten containers started at the same moment on the default network."""
+
+    def work(engine: eng.Engine) -> float:
+        began = time.perf_counter()
+        running = [
+            subprocess.Popen(
+                engine.cli("run", "--rm", IMAGE, "true"),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            for _ in range(10)
+        ]
+        for process in running:
+            _out, err = process.communicate()
+            if process.returncode:
+                raise RuntimeError(err.decode())
+        return time.perf_counter() - began
+
+    return [
+        interleaved(
+            Row("ten run --rm at once", "ms", 0.35), _each(engines, work), max(3, rounds // 4)
+        )
+    ]
+
+
+def _wrk(engine: eng.Engine, path: str) -> float:
+    command = ["wrk", "-t1", "-c8", "-d3s", f"http://127.0.0.1:{eng.PORT}{path}"]
+    text = eng.run(eng.in_namespace(engine.name, command))
+    if "Non-2xx" in text:
+        raise RuntimeError(text)
+    found = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    assert found
+    return float(found[1])
+
+
+def api(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
+    """Requests a second with eight keep-alive connections (wrk)."""
+    daemons = _daemons(engines)
+    ping = interleaved(
+        Row("GET /_ping", "req/s", 2.0, "more"), _each(daemons, lambda e: _wrk(e, "/_ping")), 3, 1
+    )
+    for engine in daemons:
+        for _ in range(100):
+            eng.run(engine.cli("create", IMAGE, "true"))
+    listing = interleaved(
+        Row("GET /containers/json, 100 containers", "req/s", 1.0, "more"),
+        _each(daemons, lambda e: _wrk(e, "/v1.41/containers/json?all=1")), 3, 1,
+    )  # fmt: skip
+    rows = [ping, listing, _listing_client(daemons)]
+    for engine in daemons:
+        eng.run(engine.cli("rm", *eng.run(engine.cli("ps", "-aq")).split()))
+    return rows
+
+
+def _listing_client(daemons: Sequence[eng.Daemon]) -> Row:
+    """`moor ps` beside `docker ps`, both against our daemon; the columns are the clients'."""
+    ours = next(engine for engine in daemons if engine.name == "moorage")
+    host = f"unix://{ours.socket}"
+    works = {
+        "moorage": lambda: seconds([str(eng.TREE / ".venv/bin/moor"), "-H", host, "ps", "-a"]),
+        "dockerd": lambda: seconds(["docker", "-H", host, "ps", "-a"]),
+    }
+    return interleaved(Row("moor ps / docker ps (client alone)", "ms", 1.0), works, 20)
+
+
+def load_save(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
+    """``load`` and ``save`` of a 250 MB image of eight gzip layers."""
+    archive = scratch / "large.tar"
+    fixtures.large(archive)
+
+    def load(engine: eng.Engine) -> float:
+        eng.run(engine.cli("rmi", "-f", "large:bench"), check=False)
+        return seconds(engine.cli("load", "-q", "-i", str(archive)))
+
+    def save(engine: eng.Engine) -> float:
+        target = scratch / f"{engine.name}.tar"
+        target.unlink(missing_ok=True)
+        return seconds(engine.cli("save", "-o", str(target), "large:bench"))
+
+    few = max(3, rounds // 6)
+    return [
+        interleaved(Row("load, 250 MB in 8 layers", "ms", 0.6), _each(engines, load), few),
+        interleaved(Row("save of the same", "ms", 0.6), _each(engines, save), few),
+    ]
+
+
+def memory(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
+    """Proportional set size: the idle daemon, and one monitor."""
+    idle = Row("idle daemon, PSS", "KiB", 0.4)
+    each = Row("monitor of a container, PSS", "KiB", 0.25)
+    for engine in engines:
+        if engine.daemon_pids():
+            idle.medians[engine.name] = eng.pss_kib(engine.daemon_pids())
+        for number in range(10):
+            eng.run(
+                engine.cli(
+                    "run",
+                    "-d",
+                    "--network",
+                    "none",
+                    "--name",
+                    f"bench-m{number}",
+                    IMAGE,
+                    "sleep",
+                    "1000",
+                )
+            )
+        time.sleep(1)
+        monitors = engine.monitor_pids()
+        if monitors:
+            each.medians[engine.name] = eng.pss_kib(monitors) / 10
+        eng.run(engine.cli("rm", "-f", *(f"bench-m{number}" for number in range(10))))
+    return [idle, each]
+
+
+def logs(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
+    """Write, then read back, a million lines."""
+    daemons = _daemons(engines)
+    for engine in daemons:
+        eng.run(
+            engine.cli(
+                "run",
+                "--name",
+                "bench-logs",
+                "--network",
+                "none",
+                "--log-opt",
+                "max-size=1g",
+                IMAGE,
+                "seq",
+                "1000000",
+            )
+        )
+    row = interleaved(
+        Row("logs, a million lines", "ms", 1.0),
+        _each(daemons, lambda e: seconds(e.cli("logs", "bench-logs"))),
+        3,
+    )
+    for engine in daemons:
+        eng.run(engine.cli("rm", "bench-logs"))
+    return [row]
+
+
+def restart(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
+    """Start of our daemon while 50 containers run (dockerd would stop them: not compared)."""
+    ours = next((e for e in engines if isinstance(e, eng.Moorage)), None)
+    if ours is None:
+        return []
+    for _ in range(50):
+        eng.run(ours.cli("run", "-d", IMAGE, "sleep", "10000"))
+    assert ours._process is not None
+    subprocess.run(["kill", "-9", str(ours.pid)], check=True)
+    ours._process.wait()
+    row = Row("daemon start after kill -9, 50 containers running", "ms", None)
+    row.medians["moorage"] = ours.restart() * 1000
+    running = eng.run(ours.cli("ps", "-q")).split()
+    if len(running) != 50:
+        raise RuntimeError(f"only {len(running)} of 50 containers were found again")
+    eng.run(ours.cli("rm", "-f", *running))
+    return [row]
+
+
+CASES = {
+    "run": run,
+    "exec": exec_,
+    "ten": ten_at_once,
+    "api": api,
+    "load": load_save,
+    "memory": memory,
+    "logs": logs,
+    "restart": restart,
+}
