@@ -27,6 +27,7 @@ _ALLOWED: Final = {
 _ALIASES: Final = {"src": "source", "dst": "target", "destination": "target"}
 _READONLY: Final = {"ro": True, "readonly": True, "rw": False, "readwrite": False}
 _TRUE: Final = {"", "true", "1", "t"}
+_NUMBERS: Final = {"uid": 10, "gid": 10, "mode": 8}
 _FALSE: Final = {"false", "0", "f"}
 
 
@@ -107,19 +108,20 @@ def _number(name: str, value: str, base: int = 10) -> int:
 def _with(mount: Mount, name: str, value: str) -> Mount:
     if name in {"readonly", "readwrite"}:
         return replace(mount, readonly=name == "readonly")
-    if name == "size":
-        return replace(mount, size_bytes=_size(value))
-    if name in {"uid", "gid"}:
-        return replace(mount, **{name: _number(name, value)})
-    if name == "mode":
-        return replace(mount, mode=_number(name, value, 8))
-    if name == "required":
-        return replace(mount, required=_boolean(name, value))
-    if name == "sharing":
-        return replace(mount, sharing=_sharing(value.lower()))
-    if name == "from":
-        return replace(mount, from_=value)
-    return mount if name == "type" else replace(mount, **{name: value})
+    if name in _NUMBERS:
+        return replace(mount, **{name: _number(name, value, _NUMBERS[name])})
+    match name:
+        case "size":
+            change: dict[str, str | int | bool] = {"size_bytes": _size(value)}
+        case "required":
+            change = {"required": _boolean(name, value)}
+        case "sharing":
+            change = {"sharing": _sharing(value.lower())}
+        case "from":
+            change = {"from_": value}
+        case _:
+            change = {name: value.lower() if name == "type" else value}
+    return replace(mount, **change)
 
 
 def _size(value: str) -> int:

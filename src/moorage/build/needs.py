@@ -1,0 +1,38 @@
+"""What the builder needs of the rest of the daemon, as the builder sees it.
+
+The wiring gives objects that fit: images, layers, runtime and networks of the daemon.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from moorage.spec.digest import Digest
+from moorage.spec.oci.image import ImageConfig
+from moorage.spec.platforms import Platform
+
+
+class BaseImage(Struct, frozen=True, kw_only=True):
+    """An image to build on."""
+
+    reference: str
+    id: Digest  # of its configuration
+    config: ImageConfig
+    repo_digest: str = ""  # name@digest, for the provenance
+
+    @property
+    def layers(self) -> tuple[Digest, ...]:
+        """Return its layers as digests of the uncompressed tar, lowest first."""
+        return tuple(self.config.rootfs.diff_ids)
+
+
+class BaseImages(Protocol):
+    """Finds images by name."""
+
+    async def resolve(self, reference: str, platform: Platform, *, pull: bool) -> BaseImage:
+        """Return the image, pulled if it is not here or *pull* asks for the newest.
+
+        Raises: NotFound, InvalidParameter.
+        """
