@@ -1,0 +1,222 @@
+"""Connections to a monitor: control (JSON lines) and attachments (frames)."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from moor_shim import protocol
+from moor_shim.loop import IN, OUT, Loop
+from moor_shim.stdio import Stdio
+
+READ_SIZE: Final = 65536
+HIGH_WATER: Final = 262144  # bytes waiting for a client: above it the process is held back
+
+OnMessage = Callable[["Control", protocol.Message], None]
+
+
+class Control:
+    """A connection that asks and is told of events; it may turn into an attachment."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        connection: socket.socket,
+        on_message: OnMessage,
+        on_gone: Callable[[Control], None],
+    ) -> None:
+        connection.settimeout(0)
+        self._loop = loop
+        self._socket = connection
+        self._lines = protocol.LineReader()
+        self._on_message = on_message
+        self._on_gone = on_gone
+        self._open = True
+        self.greeted = False  # whether it gets events
+        loop.watch(connection.fileno(), IN, self._readable)
+
+    def send(self, message: protocol.Message, fds: Sequence[int] = ()) -> None:
+        """Send one message; a peer that does not read its few messages is dropped."""
+        if not self._open:
+            return
+        encoded = protocol.encode(message)
+        try:
+            sent = (
+                socket.send_fds(self._socket, [encoded], list(fds))
+                if fds
+                else self._socket.send(encoded)
+            )
+        except OSError:
+            sent = -1
+        if sent != len(encoded):
+            self.close()
+
+    def _readable(self, _events: int) -> None:
+        try:
+            chunk = self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self.close()
+            return
+        try:
+            while self._open and (message := self._lines.first(chunk)) is not None:
+                chunk = b""
+                self._on_message(self, message)
+        except (ValueError, KeyError, TypeError):  # not a message of ours
+            self.close()
+
+    def detach(self) -> tuple[socket.socket, bytes]:
+        """Hand over the socket and the bytes read beyond the last message."""
+        self._loop.forget(self._socket.fileno())
+        self._open = False
+        self._on_gone(self)
+        return self._socket, self._lines.rest
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._open:
+            self._open = False
+            self._loop.forget(self._socket.fileno())
+            self._socket.close()
+            self._on_gone(self)
+
+
+class Attachment:
+    """A client of the process's streams; an ``Output`` of Stdio."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        control: Control,
+        stdio: Stdio,
+        request: protocol.Message,
+        on_gone: Callable[[Attachment], None],
+    ) -> None:
+        self._loop = loop
+        self._stdio = stdio
+        self._on_gone = on_gone
+        self._streams = {
+            stream
+            for stream, name in ((protocol.STDOUT, "stdout"), (protocol.STDERR, "stderr"))
+            if request.get(name)
+        }
+        self._sends_stdin = bool(request.get("stdin"))
+        self.closes_stdin = self._sends_stdin and bool(request.get("stdin_once"))
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._open = True
+        self._reading = True
+        self._ending = False
+        self._socket, rest = control.detach()
+        self._frames = protocol.FrameReader()
+        self._take(rest)
+        self.refresh()
+
+    def output(self, stream: int, chunk: bytes) -> None:
+        """Queue *chunk*; try to send it."""
+        if self._open and stream in self._streams:
+            self._waiting.append(protocol.frame(stream, chunk))
+            self._size += len(chunk)
+            if len(self._waiting) == 1:
+                self._flush()
+
+    def reply(self, message: protocol.Message) -> None:
+        """Answer the request that made this attachment, before any frame."""
+        self._waiting.append(protocol.encode(message))
+        self._flush()
+
+    def full(self) -> bool:
+        """Whether the process should wait for this client."""
+        return self._open and self._size > HIGH_WATER
+
+    def refresh(self) -> None:
+        """Watch what there is a use for now."""
+        if self._open:
+            read = (
+                IN if self._reading and not (self._sends_stdin and self._stdio.stdin_full()) else 0
+            )
+            write = OUT if self._waiting else 0
+            self._loop.watch(self._socket.fileno(), read | write, self._ready)
+
+    def finish(self) -> None:
+        """No more output will come: close once all is sent."""
+        self._ending = True
+        if not self._waiting:
+            self.close()
+
+    def _ready(self, events: int) -> None:
+        if events & OUT:
+            self._flush()
+        if events & ~OUT and self._open:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            chunk = self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if not chunk:
+            self.close()
+            return
+        self._take(chunk)
+        self.refresh()
+
+    def _take(self, chunk: bytes) -> None:
+        for stream, payload in self._frames.feed(chunk):
+            if stream == protocol.STDIN and self._sends_stdin:
+                if payload:
+                    self._stdio.write_stdin(payload)
+                else:
+                    self._input_ends()
+
+    def _input_ends(self) -> None:
+        if self._sends_stdin:
+            self._sends_stdin = False
+            if self.closes_stdin:
+                self._stdio.close_stdin()
+
+    def _flush(self) -> None:
+        was_full = self.full()
+        while self._waiting:
+            try:
+                sent = self._socket.send(self._waiting[0])
+            except BlockingIOError:
+                break
+            except OSError:
+                self.close()
+                return
+            if sent < len(self._waiting[0]):
+                self._waiting[0] = self._waiting[0][sent:]
+            else:
+                self._waiting.popleft()
+        self._size = sum(map(len, self._waiting))
+        if not self._waiting and self._ending:
+            self.close()
+            return
+        self.refresh()
+        if was_full and not self.full():
+            self._stdio.refresh()
+
+    def close(self) -> None:
+        """Drop the client; counts as the end of its input."""
+        if not self._open:
+            return
+        self._open = False
+        self._loop.forget(self._socket.fileno())
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._waiting.clear()
+        self._size = 0
+        self._on_gone(self)
+        self._input_ends()
+        self._stdio.refresh()

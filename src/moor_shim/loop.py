@@ -1,0 +1,83 @@
+"""An event loop small enough for a process that is copied once per container."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import select
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from moor_shim.protocol import ERROR_FILE
+
+MAX_FAULTS: Final = 100  # then it is no accident but a loop
+
+IN = select.EPOLLIN
+OUT = select.EPOLLOUT
+PRI = select.EPOLLPRI
+
+
+class Loop:
+    """Descriptors and timers; runs until ``stop``."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._faults = 0
+        self._running = True
+
+    def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None:
+        """Call *handler* with the events of *fd* in *mask*; 0 ends it.
+
+        A mask of 0 unregisters: epoll would report a hang-up even then, for ever.
+        """
+        if not mask:
+            self.forget(fd)
+        elif fd in self._handlers:
+            self._handlers[fd] = handler
+            self._epoll.modify(fd, mask)
+        else:
+            self._epoll.register(fd, mask)
+            self._handlers[fd] = handler
+
+    def forget(self, fd: int) -> None:
+        """Stop watching *fd*; must come before its close."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call once, *seconds* from now."""
+        self._count += 1
+        heapq.heappush(self._timers, (time.monotonic() + seconds, self._count, call))
+
+    def stop(self) -> None:
+        """Make ``run`` return."""
+        self._running = False
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        while self._running:
+            timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else -1
+            for fd, events in self._epoll.poll(timeout):
+                handler = self._handlers.get(fd)  # an earlier handler may have ended it
+                if handler is not None:
+                    self._guarded(functools.partial(handler, events))
+            now = time.monotonic()
+            while self._timers and self._timers[0][0] <= now:
+                self._guarded(heapq.heappop(self._timers)[2])
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """Run *call*; a fault in it is noted, and the process that is watched stays watched."""
+        try:
+            call()
+        except Exception:
+            self._faults += 1
+            if self._faults > MAX_FAULTS:
+                raise
+            with suppress(OSError), open(ERROR_FILE, "a") as file:
+                traceback.print_exc(file=file)

@@ -1,0 +1,320 @@
+"""The monitor: holds one process, its streams, its log and its end, whatever becomes of the daemon.
+
+::
+
+    NEW ──create──► CREATED ──start──► RUNNING ──process ends──► DRAINING ──► ENDED ──► gone
+     └──(exec)─────────────start──────────►┘
+
+A container whose daemon goes away before its start is removed again: nobody knows of it yet.
+After the end the monitor stays only while a control connection does, or output is unsent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import Final
+
+from moor_shim import protocol, sinks
+from moor_shim.cgroup import OomWatch, kill_all
+from moor_shim.children import Children
+from moor_shim.clients import Attachment, Control
+from moor_shim.loop import IN, Loop
+from moor_shim.process import Process, start_time
+from moor_shim.stdio import Stdio
+
+DRAIN_S: Final = 0.15  # after the end, output that others hold open is waited for this long
+
+
+class Monitor:
+    """State of one monitor process."""
+
+    def __init__(self, loop: Loop, first: socket.socket) -> None:
+        self._loop = loop
+        self._children = Children(loop)
+        self._controls: list[Control] = []
+        self._attachments: list[Attachment] = []
+        self._state = "new"
+        self._job: protocol.Message = {}
+        self._oom: OomWatch | None = None
+        self._oom_killed = False
+        self._exit: protocol.Message | None = None
+        self._deleted = False
+        self._busy = False  # the OCI runtime is at work on the process
+        self._abandoned = False
+        self._sink: sinks.Sink | None = None
+        self._delete_waiters: list[tuple[Control, object]] = []
+        self._stdio: Stdio
+        self._process: Process
+        self._accept(first)
+
+    # -- connections
+
+    def _accept(self, connection: socket.socket) -> None:
+        self._controls.append(Control(self._loop, connection, self._message, self._control_gone))
+
+    def _listen(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with suppress(FileNotFoundError):
+            os.unlink(protocol.SOCKET)
+        self._listener.bind(protocol.SOCKET)  # relative: a socket's path has 108 bytes only
+        self._listener.listen(64)
+        self._listener.settimeout(0)
+        self._loop.watch(self._listener.fileno(), IN, self._incoming)
+
+    def _incoming(self, _events: int) -> None:
+        with suppress(OSError):
+            connection, _ = self._listener.accept()
+            self._accept(connection)
+
+    def _control_gone(self, control: Control) -> None:
+        self._controls.remove(control)
+        if not any(c.greeted for c in self._controls) and self._state in {"new", "created"}:
+            self._abandon()
+        self._leave_if_done()
+
+    def _abandon(self) -> None:
+        """Undo what was made: the daemon has gone before the start."""
+        if self._busy:
+            return  # decided when the runtime is done
+        if self._state == "created":
+            self._abandoned = True
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process.pidfd, signal.SIGKILL)
+        else:
+            self._loop.stop()
+
+    def _attachment_gone(self, attachment: Attachment) -> None:
+        self._attachments.remove(attachment)
+        self._stdio.outputs.remove(attachment)
+        self._leave_if_done()
+
+    def _message(self, control: Control, message: protocol.Message) -> None:
+        operation = message.get("op")
+        number = message.get("id")
+        if operation == "create" and self._state == "new" and not self._job:
+            control.greeted = True
+            self._create(control, number, message)
+        elif not self._job:
+            control.close()
+        elif operation == "hello":
+            control.greeted = True
+            self._greet(control, number)
+        elif operation == "start":
+            self._start(control, number)
+        elif operation == "attach":
+            self._attach(control, number, message)
+        elif operation == "resize":
+            self._stdio.resize(int(message["height"]), int(message["width"]))
+            control.send({"id": number})
+        elif operation == "delete":
+            self._delete(control, number)
+        else:
+            control.send({"id": number, "error": f"unknown operation: {operation}"})
+
+    def _greet(self, control: Control, number: object) -> None:
+        pidfd = self._process.pidfd
+        control.send(
+            {"id": number, "pid": self._process.pid, "state": self._state, "exit": self._exit},
+            [pidfd] if pidfd >= 0 else [],
+        )
+
+    def _attach(self, control: Control, number: object, request: protocol.Message) -> None:
+        request["stdin_once"] = self._job["io"]["stdin_once"]
+        attachment = Attachment(self._loop, control, self._stdio, request, self._attachment_gone)
+        self._attachments.append(attachment)
+        self._stdio.outputs.append(attachment)
+        attachment.reply({"id": number})
+        if self._state == "ended":
+            attachment.finish()
+
+    # -- life
+
+    def _create(self, control: Control, number: object, job: protocol.Message) -> None:
+        self._job = job
+        os.chdir(job["directory"])
+        self._listen()
+        io = job["io"]
+        self._stdio = Stdio(self._loop, tty=io["tty"], open_stdin=io["open_stdin"])
+        self._stdio.on_eof = self._output_ended
+        self._stdio.on_stdin_space = self._stdin_space
+        if io["console_size"]:
+            self._stdio.resize(*io["console_size"])
+        try:
+            self._sink = sinks.make(io["log"], self._loop, self._children)
+        except (OSError, ValueError) as error:
+            control.send({"id": number, "error": f"failed to initialize logging driver: {error}"})
+            self._loop.stop()
+            return
+        if self._sink is not None:
+            self._stdio.outputs.append(self._sink)
+        self._process = Process(job, self._children, self._stdio)
+        if not self._process.is_container:
+            self._greet(control, number)
+            return
+
+        def created(complaint: str | None) -> None:
+            self._busy = False
+            if complaint is not None:
+                self._fail(control, number, complaint)
+                return
+            self._state = "created"
+            self._take_process()
+            self._greet(control, number)
+            if not any(c.greeted for c in self._controls):
+                self._abandon()
+
+        self._busy = True
+        self._process.create(created)
+
+    def _fail(self, control: Control, number: object, complaint: str) -> None:
+        """Report that the process could not be made, and end without a trace of it."""
+
+        def removed() -> None:
+            control.send({"id": number, "error": complaint})
+            self._loop.stop()
+
+        if self._process.is_container:
+            self._process.delete(removed)
+        else:
+            removed()
+
+    def _take_process(self) -> None:
+        pid = self._process.pid
+        _write_file(
+            protocol.TASK_FILE,
+            {"pid": pid, "start_time": start_time(pid), "monitor": os.getpid()},
+        )
+        if self._process.is_container and self._job.get("oom"):
+            self._oom = OomWatch(self._loop, self._job["oom"], self._oom_happened)
+        self._children.claim(pid, self._process_ended)
+        self._children.forget_unclaimed()
+
+    def _start(self, control: Control, number: object) -> None:
+        if self._state not in {"new", "created"}:
+            control.send({"id": number, "error": f"cannot start: {self._state}"})
+            return
+        if self._process.is_container:
+            self._stdio.begin()
+
+        def started(complaint: str | None) -> None:
+            self._busy = False
+            if complaint is not None:
+                if self._process.is_container:
+                    control.send({"id": number, "error": complaint})
+                else:
+                    self._fail(control, number, complaint)
+                return
+            if not self._process.is_container:
+                self._state = "running"
+                self._take_process()
+                self._stdio.begin()
+            elif self._state == "created":
+                self._state = "running"
+            self._greet(control, number)
+
+        self._busy = True
+        self._process.start(started)
+
+    def _oom_happened(self) -> None:
+        self._oom_killed = True
+        self._broadcast({"event": "oom"})
+
+    def _process_ended(self, code: int) -> None:
+        finished = time.time_ns()
+        if self._oom is not None:
+            self._oom.check()
+            self._oom.close()
+        self._state = "draining"
+        self._exit = {"code": code, "oom_killed": self._oom_killed, "finished_ns": finished}
+        if self._process.is_container and self._job.get("cgroup"):
+            kill_all(self._job["cgroup"])
+        self._stdio.drain()
+        if self._state == "draining":
+            self._loop.after(DRAIN_S, self._drained)
+
+    def _drained(self) -> None:
+        if self._state == "draining":
+            self._stdio.drain()
+        if self._state == "draining":
+            self._end()
+
+    def _output_ended(self) -> None:
+        if self._state == "draining":
+            self._end()
+        elif self._state == "ended":
+            self._leave_if_done()
+
+    def _end(self) -> None:
+        """Make the end known: log, exit file, event, attachments; then clean up."""
+        self._state = "ended"
+        if self._sink is not None:
+            self._stdio.outputs.remove(self._sink)
+            self._sink.close()
+        assert self._exit is not None  # noqa: S101 - set before this state
+        if not self._abandoned:
+            _write_file(protocol.EXIT_FILE, self._exit)
+        self._broadcast({"event": "exit", **self._exit})
+        for attachment in tuple(self._attachments):
+            attachment.finish()
+        if self._process.is_container:
+            self._process.delete(self._runtime_deleted)
+        else:
+            self._runtime_deleted()
+
+    def _runtime_deleted(self) -> None:
+        self._deleted = True
+        for control, number in self._delete_waiters:
+            control.send({"id": number})
+            control.close()
+        self._delete_waiters.clear()
+        self._leave_if_done()
+
+    def _delete(self, control: Control, number: object) -> None:
+        """Answer when the runtime's state and the cgroup are gone."""
+        if self._state in {"new", "created", "running"} and not self._process.pid:
+            control.send({"id": number})
+            self._loop.stop()
+        elif self._deleted:
+            control.send({"id": number})
+            control.close()
+        else:
+            self._delete_waiters.append((control, number))
+
+    def _broadcast(self, event: protocol.Message) -> None:
+        for control in tuple(self._controls):
+            if control.greeted:
+                control.send(event)
+
+    def _stdin_space(self) -> None:
+        for attachment in tuple(self._attachments):
+            attachment.refresh()
+
+    def _leave_if_done(self) -> None:
+        """End this process once nobody needs it.
+
+        Output that an exec left to a process behind it is still read, so that it is not stopped.
+        """
+        if self._deleted and not self._controls and not self._attachments:
+            self._listener.close()
+            if self._process.is_container or self._stdio.ended():
+                self._loop.stop()
+
+
+def _write_file(name: str, content: protocol.Message) -> None:
+    """Write *name* in the task's directory, whole or not at all; it may have been removed."""
+    with suppress(OSError):
+        with open(f".{name}", "wb") as file:
+            file.write(json.dumps(content).encode())
+        os.rename(f".{name}", name)
+
+
+def main(first: socket.socket) -> None:
+    """Be a monitor, first asked by *first*, until there is nothing left to do."""
+    loop = Loop()
+    Monitor(loop, first)
+    loop.run()

@@ -1,0 +1,140 @@
+"""Driving the OCI runtime for one container or one exec."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from moor_shim import protocol
+from moor_shim.children import Children
+from moor_shim.stdio import Stdio
+
+
+class Process:
+    """The process the monitor is for.
+
+    A container is made by ``create`` and let run by ``start``; an exec needs ``start`` only.
+    """
+
+    def __init__(self, job: protocol.Message, children: Children, stdio: Stdio) -> None:
+        self._children = children
+        self._stdio = stdio
+        self.is_container = job["kind"] == "container"
+        self._id: str = job["container_id"]
+        self._directory: str = job["directory"]
+        self._command: list[str] = [
+            *job["runtime"],
+            "--log",
+            f"{self._directory}/{protocol.RUNTIME_LOG}",
+            "--log-format",
+            "json",
+        ]
+        self._fifo: str | None = job.get("start_fifo")
+        self.pid = 0
+        self.pidfd = -1
+
+    def create(self, on_done: Callable[[str | None], None]) -> None:
+        """Run ``create``; *on_done* gets the runtime's complaint, or None."""
+        self._launch(
+            ["create", "--bundle", self._directory, *self._launch_options(), self._id], on_done
+        )
+
+    def start(self, on_done: Callable[[str | None], None]) -> None:
+        """Let the process run."""
+        if not self.is_container:
+            options = ["--detach", "--process", f"{self._directory}/process.json"]
+            self._launch(["exec", *options, *self._launch_options(), self._id], on_done)
+        elif self._start_by_fifo():
+            on_done(None)
+        else:
+            self._run(["start", self._id], lambda code: on_done(self._complaint(code)))
+
+    def delete(self, on_done: Callable[[], None]) -> None:
+        """Remove the runtime's state and the cgroup of an ended container."""
+        self._run(["delete", "--force", self._id], lambda _code: on_done())
+
+    def _start_by_fifo(self) -> bool:
+        """Do what ``crun start`` does, without a process: 5 ms of a container's start.
+
+        Only asked for where the runtime is crun and no hook waits for the start.
+        """
+        if self._fifo is None:
+            return False
+        try:
+            fifo = os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            os.unlink(self._fifo)
+            return os.write(fifo, b"\0") == 1
+        finally:
+            os.close(fifo)
+
+    def _launch_options(self) -> list[str]:
+        options = ["--pid-file", f"{self._directory}/{protocol.PID_FILE}"]
+        if self._stdio.tty:
+            options += ["--console-socket", self._stdio.console_path()]
+        return options
+
+    def _launch(self, arguments: list[str], on_done: Callable[[str | None], None]) -> None:
+        ends = self._stdio.open()
+
+        def ended(code: int) -> None:
+            complaint = self._complaint(code)
+            if complaint is None:
+                complaint = self._take_process()
+            on_done(complaint)
+
+        try:
+            self._children.spawn([*self._command, *arguments], ends, ended)
+        except OSError as error:
+            on_done(f"{self._command[0]}: {error.strerror}")
+        finally:
+            for fd in ends:
+                os.close(fd)
+
+    def _take_process(self) -> str | None:
+        try:
+            with open(f"{self._directory}/{protocol.PID_FILE}", "rb") as file:
+                self.pid = int(file.read())
+            self._stdio.receive_console()
+        except (OSError, ValueError, IndexError) as error:
+            return f"the runtime gave no process: {error}"
+        if not self._children.has_ended(self.pid):
+            with suppress(OSError):
+                self.pidfd = os.pidfd_open(self.pid)
+        return None
+
+    def _run(self, arguments: list[str], on_end: Callable[[int], None]) -> None:
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self._children.spawn([*self._command, *arguments], (null, null, null), on_end)
+        except OSError:
+            on_end(127)
+        finally:
+            os.close(null)
+
+    def _complaint(self, code: int) -> str | None:
+        if code == 0:
+            return None
+        message = f"the runtime ended with status {code}"
+        with (
+            suppress(OSError, ValueError, AttributeError),
+            open(f"{self._directory}/{protocol.RUNTIME_LOG}", "rb") as file,
+        ):
+            for line in file:
+                entry = json.loads(line)
+                if entry.get("level") in {"error", "fatal"} or "level" not in entry:
+                    message = str(entry.get("msg") or message)
+        return message
+
+
+def start_time(pid: int) -> int:
+    """Return when *pid* began, in clock ticks since boot; 0 if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError):
+        return 0

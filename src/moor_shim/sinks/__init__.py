@@ -1,0 +1,53 @@
+"""Where a monitor writes what its process says: one module for each log driver.
+
+Loaded by name when first asked for, so a monitor carries only what it uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+from moor_shim import protocol
+from moor_shim.children import Children
+from moor_shim.loop import Loop
+
+DRIVERS: Final = {
+    "json-file": "jsonfile",
+    "local": "local",
+    "syslog": "syslog",
+    "journald": "journald",
+    "gelf": "gelf",
+    "fluentd": "fluentd",
+}
+
+
+class Sink(Protocol):
+    """A log; an ``Output`` of Stdio that is never full: a log must not stop the process."""
+
+    def output(self, stream: int, chunk: bytes) -> None:
+        """Write what was read of one stream."""
+
+    def full(self) -> bool:
+        """Return False."""
+
+    def close(self) -> None:
+        """Write what is held back (a last line without end) and close."""
+
+
+Maker = Callable[[protocol.Message, Loop, Children], Sink]
+
+
+def make(log: protocol.Message, loop: Loop, children: Children) -> Sink | None:
+    """Open the log that *log* describes: driver, options, path, attributes, tags.
+
+    Raises: ValueError (unknown driver, bad option), OSError.
+    """
+    driver = log["driver"]
+    if driver in {"none", ""}:
+        return None
+    if driver not in DRIVERS:
+        raise ValueError(f"unknown log driver: {driver}")
+    module = importlib.import_module(f"moor_shim.sinks.{DRIVERS[driver]}")
+    return cast("Maker", module.make)(log, loop, children)

@@ -1,0 +1,158 @@
+"""A log file that is replaced when it is full: ``max-size``, ``max-file``, ``compress``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from moor_shim.children import Children
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b?)\Z", re.IGNORECASE)
+_COMPRESS_CHUNK: Final = 1 << 18
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of ``20m``; -1 is no limit.
+
+    Raises: ValueError.
+    """
+    if text == "-1":
+        return -1
+    found = _SIZE.match(text.strip())
+    if not found:
+        raise ValueError(f"invalid size: '{text}'")
+    return int(float(found[1]) * 1024 ** " kmgtp".index(found[2].lower() or " "))
+
+
+class RotatingFile:
+    """``path`` and its older generations ``path.1[.gz]``, ``path.2[.gz]`` and so on.
+
+    A write that fails (disk full) is dropped and leaves no torn record; writing goes on when
+    there is room again. Compression runs in a fork, so the process is not held up by it.
+    """
+
+    def __init__(
+        self, path: str, *, max_size: int, max_files: int, compress: bool, children: Children
+    ) -> None:
+        self._path = path
+        self._max_size = max_size  # bytes; -1 = no limit
+        self._max_files = max(1, max_files)
+        self._compress = compress
+        self._children = children
+        self._compressor = 0
+        self._open()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._fd = os.open(self._path, flags, 0o640)
+        self._size = os.fstat(self._fd).st_size
+
+    def write(self, batch: bytes, records: Callable[[], list[bytes]]) -> None:
+        """Append *batch*; *records* cuts it, asked only where a rotation falls inside."""
+        if self._max_size < 0 or self._size + len(batch) <= self._max_size:
+            self._append(batch)
+            return
+        for record in records():
+            if self._size and self._size + len(record) > self._max_size:
+                self._rotate()
+            self._append(record)
+
+    def _append(self, record: bytes) -> None:
+        written = 0
+        try:
+            written = os.write(self._fd, record)
+        except OSError:
+            pass
+        else:
+            if written == len(record):
+                self._size += written
+                return
+        with suppress(OSError):
+            os.ftruncate(self._fd, self._size)
+
+    def _rotate(self) -> None:
+        """Move every generation one further; errors leave the current file in use."""
+        if self._compressor:
+            self._children.wait(self._compressor)
+            self._compressor = 0
+        try:
+            if self._max_files == 1:
+                os.ftruncate(self._fd, 0)
+            else:
+                self._shift()
+                old = self._fd
+                self._open()
+                os.close(old)
+        except OSError:
+            return
+        self._size = os.fstat(self._fd).st_size
+        if self._compress and self._max_files > 1:
+            self._start_compressor()
+
+    def _shift(self) -> None:
+        for n in range(self._max_files - 1, 1, -1):
+            for suffix in ("", ".gz"):
+                older, newer = f"{self._path}.{n}{suffix}", f"{self._path}.{n - 1}{suffix}"
+                with suppress(FileNotFoundError):
+                    os.unlink(older)
+                with suppress(FileNotFoundError):
+                    os.rename(newer, older)
+        os.rename(self._path, f"{self._path}.1")
+
+    def _start_compressor(self) -> None:
+        try:
+            pid = os.fork()
+        except OSError:
+            return  # the file stays as it is: readers take both
+        if pid:
+            self._compressor = pid
+            self._children.adopt(pid)
+            return
+        try:
+            compress_file(f"{self._path}.1")
+        finally:
+            os._exit(0)
+
+    def close(self) -> None:
+        """Close; a compressor still at work ends by itself."""
+        os.close(self._fd)
+
+
+def compress_file(path: str) -> None:
+    """Replace *path* by ``path.gz``, which appears whole or not at all."""
+    import zlib  # noqa: PLC0415 - only in the fork that needs it
+
+    temporary = f"{path}.gz.tmp"
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)  # 31: gzip framing
+    try:
+        with open(path, "rb") as source, open(temporary, "wb") as target:
+            os.fchmod(target.fileno(), 0o640)
+            while chunk := source.read(_COMPRESS_CHUNK):
+                target.write(packer.compress(chunk))
+            target.write(packer.flush())
+        os.rename(temporary, f"{path}.gz")
+        os.unlink(path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
+def from_options(
+    path: str, options: dict[str, str], children: Children, *, defaults: tuple[str, str, str]
+) -> RotatingFile:
+    """Open the file with the user's options; *defaults* are max-size, max-file, compress.
+
+    Raises: ValueError, OSError.
+    """
+    max_files = int(options.get("max-file") or defaults[1])
+    return RotatingFile(
+        path,
+        max_size=parse_size(options.get("max-size") or defaults[0]),
+        max_files=max_files,
+        compress=(options.get("compress") or defaults[2])
+        in {"true", "1", "t", "T", "TRUE", "True"},
+        children=children,
+    )

@@ -1,0 +1,242 @@
+"""The standard streams of the process: pipes or a terminal, pumped to the log and to clients."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import socket
+import termios
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Protocol
+
+from moor_shim import protocol
+from moor_shim.loop import IN, OUT, Loop
+
+READ_SIZE: Final = 65536
+STDIN_HIGH: Final = 65536  # bytes waiting for the process: above it clients are not read
+
+
+class Output(Protocol):
+    """Somebody who gets what the process writes."""
+
+    def output(self, stream: int, chunk: bytes) -> None:
+        """Take *chunk*, without blocking."""
+
+    def full(self) -> bool:
+        """Whether more should wait."""
+
+
+class Stdio:
+    """Owner of the monitor's ends of the streams.
+
+    Output is read only while no client is full, so a slow client slows the process, as in a
+    shell's pipe; a client that has gone, and a log that cannot be written, do not.
+    """
+
+    def __init__(self, loop: Loop, *, tty: bool, open_stdin: bool) -> None:
+        self._loop = loop
+        self.tty = tty
+        self._open_stdin = open_stdin
+        self._sources: dict[int, int] = {}  # descriptor -> stream
+        self._stdin = -1
+        self._pending = bytearray()  # for stdin
+        self._stdin_ends = False
+        self._begun = False
+        self.outputs: list[Output] = []
+        self.on_eof: Callable[[], None] = _nothing
+        self.on_stdin_space: Callable[[], None] = _nothing
+        self._console: socket.socket | None = None
+        self._size: tuple[int, int] | None = None
+
+    # -- making
+
+    def open(self) -> tuple[int, int, int]:
+        """Make the streams; return the child's ends, which the caller closes after spawning."""
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        if self.tty:
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(protocol.CONSOLE)
+            listener.listen(1)
+            self._console = listener
+            return null, os.dup(null), os.dup(null)
+        if self._open_stdin:
+            child_in, self._stdin = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(self._stdin, False)
+            os.close(null)
+        else:
+            child_in = null
+        ends = [child_in]
+        for stream in (protocol.STDOUT, protocol.STDERR):
+            source, child_out = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(source, False)
+            self._sources[source] = stream
+            ends.append(child_out)
+        return ends[0], ends[1], ends[2]
+
+    def console_path(self) -> str:
+        """Return a short path to the console socket: a socket's path has 108 bytes only."""
+        return f"/proc/{os.getpid()}/cwd/{protocol.CONSOLE}"
+
+    def receive_console(self) -> None:
+        """Take the terminal's master that the OCI runtime has sent; it has ended by now."""
+        listener = self._console
+        if listener is None:
+            return
+        listener.settimeout(5)
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(5)
+            _, fds, _, _ = socket.recv_fds(connection, 4096, 4, socket.MSG_CMSG_CLOEXEC)
+        self._close_console()
+        master = fds[0]
+        os.set_blocking(master, False)
+        self._sources[master] = protocol.STDOUT
+        self._stdin = master
+        if self._size is not None:
+            self.resize(*self._size)
+
+    def _close_console(self) -> None:
+        if self._console is not None:
+            self._console.close()
+            self._console = None
+            with suppress(FileNotFoundError):
+                os.unlink(protocol.CONSOLE)
+
+    # -- output
+
+    def begin(self) -> None:
+        """Start reading what the process writes."""
+        self._begun = True
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Watch what there is a use for now; call after a client has changed."""
+        reading = self._begun and not any(output.full() for output in self.outputs)
+        for fd in self._sources:
+            writing = fd == self._stdin and bool(self._pending)
+            self._loop.watch(
+                fd, (IN if reading else 0) | (OUT if writing else 0), self._handler(fd)
+            )
+
+    def _handler(self, fd: int) -> Callable[[int], None]:
+        def ready(events: int) -> None:
+            if events & OUT and fd == self._stdin:
+                self._flush_stdin()
+            if events & ~OUT and fd in self._sources:
+                self._pump(fd)
+
+        return ready
+
+    def _pump(self, fd: int) -> bool:
+        """Read once; return whether there may be more."""
+        try:
+            chunk = os.read(fd, READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError:  # EIO: the last holder of a terminal has closed it
+            chunk = b""
+        if not chunk:
+            self._end(fd)
+            return False
+        stream = self._sources[fd]
+        full = False
+        for output in tuple(self.outputs):
+            output.output(stream, chunk)
+            full = full or output.full()
+        if full:
+            self.refresh()
+        return True
+
+    def drain(self) -> None:
+        """Read what is there now, whether or not clients are full: the process has ended."""
+        self._begun = True
+        for fd in tuple(self._sources):
+            while fd in self._sources and self._pump(fd):
+                pass
+        self.refresh()
+
+    def ended(self) -> bool:
+        """Whether all output has been seen."""
+        return not self._sources
+
+    def _end(self, fd: int) -> None:
+        self._loop.forget(fd)
+        del self._sources[fd]
+        if fd == self._stdin:
+            self._stdin = -1
+        os.close(fd)
+        if not self._sources:
+            self.on_eof()
+
+    # -- input
+
+    def write_stdin(self, chunk: bytes) -> None:
+        """Queue *chunk* for the process; without a stdin it is dropped."""
+        if self._stdin >= 0 and not self._stdin_ends:
+            self._pending += chunk
+            self._flush_stdin()
+
+    def stdin_full(self) -> bool:
+        """Whether clients should hold back."""
+        return len(self._pending) > STDIN_HIGH
+
+    def close_stdin(self) -> None:
+        """Close the process's stdin once all is written; a terminal's stays."""
+        if not self.tty:
+            self._stdin_ends = True
+            if not self._pending:
+                self._drop_stdin()
+
+    def _flush_stdin(self) -> None:
+        was_full = self.stdin_full()
+        while self._pending and self._stdin >= 0:
+            try:
+                written = os.write(self._stdin, self._pending[:READ_SIZE])
+            except BlockingIOError:
+                break
+            except OSError:  # EPIPE: the process does not read any more
+                self._pending.clear()
+                self._drop_stdin()
+                break
+            del self._pending[:written]
+        if self._stdin >= 0:
+            if not self._pending and self._stdin_ends:
+                self._drop_stdin()
+            elif self._stdin in self._sources:
+                self.refresh()
+            else:
+                self._loop.watch(self._stdin, OUT if self._pending else 0, self._stdin_ready)
+        if was_full and not self.stdin_full():
+            self.on_stdin_space()
+
+    def _stdin_ready(self, _events: int) -> None:
+        self._flush_stdin()
+
+    def _drop_stdin(self) -> None:
+        if self._stdin >= 0 and self._stdin not in self._sources:
+            self._loop.forget(self._stdin)
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def resize(self, height: int, width: int) -> None:
+        """Set the terminal's size, now or as soon as there is one."""
+        self._size = (height, width)
+        if self.tty and self._stdin >= 0:
+            window = array.array("H", (height, width, 0, 0))
+            with suppress(OSError):
+                fcntl.ioctl(self._stdin, termios.TIOCSWINSZ, window)
+
+    def close(self) -> None:
+        """Close all."""
+        self._close_console()
+        self._drop_stdin()
+        for fd in tuple(self._sources):
+            self._loop.forget(fd)
+            del self._sources[fd]
+            os.close(fd)
+
+
+def _nothing() -> None:
+    pass

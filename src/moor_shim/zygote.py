@@ -1,0 +1,78 @@
+"""The zygote: a small warm process that becomes a monitor by fork, in a millisecond.
+
+It has one thread, no state and nothing but the standard library; it ends with the daemon, while
+the monitors it has become go on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from typing import Final
+
+from moor_shim import monitor, protocol
+from moor_shim.sinks import jsonfile, lines, local, rotation
+
+PR_SET_NAME: Final = 15  # linux/prctl.h
+PR_SET_CHILD_SUBREAPER: Final = 36
+REQUEST_FD: Final = 3
+
+_WARM: Final = (jsonfile, lines, local, rotation)  # shared by all monitors, loaded once
+_prctl: Final = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def serve(requests: socket.socket) -> None:
+    """Fork a monitor for each socket received, until the daemon goes."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps monitors
+    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)  # a monitor outlives whoever is told to stop
+    gc.collect()
+    gc.disable()
+    gc.freeze()  # a collection would touch, and so copy, the shared pages
+    while True:
+        try:
+            message, fds, _, _ = socket.recv_fds(requests, 64, 4, socket.MSG_CMSG_CLOEXEC)
+        except InterruptedError:
+            continue
+        if not message:
+            return
+        try:
+            pid = os.fork()
+        except OSError:
+            pid = -1  # closing the socket tells the daemon
+        if pid == 0:
+            requests.close()
+            _become_monitor(socket.socket(fileno=fds[0]))
+        for fd in fds:
+            os.close(fd)
+
+
+def _become_monitor(first: socket.socket) -> None:
+    code = 1
+    try:
+        os.setsid()
+        _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _prctl(PR_SET_NAME, b"moor-monitor", 0, 0, 0)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        monitor.main(first)
+        code = 0
+    except BaseException:  # noqa: BLE001 - the last frame: say why, then go
+        with suppress(OSError), open(protocol.ERROR_FILE, "a") as file:
+            traceback.print_exc(file=file)
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    """Serve the socket that the daemon left as descriptor 3."""
+    os.umask(0o077)
+    _prctl(PR_SET_NAME, b"moor-zygote", 0, 0, 0)
+    os.set_inheritable(REQUEST_FD, False)  # noqa: FBT003
+    serve(socket.socket(fileno=REQUEST_FD))
+    sys.exit(0)
