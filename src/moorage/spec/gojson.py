@@ -27,13 +27,19 @@ def decode(text: bytes | str, wanted: type[T]) -> T:
 
     Raises: InvalidParameter, naming the path of the field.
     """
-    if not text.strip():
-        text = b"{}"
+    return convert(parse(text), wanted)
+
+
+def parse(text: bytes | str) -> Json:
+    """Parse *text* without a type; an empty text is an empty object.
+
+    Raises: InvalidParameter.
+    """
     try:
-        raw: Json = msgspec.json.decode(text)
+        raw: Json = msgspec.json.decode(text if text.strip() else b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidParameter(f"invalid JSON: {error}") from error
-    return convert(raw, wanted)
+    return raw
 
 
 def convert(raw: Json, wanted: type[T]) -> T:

@@ -1,0 +1,102 @@
+"""From a request to its response: route, bind, call, and the error table; knows no sockets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+from moorage.api import paths, versions
+from moorage.api.binding import Binding, bind
+from moorage.api.httpstatus import status_of
+from moorage.api.request import Request
+from moorage.api.results import JSON, Raw, Response, encode_json, render
+from moorage.api.routing import Route, Router
+from moorage.lib.errors import InvalidParameter, MoorageError
+
+log = logging.getLogger(__name__)
+_SERVER_FAULT: Final = 500
+
+
+class Authorizer(Protocol):
+    """Asked before and after every request, if authorisation plugins are configured."""
+
+    async def allow_request(self, request: Request, operation: str) -> None:
+        """Raises: Forbidden, with the plugin's reason."""
+        ...
+
+    async def allow_response(self, request: Request, response: Response) -> None:
+        """Raises: Forbidden, with the plugin's reason."""
+        ...
+
+
+class Application:
+    """The Engine API over one engine."""
+
+    def __init__(
+        self, engine: object, routes: Sequence[Route], *, authorizer: Authorizer | None = None
+    ) -> None:
+        self._engine = engine
+        self._router = Router(list(routes))
+        self._authorizer = authorizer
+        self._bindings: dict[str, Binding] = {}
+
+    def respond(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
+        """Return the response, or the work that gives it if it has to wait for something."""
+        try:
+            route, parameters = self._router.find(request.method, request.path)
+            binding = self._bindings.get(route.operation) or self._bind(route)
+            if self._authorizer is not None or not binding.is_immediate:
+                return self._respond(request, binding, parameters)
+            result = binding.arguments(self._engine, request, parameters)()
+            return render(result, versions.lower(route.operation, request.version))
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+            return error_response(error, request.path)
+
+    async def _respond(
+        self, request: Request, binding: Binding, parameters: dict[str, str]
+    ) -> Response:
+        operation = binding.route.operation
+        try:
+            if self._authorizer is not None:
+                await self._authorizer.allow_request(request, operation)
+            call = binding.arguments(self._engine, request, parameters)
+            if binding.body is not None:
+                lift = versions.lift(operation, request.version)
+                call.named["body"] = await binding.read_body(request, lift)
+            result = await call() if binding.is_coroutine else call()
+            response = render(result, versions.lower(operation, request.version))
+            if self._authorizer is not None:
+                await self._authorizer.allow_response(request, response)
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+            return error_response(error, request.path)
+        return response
+
+    def _bind(self, route: Route) -> Binding:
+        self._bindings[route.operation] = bound = bind(route)
+        return bound
+
+
+def error_response(error: Exception, where: str) -> Raw:
+    """Return the error as ``{"message": …}`` with its status; log what is our fault."""
+    if isinstance(error, MoorageError):
+        status = status_of(error)
+        if status >= _SERVER_FAULT and status != 501:
+            log.error("%s: %s", where, error, exc_info=error.__cause__)
+        else:
+            log.debug("%s: %s", where, error)
+        return Raw(encode_json({"message": str(error)}), JSON, status)
+    log.error("%s: unexpected %s: %s", where, type(error).__name__, error, exc_info=error)
+    detail = f"{type(error).__name__}: {error}"
+    return Raw(encode_json({"message": f"internal error: {detail}"}), JSON, _SERVER_FAULT)
+
+
+def split_target(target: bytes) -> tuple[tuple[int, int], str, str]:
+    """Split a request target as it came off the wire.
+
+    Raises: InvalidParameter.
+    """
+    try:
+        return paths.split_target(target.decode("ascii"))
+    except UnicodeDecodeError as error:
+        raise InvalidParameter("the request path is not valid UTF-8 in percent-encoding") from error

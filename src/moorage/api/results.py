@@ -1,0 +1,157 @@
+"""What a route returns: values, and the few shapes that are more than "200 and JSON"."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from moorage.lib.errors import MoorageError
+
+JSON: Final = "application/json"
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Created:
+    """201 with a JSON value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+class Accepted:
+    """202 with a JSON value, or with none."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object = None) -> None:
+        self.value = value
+
+
+class NoContent:
+    """204; or 304 if nothing was *changed* (a stop of what is stopped)."""
+
+    __slots__ = ("changed",)
+
+    def __init__(self, *, changed: bool = True) -> None:
+        self.changed = changed
+
+
+class NotModified(NoContent):
+    """304: it was so already."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(changed=False)
+
+
+class Raw:
+    """Bytes as they are."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes,
+        content_type: str = JSON,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.body = body
+        self.content_type = content_type
+        self.status = status
+        self.headers: Mapping[str, str] = headers or {}
+
+
+class Stream:
+    """A body that comes in pieces, at the pace of the reader; ended when the client goes.
+
+    *eager*: the head goes out at once (events, logs). Otherwise it waits for the first piece, so
+    that an error before it still gets its own status (pull, load).
+    """
+
+    __slots__ = ("chunks", "content_type", "eager", "headers", "status")
+
+    def __init__(
+        self,
+        content_type: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        eager: bool = True,
+    ) -> None:
+        self.content_type = content_type
+        self.chunks = chunks
+        self.status = status
+        self.headers: Mapping[str, str] = headers or {}
+        self.eager = eager
+
+
+class JsonStream:
+    """Values that come one by one, each a JSON document on a line of its own (progress, events).
+
+    *eager* as for ``Stream``. An error behind the first value becomes the last line, in the shape
+    by which clients learn of a failed pull.
+    """
+
+    __slots__ = ("eager", "values")
+
+    def __init__(self, values: AsyncIterator[object], *, eager: bool = False) -> None:
+        self.values = values
+        self.eager = eager
+
+
+class Hijacked:
+    """The handler took the connection over; there is no response left to write."""
+
+    __slots__ = ()
+
+
+Response = Raw | Stream | Hijacked
+Lower = Callable[[object], object]
+
+
+def encode_json(value: object) -> bytes:
+    """Encode a value with the newline that Go's encoder puts behind it."""
+    return _encode(value) + b"\n"
+
+
+def render(result: object, lower: Lower | None = None) -> Response:
+    """Turn what a handler returned into a response; *lower* suits it to the client's version."""
+    match result:
+        case Raw() | Stream() | Hijacked():
+            return result
+        case JsonStream():
+            return Stream(JSON, _json_lines(result, lower), eager=result.eager)
+        case NoContent(changed=changed):
+            return Raw(b"", "", 204 if changed else 304)
+        case None:
+            return Raw(b"", "", 200)
+        case _:
+            return _render_value(result, lower)
+
+
+def _render_value(result: object, lower: Lower | None) -> Raw:
+    value, status = result, 200
+    if isinstance(result, Created | Accepted):
+        value, status = result.value, 201 if isinstance(result, Created) else 202
+    if value is None:
+        return Raw(b"", "", status)
+    return Raw(encode_json(value if lower is None else lower(value)), JSON, status)
+
+
+async def _json_lines(stream: JsonStream, lower: Lower | None) -> AsyncIterator[bytes]:
+    started = stream.eager
+    try:
+        async for value in stream.values:
+            started = True
+            yield encode_json(value if lower is None else lower(value))
+    except MoorageError as error:
+        if not started:
+            raise
+        yield encode_json({"errorDetail": {"message": str(error)}, "error": str(error)})

@@ -1,0 +1,614 @@
+"""HTTP/1.1 over asyncio transports: the only file that knows the HTTP library (llhttp).
+
+llhttp parses heads; framing of bodies is ours, so that the bytes behind a head are never parsed
+before it is known whose they are: the next request's, or those of a hijacked stream.
+
+One connection goes round: HEAD -> BODY -> (response written) -> HEAD, or ends in a hijack. One
+pipelined behind another waits in the buffer, unparsed, until that one is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+from collections.abc import Coroutine
+from contextlib import suppress
+from email.utils import formatdate
+from typing import Any, Final
+
+import httptools
+
+from moorage.api import websocket
+from moorage.api.chunked import ChunkedDecoder
+from moorage.api.dispatch import Application, error_response, split_target
+from moorage.api.httpstatus import REASON, HttpError
+from moorage.api.inbox import Inbox
+from moorage.api.origin import HostCheck
+from moorage.api.paths import API_VERSION, text
+from moorage.api.request import Duplex, Peer, Request
+from moorage.api.results import Hijacked, Raw, Response, Stream
+from moorage.lib import clock
+from moorage.lib.errors import InvalidParameter, MoorageError
+from moorage.lib.tasks import Supervisor
+from moorage.lib.version import VERSION
+
+log = logging.getLogger(__name__)
+
+HEAD_LIMIT: Final = 256 << 10  # bytes of request line and headers
+HEADER_COUNT_LIMIT: Final = 256
+PIPELINE_LIMIT: Final = 256 << 10  # bytes held back while a request is being answered
+HEAD_TIMEOUT_S: Final = 30.0  # from the first byte of a head to its last
+GONE_CHECK_S: Final = 1.0  # how often a half-closed socket is looked at
+LINGER_S: Final = 2.0  # how long a refused body is swallowed, so that the answer can be read
+WRITE_HIGH_WATER: Final = 256 << 10
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_NO_BODY: Final = frozenset({204, 304})
+
+
+class Server:
+    """What all connections share."""
+
+    def __init__(self, application: Application, supervisor: Supervisor) -> None:
+        self.application = application
+        self.supervisor = supervisor
+        self.connections: set[Connection] = set()
+        self.closing = False
+        self._fixed = (
+            f"Api-Version: {text(API_VERSION)}\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
+            f"Server: Moorage/{VERSION} (linux)\r\n"
+        )
+        self._date_s = 0
+        self._common = ""
+
+    def common_headers(self) -> str:
+        """Return the headers that every response bears, with the date of this second."""
+        now_s = clock.now_ns() // 1_000_000_000
+        if now_s != self._date_s:
+            self._date_s = now_s
+            self._common = f"{self._fixed}Date: {formatdate(now_s, usegmt=True)}\r\n"
+        return self._common
+
+    async def close(self) -> None:
+        """Drop idle connections, cancel what is being served, and wait for it."""
+        self.closing = True
+        for connection in list(self.connections):
+            connection.shut_down()
+        await self.supervisor.close()
+
+
+class Head:
+    """Callbacks of llhttp: collects the request line and the headers."""
+
+    __slots__ = ("count", "headers", "target")
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: dict[str, str] = {}
+        self.count = 0
+
+    def on_url(self, part: bytes) -> None:
+        """Collect the request target, which may come in parts."""
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect one header; repeated ones are joined, except those that must be single."""
+        key = name.decode("latin-1").lower()
+        self.count += 1
+        if self.count > HEADER_COUNT_LIMIT:
+            raise HttpError(431, "too many request headers")
+        if key in self.headers:
+            if key in {"host", "content-length", "transfer-encoding", "content-type"}:
+                raise InvalidParameter(f"the request header {key} is given twice")
+            self.headers[key] += ", " + value.decode("latin-1")
+        else:
+            self.headers[key] = value.decode("latin-1")
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, server: Server, peer_kind: str, host_check: HostCheck | None) -> None:
+        self._server = server
+        self._kind = peer_kind
+        self._host_check = host_check
+        self._buffer = b""
+        self._request: Request | None = None
+        self._inbox: Inbox | None = None  # body of the current request
+        self._decoder: ChunkedDecoder | None = None
+        self._left = 0  # bytes of the body still to come, if its length was given
+        self._expects_continue = False
+        self._keep_alive = True
+        self._http_1_0 = False
+        self._task: asyncio.Task[Any] | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._stream: HijackedStream | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._half_closed = False
+        self._gone = False
+        self._advancing = False
+        self._lingering = False
+
+    # -- transport ---------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        self._peer = describe_peer(self._kind, transport)
+        self._server.connections.add(self)
+        if self._server.closing:
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        """End: what is being served for this client is cancelled."""
+        self._gone = True
+        self._server.connections.discard(self)
+        self._disarm()
+        self._writable.set()
+        gone = ConnectionResetError("the client has gone")
+        inbox = self._stream.inbox if self._stream is not None else self._inbox
+        if inbox is not None:
+            inbox.fail(gone)
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        """Hold the writers: the client reads too slowly."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let the writers go on."""
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived."""
+        if self._stream is not None:
+            self._stream.inbox.feed(data)
+            return
+        if self._lingering:
+            return
+        self._buffer = self._buffer + data if self._buffer else data
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """Take the client's half-close; True keeps our side open."""
+        self._half_closed = True
+        if self._stream is not None:
+            self._stream.inbox.feed_eof()
+            self._watch_half_closed()
+            return True
+        if self._inbox is not None and not self._inbox.ended:
+            self._inbox.fail(ConnectionResetError("the request body is cut short"))
+        if self._request is None:
+            return False
+        self._keep_alive = False
+        self._watch_half_closed()
+        return True
+
+    def _watch_half_closed(self) -> None:
+        """Notice a client that is gone altogether, which no read will tell any more.
+
+        Over TCP the two look alike. Unless the stream is hijacked, half-closed is taken for gone
+        there, as Go's server does; a hijacked one ends when a keep-alive probe is refused.
+        """
+        if self._gone or self._request is None:
+            return
+        if (self._kind != "unix" and self._stream is None) or self._hung_up():
+            self._transport.abort()
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_later(GONE_CHECK_S, self._watch_half_closed)
+
+    def _hung_up(self) -> bool:
+        socket = self._transport.get_extra_info("socket")
+        if socket is None or socket.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(socket.fileno(), 0)
+        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
+
+    def shut_down(self) -> None:
+        """Close when idle; otherwise cancel what is being served."""
+        self._keep_alive = False
+        if self._task is not None:
+            self._task.cancel()
+        else:
+            self._transport.close()
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Go as far as the buffer allows."""
+        if self._advancing:
+            return  # a response written on the spot comes back here: the loop below goes on
+        self._advancing = True
+        try:
+            while self._buffer and not self._gone and self._stream is None:
+                if self._request is None:
+                    if not self._take_head():
+                        return
+                elif self._inbox is not None and not self._inbox.ended:
+                    self._take_body(self._inbox)
+                else:
+                    if len(self._buffer) > PIPELINE_LIMIT:
+                        self._transport.pause_reading()
+                    return
+        except MoorageError as error:
+            self._refuse(error)
+        finally:
+            self._advancing = False
+
+    def _take_head(self) -> bool:
+        buffer = self._buffer
+        if not self._keep_alive or self._transport.is_closing():
+            self._buffer = b""
+            return False
+        end = buffer.find(_END_OF_HEAD)
+        if end < 0 or end > HEAD_LIMIT:
+            if len(buffer) > HEAD_LIMIT:
+                raise HttpError(431, f"the request head is over {HEAD_LIMIT} bytes")
+            if buffer[:2] == b"\r\n":  # RFC 9112, 2.2: an empty line before a request is skipped
+                self._buffer = buffer[2:]
+                return True
+            self._arm()
+            return False
+        self._disarm()
+        end += len(_END_OF_HEAD)
+        self._buffer = buffer[end:]
+        self._begin(buffer[:end])
+        return True
+
+    def _begin(self, raw: bytes) -> None:
+        """Parse one head and start to answer it."""
+        head = Head()
+        parser = httptools.HttpRequestParser(head)
+        try:
+            parser.feed_data(raw)
+        except httptools.HttpParserUpgrade:
+            pass  # the bytes behind the head are ours to read anyway
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            raise cause if isinstance(cause, MoorageError) else _malformed(error) from error
+        except httptools.HttpParserError as error:
+            raise _malformed(error) from error
+        headers = head.headers
+        self._http_1_0 = parser.get_http_version() == "1.0"
+        self._keep_alive = parser.should_keep_alive()
+        length = self._frame_body(headers)
+        if self._host_check is not None:
+            self._host_check.require(headers)
+        version, path, query = split_target(head.target)
+        self._inbox = Inbox(self._pause_reading, self._resume_reading)
+        if length == 0:
+            self._inbox.feed_eof()
+        request = Request(
+            method=parser.get_method().decode("ascii"),
+            version=version,
+            path=path,
+            raw_query=query,
+            headers=headers,
+            peer=self._peer,
+            body_length=length,
+            inbox=self._inbox,
+            channel=self,
+        )
+        self._request = request
+        response = self._server.application.respond(request)
+        if isinstance(response, Raw):
+            self._finish(response)
+        else:
+            work = self._serve(request, response)
+            self._task = self._server.supervisor.start(work, path)
+
+    def _frame_body(self, headers: dict[str, str]) -> int | None:
+        """Decide how the body is framed; return its length, None if it is chunked."""
+        self._decoder = None
+        self._left = 0
+        coding = headers.get("transfer-encoding")
+        if coding is not None:
+            if coding.strip().lower() != "chunked" or "content-length" in headers:
+                raise HttpError(400, "unsupported transfer encoding")
+            self._decoder = ChunkedDecoder()
+        elif (length := headers.get("content-length", "0").strip()) != "0":
+            if not (length.isascii() and length.isdigit()):
+                raise InvalidParameter(f"invalid Content-Length: {length}")
+            self._left = int(length)
+        has_body = self._decoder is not None or self._left > 0
+        expectation = headers.get("expect", "").lower()
+        if expectation not in {"", "100-continue"}:
+            raise HttpError(417, f"unsupported expectation: {expectation}")
+        self._expects_continue = has_body and expectation == "100-continue"
+        return None if self._decoder is not None else self._left
+
+    def _take_body(self, inbox: Inbox) -> None:
+        """Move what belongs to the body from the buffer to the inbox."""
+        buffer, self._buffer = self._buffer, b""
+        if self._decoder is None:
+            part, self._buffer = buffer[: self._left], buffer[self._left :]
+            self._left -= len(part)
+            inbox.feed(part)
+            if self._left == 0:
+                inbox.feed_eof()
+            return
+        try:
+            for part in self._decoder.feed(buffer):
+                inbox.feed(part)
+        except InvalidParameter as error:
+            self._keep_alive = False
+            inbox.fail(error)
+            return
+        if self._decoder.done:
+            self._buffer = self._decoder.rest
+            inbox.feed_eof()
+
+    def _pause_reading(self) -> None:
+        if not self._half_closed:
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self._half_closed and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _arm(self) -> None:
+        if self._head_timer is None:
+            loop = asyncio.get_running_loop()
+            self._head_timer = loop.call_later(HEAD_TIMEOUT_S, self._head_too_slow)
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_too_slow(self) -> None:
+        self._head_timer = None
+        self._refuse(HttpError(408, "the request head did not arrive in time"))
+
+    def _refuse(self, error: MoorageError) -> None:
+        """Answer a request that could not be understood, and close: framing is lost."""
+        self._keep_alive = False
+        self._buffer = b""
+        if self._request is None and not self._transport.is_closing():
+            self._write_raw(error_response(error, "request"), head_only=False)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close so that the client can still read the answer while it is sending a body.
+
+        Closing a socket with unread bytes would reset the connection under the answer.
+        """
+        if self._half_closed or self._gone or self._transport.is_closing():
+            self._transport.close()
+            return
+        self._lingering = True
+        self._buffer = b""
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+
+    # -- answering ---------------------------------------------------------------------------
+
+    async def _serve(
+        self, request: Request, work: Response | Coroutine[Any, Any, Response]
+    ) -> None:
+        """Wait for the response and write it, at the client's pace."""
+        try:
+            response = await work if isinstance(work, Coroutine) else work
+            if isinstance(response, Stream):
+                await self._write_stream(request, response)
+                self._finish(Hijacked())
+            else:
+                self._finish(response)
+        except (ConnectionError, asyncio.CancelledError) as error:
+            log.debug("%s: client gone: %s", request.path, error)
+            self._transport.abort()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        except Exception as error:
+            log.exception("%s: broken off", request.path)
+            self._transport.abort()
+            if not isinstance(error, MoorageError | OSError):
+                raise
+        finally:
+            self._task = None
+
+    def _finish(self, response: Raw | Hijacked) -> None:
+        """Write the rest of an exchange and go on to the next request."""
+        request, inbox = self._request, self._inbox
+        assert request is not None and inbox is not None  # noqa: S101, PT018
+        self._task = None
+        if self._stream is not None:
+            self._stream.close()
+            return
+        complete = self._body_is_done(inbox)
+        self._keep_alive = keep = self._keep_alive and complete and not self._server.closing
+        if isinstance(response, Raw):
+            self._write_raw(response, head_only=request.method == "HEAD")
+        self._request = None
+        self._inbox = None
+        if not complete:
+            self._linger()
+        elif not keep:
+            self._transport.close()
+        else:
+            self._transport.resume_reading()
+            self._advance()
+
+    def _body_is_done(self, inbox: Inbox) -> bool:
+        """Whether the next request can be found: an unread body is swallowed if it is short."""
+        if not inbox.ended and self._decoder is None and self._left <= len(self._buffer):
+            self._take_body(inbox)
+        return inbox.ended
+
+    def _head(self, status: int, content_type: str, extra: str) -> str:
+        protocol = "HTTP/1.0" if self._http_1_0 else "HTTP/1.1"
+        kind = f"Content-Type: {content_type}\r\n" if content_type else ""
+        closing = "" if self._keep_alive else "Connection: close\r\n"
+        if self._http_1_0 and self._keep_alive:
+            closing = "Connection: keep-alive\r\n"
+        return (
+            f"{protocol} {status} {REASON.get(status, 'Status')}\r\n"
+            f"{self._server.common_headers()}{kind}{extra}{closing}\r\n"
+        )
+
+    def _write_raw(self, response: Raw, *, head_only: bool) -> None:
+        extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        if response.status not in _NO_BODY:
+            extra += f"Content-Length: {len(response.body)}\r\n"
+        head = self._head(response.status, response.content_type, extra).encode("latin-1")
+        bare = head_only or response.status in _NO_BODY
+        self._transport.write(head if bare else head + response.body)
+
+    async def _write_stream(self, request: Request, response: Stream) -> None:
+        chunks = response.chunks
+        try:
+            first = b"" if response.eager else await anext(chunks, b"")
+        except Exception as error:  # noqa: BLE001 - it still gets a status of its own
+            self._write_raw(error_response(error, request.path), head_only=False)
+            return
+        extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        chunked = not self._http_1_0
+        if chunked:
+            extra += "Transfer-Encoding: chunked\r\n"
+        else:
+            self._keep_alive = False
+        head = self._head(response.status, response.content_type, extra)
+        self._transport.write(head.encode("latin-1"))
+        try:
+            if request.method == "HEAD":
+                return
+            if first:
+                await self._write_chunk(first, chunked=chunked)
+            async for chunk in chunks:
+                if chunk:
+                    await self._write_chunk(chunk, chunked=chunked)
+            if chunked:
+                self._transport.write(b"0\r\n\r\n")
+        finally:
+            close = getattr(chunks, "aclose", None)
+            if close is not None:
+                with suppress(RuntimeError):
+                    await close()
+
+    async def _write_chunk(self, chunk: bytes, *, chunked: bool) -> None:
+        if chunked:
+            chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        await self.send(chunk)
+
+    async def send(self, data: bytes) -> None:
+        """Write at the client's pace. Raises: ConnectionResetError, once it has gone."""
+        if self._gone:
+            raise ConnectionResetError("the client has gone")
+        self._transport.write(data)
+        if not self._writable.is_set():
+            await self._writable.wait()
+            if self._gone:
+                raise ConnectionResetError("the client has gone")
+
+    # -- what a request may ask for ----------------------------------------------------------
+
+    @property
+    def is_disconnected(self) -> bool:
+        """Whether the client has gone."""
+        return self._gone
+
+    def continue_body(self) -> None:
+        """Answer ``Expect: 100-continue`` once."""
+        if self._expects_continue:
+            self._expects_continue = False
+            if not self._http_1_0:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def hijack(self, content_type: str, *, upgrade: bool) -> Duplex:
+        """Take the connection out of HTTP; the rest of the request body is swallowed first."""
+        if upgrade:
+            head = (
+                "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+                f"{self._server.common_headers()}Content-Type: {content_type}\r\n\r\n"
+            )
+        else:
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n"
+        return await self._leave_http(head)
+
+    async def websocket(self, key: str, protocol: str | None) -> Duplex:
+        """Turn the connection into a WebSocket."""
+        chosen = f"Sec-WebSocket-Protocol: {protocol.split(',')[0].strip()}\r\n" if protocol else ""
+        head = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {websocket.accept_key(key)}\r\n{chosen}\r\n"
+        )
+        return websocket.WebSocketDuplex(await self._leave_http(head))
+
+    async def _leave_http(self, head: str) -> Duplex:
+        inbox = self._inbox
+        assert inbox is not None  # noqa: S101 - a request is being served
+        if self._gone:
+            raise ConnectionResetError("the client has gone")
+        while not inbox.ended:
+            await inbox.read()
+        stream = HijackedStream(self, self._transport)
+        self._stream = stream
+        if self._buffer:
+            stream.inbox.feed(self._buffer)
+            self._buffer = b""
+        if self._half_closed:
+            stream.inbox.feed_eof()
+        self._transport.resume_reading()
+        self._transport.write(head.encode("latin-1"))
+        return stream
+
+
+class HijackedStream:
+    """The raw connection after a hijack."""
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        self._connection = connection
+        self._transport = transport
+        self.inbox = Inbox(self._pause, self._resume)
+
+    def _pause(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    async def read(self) -> bytes:
+        """Return what arrived; empty once the client has half-closed or gone."""
+        try:
+            return await self.inbox.read()
+        except ConnectionError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        """Send at the client's pace. Raises: ConnectionError."""
+        await self._connection.send(data)
+
+    async def write_eof(self) -> None:
+        """Send what waits, and the end of our side."""
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def close(self) -> None:
+        """Send what waits, then end both sides."""
+        self._transport.close()
+
+
+def describe_peer(kind: str, transport: asyncio.Transport) -> Peer:
+    """Say who is at the other end."""
+    address = transport.get_extra_info("peername")
+    certificate = transport.get_extra_info("peercert") or {}
+    subject = next(
+        (value for part in certificate.get("subject", ()) for key, value in part
+         if key == "commonName"), "",
+    )  # fmt: skip
+    shown = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else ""
+    return Peer(kind=kind, address=shown, certificate_subject=subject)
+
+
+def _malformed(error: Exception) -> InvalidParameter:
+    return InvalidParameter(f"malformed HTTP request: {error}")

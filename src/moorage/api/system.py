@@ -1,0 +1,95 @@
+"""Routes of the ``System`` tag."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
+
+from moorage.api.results import JsonStream, Raw
+from moorage.api.routing import route
+from moorage.events.matching import condition
+from moorage.lib import clock
+from moorage.lib.errors import InvalidParameter
+from moorage.spec.engine.events import EventMessage
+from moorage.spec.engine.filters import Filters
+from moorage.spec.engine.system import SystemInfo, SystemVersion
+
+if TYPE_CHECKING:
+    from moorage.engine.system import System
+    from moorage.events.bus import Bus
+
+_PING: Final = Raw(
+    b"OK",
+    "text/plain; charset=utf-8",
+    headers={
+        "Builder-Version": "1",
+        "Cache-Control": "no-cache, no-store, must-revalidate",
+        "Pragma": "no-cache",
+        "Swarm": "inactive",
+    },
+)
+
+
+class EventsQuery(Struct, frozen=True):
+    """Parameters of ``SystemEvents``."""
+
+    since: str = ""
+    until: str = ""
+    filters: Filters = field(default_factory=Filters)
+
+
+@route("GET", "/info", "SystemInfo")
+async def system_info(system: System) -> SystemInfo:
+    """200."""
+    return await system.info()
+
+
+@route("GET", "/version", "SystemVersion")
+def system_version(system: System) -> SystemVersion:
+    """200."""
+    return system.version()
+
+
+@route("GET", "/_ping", "SystemPing")
+def system_ping() -> Raw:
+    """200, and headers that say what this daemon speaks."""
+    return _PING
+
+
+@route("HEAD", "/_ping", "SystemPingHead")
+def system_ping_head() -> Raw:
+    """200."""
+    return _PING
+
+
+@route("GET", "/events", "SystemEvents")
+def system_events(events: Bus, query: EventsQuery) -> JsonStream:
+    """200 and one event a line; 400 bad time or filter."""
+    since_ns = timestamp_ns("since", query.since)
+    until_ns = timestamp_ns("until", query.until)
+    if since_ns is not None and until_ns is not None and until_ns < since_ns:
+        raise InvalidParameter(
+            f"`since` time ({query.since}) cannot be after `until` time ({query.until})"
+        )
+    found: AsyncIterator[EventMessage] = events.subscribe(
+        condition(query.filters), since_ns=since_ns, until_ns=until_ns
+    )
+    return JsonStream(found, eager=True)
+
+
+def timestamp_ns(name: str, text: str) -> int | None:
+    """Read ``seconds[.nanoseconds]`` since the epoch, or RFC 3339; empty is None.
+
+    Raises: InvalidParameter.
+    """
+    if not text:
+        return None
+    whole, dot, fraction = text.partition(".")
+    if whole.lstrip("-").isdecimal() and (not dot or fraction.isdecimal()):
+        return int(whole) * 1_000_000_000 + int(fraction[:9].ljust(9, "0") if fraction else 0)
+    try:
+        return clock.parse_rfc3339(text)
+    except ValueError as error:
+        raise InvalidParameter(f'invalid value for "{name}": {text!r} is no time') from error

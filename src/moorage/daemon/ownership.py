@@ -1,0 +1,77 @@
+"""What makes a daemon the only one of its roots: locks, the pid file, and limits of the process."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import resource
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moorage.lib import atomicfile
+from moorage.lib.errors import System
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def locked(root: Path, what: str) -> Iterator[None]:
+    """Hold *root* against other daemons; the kernel lets go when the process ends.
+
+    Raises: System, naming the holder.
+    """
+    root.mkdir(parents=True, exist_ok=True, mode=0o711)
+    fd = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise System(
+                f"{what} {root} is in use by another daemon (pid {holder})",
+                hint="give this one a --data-root and an --exec-root of its own",
+            ) from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def pid_file(path: Path) -> Iterator[None]:
+    """Keep our pid in *path*.
+
+    Raises: System, if it names a living process.
+    """
+    with suppress(FileNotFoundError, ValueError):
+        holder = int(path.read_text())
+        if holder != os.getpid() and Path(f"/proc/{holder}").exists():
+            raise System(
+                f"pid file {path} names process {holder}, which is running",
+                hint="stop it, or remove the file if it is no moord",
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomicfile.write(path, f"{os.getpid()}\n".encode(), mode=0o644, sync=False)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def prepare_process(oom_score_adjust: int) -> None:
+    """Raise the limit of open files, and set umask and OOM score."""
+    os.umask(0o022)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if oom_score_adjust:
+        try:
+            Path("/proc/self/oom_score_adj").write_text(str(oom_score_adjust))
+        except OSError as error:
+            log.warning("cannot set the OOM score: %s", error)

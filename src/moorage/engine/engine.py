@@ -1,0 +1,20 @@
+"""All domains as one object; the API's routes name the one they serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.engine.system import System
+    from moorage.events.bus import Bus
+    from moorage.volumes.service import Volumes
+
+
+@dataclass(slots=True, kw_only=True)
+class Engine:
+    """Holds the domains, nothing else."""
+
+    events: Bus
+    system: System
+    volumes: Volumes

@@ -1,0 +1,188 @@
+"""What concerns all domains at once: version, info, disk usage."""
+
+from __future__ import annotations
+
+import platform
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from moorage.engine import host
+from moorage.engine.settings import SystemSettings
+from moorage.events.bus import Bus
+from moorage.lib import clock
+from moorage.lib.version import VERSION
+from moorage.spec.engine.system import (
+    Commit,
+    FirewallInfo,
+    PluginsInfo,
+    SwarmInfo,
+    SystemInfo,
+    SystemVersion,
+    SystemVersionComponent,
+    SystemVersionPlatform,
+)
+
+API_VERSION: Final = "1.55"
+MIN_API_VERSION: Final = "1.24"
+INDEX_SERVER: Final = "https://index.docker.io/v1/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many objects there are."""
+
+    running: int = 0
+    paused: int = 0
+    stopped: int = 0
+    images: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Reports:
+    """What the domains tell ``info``; each is asked at the time of the request."""
+
+    counts: Callable[[], Counts] = Counts
+    storage_driver: str = ""
+    storage_status: Callable[[], list[list[str]]] = list
+    volume_drivers: Callable[[], list[str]] = lambda: ["local"]
+    network_drivers: Callable[[], list[str]] = lambda: ["bridge", "host", "null"]
+    log_drivers: Callable[[], list[str]] = lambda: ["json-file", "local", "none"]
+    cgroup_version: str = "1"
+    cgroup_driver: str = "cgroupfs"
+    cgroup_controllers: frozenset[str] = frozenset()
+    runtime_version: str = ""
+    warnings: Callable[[], list[str]] = list
+
+
+class System:
+    """The daemon as a whole."""
+
+    def __init__(
+        self, *, daemon_id: str, settings: SystemSettings, reports: Reports, events: Bus
+    ) -> None:
+        self._id = daemon_id
+        self.settings = settings
+        self._reports = reports
+        self._events = events
+
+    def version(self) -> SystemVersion:
+        """Return the versions of the daemon and of what it stands on."""
+        details: dict[str, object] = {
+            "ApiVersion": API_VERSION,
+            "Arch": host.go_arch(),
+            "BuildTime": "",
+            "Experimental": str(self.settings.experimental).lower(),
+            "GitCommit": VERSION,
+            "GoVersion": f"python{platform.python_version()}",
+            "KernelVersion": host.kernel_version(),
+            "MinAPIVersion": MIN_API_VERSION,
+            "Os": "linux",
+        }
+        components = [SystemVersionComponent(name="Engine", version=VERSION, details=details)]
+        runtime = self._reports.runtime_version
+        if runtime:
+            name, _, number = runtime.partition(" ")
+            components.append(
+                SystemVersionComponent(name=name, version=number, details={"GitCommit": ""})
+            )
+        return SystemVersion(
+            platform=SystemVersionPlatform(name="Moorage"),
+            components=components,
+            version=VERSION,
+            api_version=API_VERSION,
+            min_api_version=MIN_API_VERSION,
+            git_commit=VERSION,
+            go_version=f"python{platform.python_version()}",
+            os="linux",
+            arch=host.go_arch(),
+            kernel_version=host.kernel_version(),
+            experimental=self.settings.experimental,
+            build_time="",
+        )
+
+    async def info(self) -> SystemInfo:
+        """Return what the daemon knows of itself and its host."""
+        settings, reports = self.settings, self._reports
+        counts = reports.counts()
+        has = reports.cgroup_controllers.__contains__
+        return SystemInfo(
+            id=self._id,
+            containers=counts.running + counts.paused + counts.stopped,
+            containers_running=counts.running,
+            containers_paused=counts.paused,
+            containers_stopped=counts.stopped,
+            images=counts.images,
+            driver=reports.storage_driver,
+            driver_status=reports.storage_status(),
+            docker_root_dir=str(settings.data_root),
+            plugins=PluginsInfo(
+                volume=reports.volume_drivers(),
+                network=reports.network_drivers(),
+                authorization=list(settings.authorization_plugins) or None,
+                log=reports.log_drivers(),
+            ),
+            memory_limit=has("memory"),
+            swap_limit=has("memory"),
+            cpu_cfs_period=has("cpu"),
+            cpu_cfs_quota=has("cpu"),
+            cpu_shares=has("cpu"),
+            cpu_set=has("cpuset"),
+            pids_limit=has("pids"),
+            oom_kill_disable=has("memory") and reports.cgroup_version == "1",
+            ipv4_forwarding=host.flag_file("/proc/sys/net/ipv4/ip_forward"),
+            debug=settings.debug,
+            n_fd=host.open_files(),
+            n_goroutines=threading.active_count(),
+            system_time=clock.rfc3339(clock.now_ns()),
+            logging_driver=settings.log_driver,
+            cgroup_driver=reports.cgroup_driver,
+            cgroup_version=reports.cgroup_version,
+            n_events_listener=self._events.subscriber_count,
+            kernel_version=host.kernel_version(),
+            operating_system=host.operating_system(),
+            os_version=host.os_release().get("VERSION_ID", ""),
+            os_type="linux",
+            architecture=host.machine(),
+            ncpu=host.cpu_count(),
+            mem_total=host.memory_total(),
+            index_server_address=INDEX_SERVER,
+            registry_config=settings.registry,
+            http_proxy=_masked(settings.http_proxy),
+            https_proxy=_masked(settings.https_proxy),
+            no_proxy=settings.no_proxy,
+            name=platform.node(),
+            labels=list(settings.labels),
+            experimental_build=settings.experimental,
+            server_version=VERSION,
+            runtimes=settings.runtimes,
+            default_runtime=settings.default_runtime,
+            swarm=SwarmInfo(local_node_state="inactive"),
+            live_restore_enabled=settings.live_restore,
+            init_binary=settings.init_path,
+            containerd_commit=Commit(),
+            runc_commit=Commit(id=reports.runtime_version),
+            init_commit=Commit(),
+            security_options=self._security_options(),
+            default_address_pools=list(settings.address_pools),
+            firewall_backend=FirewallInfo(driver="nftables"),
+            cdi_spec_dirs=list(settings.cdi_spec_dirs),
+            warnings=reports.warnings(),
+        )
+
+    def _security_options(self) -> list[str]:
+        profile = self.settings.seccomp_profile or "builtin"
+        options = [f"name=seccomp,profile={profile}"]
+        if self._reports.cgroup_version == "2":
+            options.append("name=cgroupns")
+        if self.settings.no_new_privileges:
+            options.append("name=no-new-privileges")
+        return options
+
+
+def _masked(url: str) -> str:
+    """Return a proxy's URL with its password taken out."""
+    head, at, rest = url.rpartition("@")
+    scheme, separator, _ = head.partition("://")
+    return f"{scheme}{separator}xxxxx:xxxxx@{rest}" if at else url
