@@ -45,6 +45,11 @@ async def run(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwarg
 
 async def run_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run *work* in a new thread that dies with it, for setns(2), unshare(2) and the like."""
+    return await start_disposable(work, *args, **kwargs)
+
+
+def start_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    """Start *work* in a new thread; also for work that lasts as long as a client likes."""
     loop = asyncio.get_running_loop()
     future: concurrent.futures.Future[T] = concurrent.futures.Future()
 
@@ -55,4 +60,4 @@ async def run_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
             future.set_exception(error)
 
     threading.Thread(target=body, name="moorage-disposable", daemon=True).start()
-    return await asyncio.wrap_future(future, loop=loop)
+    return asyncio.wrap_future(future, loop=loop)
