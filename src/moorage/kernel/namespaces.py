@@ -39,14 +39,14 @@ _libc.unshare.argtypes = (ctypes.c_int,)
 
 
 def setns(fd: int, nstype: int = 0) -> None:
-    """Call setns(2): enter the namespace that *fd* refers to; *nstype* 0 takes any kind."""
+    """Enter the namespace that *fd* refers to; *nstype* 0 takes any kind."""
     if _libc.setns(fd, nstype) < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), f"setns({fd})")
 
 
 def unshare(flags: int) -> None:
-    """Call unshare(2): leave the namespaces in *flags* for new ones."""
+    """Leave the namespaces in *flags* for new ones."""
     if _libc.unshare(flags) < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), f"unshare({flags:#x})")

@@ -20,7 +20,7 @@ _INFO: Final = struct.Struct("=QQ11Ii")  # mask, cgroup, pid … fsgid, exit cod
 
 
 def pidfd_open(pid: int) -> int:
-    """Call pidfd_open(2); close-on-exec.
+    """Open a descriptor of the process *pid*; close-on-exec.
 
     Raises: ProcessLookupError.
     """
@@ -28,7 +28,7 @@ def pidfd_open(pid: int) -> int:
 
 
 def pidfd_send_signal(pidfd: int, signum: int) -> None:
-    """Call pidfd_send_signal(2).
+    """Send a signal to that process and no other.
 
     Raises: ProcessLookupError.
     """
