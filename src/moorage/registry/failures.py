@@ -1,0 +1,169 @@
+"""What goes wrong between us and a registry, in Docker's words, with the class that fits; pure."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from moorage.lib.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    InvalidParameter,
+    MoorageError,
+    NotFound,
+    System,
+    Unauthorized,
+    Unavailable,
+)
+from moorage.lib.httpconnection import ProtocolError
+from moorage.registry.challenge import Challenge
+from moorage.spec.reference import Reference
+
+BODY_LIMIT: Final = 64 << 10  # bytes of an error's body worth reading
+_SNIPPET: Final = 200
+_BY_STATUS: Final = {
+    401: ("UNAUTHORIZED", "authentication required"),
+    403: ("DENIED", "requested access to the resource is denied"),
+    404: ("NOT_FOUND", ""),
+    429: ("TOOMANYREQUESTS", "too many requests"),
+}
+
+
+class RegistryRefusal(Exception):
+    """A registry's answer that is an error: kept apart until it is known what it means."""
+
+    def __init__(self, status: int, code: str, message: str, *, host: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code  # of the distribution specification: MANIFEST_UNKNOWN …
+        self.message = message
+        self.host = host
+
+    def __str__(self) -> str:
+        """Return Docker's form: the code as words, and the registry's message."""
+        words = self.code.lower().replace("_", " ")
+        return f"{words}: {self.message}" if words and self.message else words or self.message
+
+
+class _ErrorEntry(Struct, frozen=True):
+    code: str = ""
+    message: str = ""
+
+
+class _Errors(Struct, frozen=True):
+    errors: list[_ErrorEntry] = []
+    details: str = ""  # token servers of Docker Hub
+    message: str = ""
+
+
+def refusal(
+    status: int, body: bytes, challenges: Iterable[Challenge], *, host: str
+) -> RegistryRefusal:
+    """Read the error a registry sent, whatever it is written in."""
+    if status == 401:
+        for challenge in challenges:
+            error = challenge.parameters.get("error")
+            said = challenge.parameters.get("error_description", "")
+            if challenge.scheme == "bearer" and error == "insufficient_scope":
+                denied = _BY_STATUS[403]
+                return RegistryRefusal(status, denied[0], said or denied[1], host=host)
+    try:
+        parsed = msgspec.json.decode(body, type=_Errors)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        parsed = _Errors()
+    if parsed.errors:
+        first = parsed.errors[0]
+        return RegistryRefusal(status, first.code[:64], first.message[:_SNIPPET], host=host)
+    if said := parsed.details or parsed.message:
+        code = _BY_STATUS.get(status, ("", ""))[0]
+        return RegistryRefusal(status, code, said[:_SNIPPET], host=host)
+    if status in {401, 403, 429}:
+        return RegistryRefusal(status, *_BY_STATUS[status], host=host)
+    return RegistryRefusal(status, "", f"received unexpected HTTP status: {status}", host=host)
+
+
+def of_pull(refused: RegistryRefusal, reference: Reference) -> MoorageError:
+    """Say what a refusal means for who wanted to pull *reference*."""
+    if refused.status == 429 or refused.code == "TOOMANYREQUESTS":
+        return Unavailable(str(refused), hint=f"{refused.host} limits the rate of requests")
+    if refused.code == "DENIED":
+        return NotFound(
+            f"pull access denied for {reference.familiar_name}, repository does not exist or may"
+            f" require 'docker login': {refused}"
+        )
+    if refused.code == "NAME_UNKNOWN":
+        return NotFound(f"repository {reference.familiar_name} not found: {refused}")
+    if refused.code == "MANIFEST_UNKNOWN" or refused.status == 404:
+        said = str(refused) if refused.code else "manifest unknown: manifest unknown"
+        return NotFound(f"manifest for {reference.familiar} not found: {said}")
+    return _general(refused, reference)
+
+
+def of_push(refused: RegistryRefusal, reference: Reference) -> MoorageError:
+    """Say what a refusal means for who wanted to push *reference*."""
+    if refused.code == "DENIED":
+        return Forbidden(str(refused), hint=f"pushing {reference.familiar_name} to {refused.host}")
+    return _general(refused, reference)
+
+
+def _general(refused: RegistryRefusal, reference: Reference) -> MoorageError:
+    hint = f"{reference.familiar} at {refused.host}"
+    if refused.status == 401:
+        return Unauthorized(str(refused), hint=hint)
+    if refused.status == 403:
+        return Forbidden(str(refused), hint=hint)
+    if refused.status == 404:
+        return NotFound(str(refused), hint=hint)
+    if refused.status in {429, 502, 503, 504}:
+        return Unavailable(str(refused), hint=hint)
+    if 400 <= refused.status < 500:
+        return InvalidParameter(str(refused), hint=hint)
+    return System(str(refused), hint=hint)
+
+
+def of_connection(method: str, url: str, error: Exception) -> MoorageError:
+    """Say why *url* could not be reached, as Go's client does."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    where = f"{parts.hostname}:{port}"
+    asked = f'{method.capitalize()} "{url}"'
+    if isinstance(error, TimeoutError):
+        return DeadlineExceeded(f"{asked}: net/http: request canceled: no answer in time")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = _certificate(error, parts.hostname or "")
+        hint = "put its CA into certs.d, or name it in insecure-registries"
+        return System(f"{asked}: tls: failed to verify certificate: {said}", hint=hint)
+    if isinstance(error, ssl.SSLError):
+        if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
+            return System(f"{asked}: http: server gave HTTP response to HTTPS client")
+        return System(f"{asked}: remote error: tls: {(error.reason or str(error)).lower()}")
+    if isinstance(error, socket.gaierror):
+        return System(f"{asked}: dial tcp: lookup {parts.hostname}: no such host")
+    if isinstance(error, ProtocolError):
+        return System(f"{asked}: {error}")
+    if isinstance(error, OSError) and error.errno in {
+        errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT,
+    }:  # fmt: skip
+        said = (error.strerror or "").lower()
+        if error.errno == errno.ECONNREFUSED or "refused" in said:
+            said = "connection refused"
+        return System(f"{asked}: dial tcp {where}: connect: {said}")
+    return System(f"{asked}: {error}")
+
+
+def _certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
+    said = error.verify_message
+    if "self" in said or "local issuer" in said:
+        return "x509: certificate signed by unknown authority"
+    if "expired" in said:
+        return "x509: certificate has expired or is not yet valid"
+    if "ostname" in said or "IP address" in said:
+        return f"x509: certificate is not valid for {host}"
+    return f"x509: {said}"
