@@ -1,0 +1,162 @@
+"""Which files a source of COPY means: wildcards expanded below a root, as Docker does."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from msgspec import Struct
+
+from moorage.build.ignore import Matcher, translate
+from moorage.kernel.openat2 import openat2
+from moorage.lib.errors import NotFound
+
+PIVOT: Final = "/./"  # with --parents: what stands before it is not recreated
+_WILD: Final = re.compile(r"[*?\[\\]")
+_NEAR: Final = 3  # suggestions for a missing file
+
+
+class Selected(Struct, frozen=True):
+    """A file or directory to copy."""
+
+    path: str  # relative to the root, "" = the root itself
+    target: str  # where it goes below the destination: a name, or a path with --parents
+    is_directory: bool
+
+
+def select(
+    root_fd: int, path: str, *, parents: bool = False, required: bool = True
+) -> list[Selected]:
+    """Return what *path*, which may hold wildcards, names below the root.
+
+    Raises: NotFound (nothing; names near matches).
+    """
+    before, pivot, after = path.partition(PIVOT) if parents else ("", "", path)
+    prefix = before.strip("/") if pivot else ""
+    relative = "/".join(part for part in (prefix, after.strip("/")) if part)
+    if _WILD.search(relative):
+        names = sorted(_expand(root_fd, "", relative.split("/")))
+    else:
+        names = [relative] if _stat(root_fd, relative) is not None else []
+    found: list[Selected] = []
+    for name in names:
+        status = _stat(root_fd, name)
+        if status is None:
+            continue
+        is_directory = stat.S_ISDIR(status.st_mode)
+        target = posixpath.basename(name)
+        if parents:
+            target = name[len(prefix) :].strip("/") if prefix else name
+        found.append(Selected(name, target, is_directory))
+    if not found and required:
+        raise _missing(root_fd, relative)
+    return found
+
+
+def _stat(root_fd: int, path: str) -> os.stat_result | None:
+    try:
+        fd = openat2(root_fd, path or ".", os.O_PATH)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+def _names(root_fd: int, directory: str) -> list[str]:
+    try:
+        fd = openat2(root_fd, directory or ".", os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    try:
+        return os.listdir(fd)
+    finally:
+        os.close(fd)
+
+
+@lru_cache(maxsize=256)
+def _component(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern), re.DOTALL)
+
+
+def _expand(root_fd: int, base: str, parts: list[str]) -> Iterator[str]:
+    """Yield what matches *parts* below *base*."""
+    if not parts:
+        yield base
+        return
+    head, rest = parts[0], parts[1:]
+    if head == "**":
+        yield from _expand(root_fd, base, rest) if rest else ()
+        for name in _names(root_fd, base):
+            child = posixpath.join(base, name)
+            status = _lstat(root_fd, child)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                yield from _expand(root_fd, child, parts)
+            elif not rest:
+                yield child
+        return
+    if not _WILD.search(head):
+        child = posixpath.join(base, head)
+        if _stat(root_fd, child) is not None:
+            yield from _expand(root_fd, child, rest)
+        return
+    expression = _component(head)
+    for name in _names(root_fd, base):
+        if expression.match(name):
+            yield from _expand(root_fd, posixpath.join(base, name), rest)
+
+
+def _lstat(root_fd: int, path: str) -> os.stat_result | None:
+    try:
+        fd = openat2(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+def _missing(root_fd: int, path: str) -> NotFound:
+    """Say what is missing, and what is there that looks like it."""
+    parent, name = posixpath.split(path)
+    while parent and _stat(root_fd, parent) is None:
+        parent, name = posixpath.split(parent)
+    near = difflib.get_close_matches(name, _names(root_fd, parent), n=_NEAR, cutoff=0.6)
+    hint = None
+    if near:
+        hint = "near matches: " + ", ".join(posixpath.join("/", parent, name) for name in near)
+    return NotFound(f'"/{path}": not found', hint=hint)
+
+
+def walk(
+    directory_fd: int, matcher: Matcher | None = None, prefix: str = ""
+) -> Iterator[tuple[int, str, str, os.stat_result]]:
+    """Yield (descriptor of the parent, name, path below the top, status), in order of names.
+
+    Links are not followed. A directory comes before what it holds. What *matcher* excludes is left
+    out. The descriptor is valid until the next step of the iteration.
+    """
+    with os.scandir(directory_fd) as entries:
+        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+    found.sort(key=lambda pair: pair[0])
+    for name, status in found:
+        path = f"{prefix}/{name}" if prefix else name
+        is_directory = stat.S_ISDIR(status.st_mode)
+        excluded = matcher is not None and matcher.excludes(path)
+        if not excluded:
+            yield directory_fd, name, path, status
+        if is_directory and not (matcher is not None and matcher.prunes(path)):
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            child = os.open(name, flags, dir_fd=directory_fd)
+            try:
+                yield from walk(child, matcher, path)
+            finally:
+                os.close(child)

@@ -1,0 +1,247 @@
+"""Runs a graph: inputs first, independent vertices at the same time, equal work once.
+
+A vertex is solved once in a build (by its digest). Work whose cache key is known is done once for
+all builds that want it at the moment (a *flight*): each of them hears its progress, and it is
+cancelled when the last one has gone. Only work that costs something takes one of the *slots*, so
+waiting vertices hold none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from moorage.build.graph import ImageSource, Scratch, Vertex
+from moorage.build.progress import Event, LogEvent, Progress, StatusEvent, VertexEvent
+from moorage.build.result import Result, Snapshot
+from moorage.lib import clock
+from moorage.lib.errors import MoorageError
+from moorage.lib.tasks import Supervisor
+
+
+@dataclass(slots=True)
+class Build:
+    """One running build, as the solver sees it."""
+
+    id: str
+    progress: Progress
+    solved: dict[str, asyncio.Task[Result]] = field(default_factory=dict)
+    cached: set[str] = field(default_factory=set)  # digests that came from the cache
+    logs: dict[str, list[bytes]] = field(default_factory=dict)
+
+
+class Step(Protocol):
+    """What a worker sees of the vertex it works on."""
+
+    def log(self, stream: int, chunk: bytes) -> None:
+        """Pass output on."""
+
+    def status(self, name: str, current: int, total: int, *, completed: bool = False) -> None:
+        """Say how far something has come."""
+
+
+class Worker(Protocol):
+    """Does the operations."""
+
+    async def keys(self, vertex: Vertex, inputs: Sequence[Result], build: Build) -> Sequence[str]:
+        """Return the cache keys, the one that costs least to know first; empty: never cached."""
+
+    async def look_up(
+        self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str]
+    ) -> Result | None:
+        """Return what the cache has under any of *keys*."""
+
+    async def work(
+        self,
+        vertex: Vertex,
+        inputs: Sequence[Result],
+        keys: Sequence[str],
+        build: Build,
+        step: Step,
+    ) -> Result:
+        """Do it, and remember the result under *keys*."""
+
+    def hold(self, result: Result, build: Build) -> None:
+        """Keep *result* until the build ends."""
+
+
+class VertexFailed(Exception):
+    """A vertex failed; ``__cause__`` says why."""
+
+    def __init__(self, vertex: Vertex, inputs: Sequence[Result]) -> None:
+        super().__init__(vertex.name)
+        self.vertex = vertex
+        self.inputs = tuple(inputs)
+
+
+@dataclass(slots=True)
+class _Flight:
+    task: asyncio.Task[Result]
+    relay: Progress
+    passengers: int = 0
+
+
+class _Step:
+    """Gives a worker's words the name of the vertex."""
+
+    def __init__(self, digest: str, relay: Progress) -> None:
+        self._digest = digest
+        self._relay = relay
+
+    def log(self, stream: int, chunk: bytes) -> None:
+        text = chunk.decode("utf-8", "replace")
+        self._relay.emit(
+            LogEvent(id=self._digest, stream=stream, text=text, time_ns=clock.now_ns())
+        )
+
+    def status(self, name: str, current: int, total: int, *, completed: bool = False) -> None:
+        self._relay.emit(
+            StatusEvent(
+                id=self._digest, name=name, current=current, total=total, completed=completed
+            )
+        )
+
+
+class Solver:
+    """One for the daemon."""
+
+    def __init__(self, *, worker: Worker, supervisor: Supervisor, slots: int) -> None:
+        self._worker = worker
+        self._supervisor = supervisor
+        self._slots = asyncio.Semaphore(slots)
+        self._flights: dict[str, _Flight] = {}
+
+    async def solve(self, vertex: Vertex, build: Build) -> Result:
+        """Return what *vertex* gives.
+
+        Raises: VertexFailed.
+        Cancel: what no other build needs is cancelled too.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                task = self._start(vertex, build, group)
+        except ExceptionGroup as failures:
+            raise _first(failures) from None
+        return task.result()
+
+    def _start(
+        self, vertex: Vertex, build: Build, group: asyncio.TaskGroup
+    ) -> asyncio.Task[Result]:
+        if vertex.digest not in build.solved:
+            inputs = [self._start(child, build, group) for child in vertex.inputs]
+            build.solved[vertex.digest] = group.create_task(self._solve(vertex, build, inputs))
+        return build.solved[vertex.digest]
+
+    async def _solve(
+        self, vertex: Vertex, build: Build, waiting: Sequence[Awaitable[Result]]
+    ) -> Result:
+        inputs = [await result for result in waiting]
+        if isinstance(vertex.operation, Scratch):
+            return Snapshot()
+        visible = bool(vertex.name)
+        begun = clock.now_ns()
+
+        def report(*, completed: bool, cached: bool = False, error: str = "") -> None:
+            if visible:
+                build.progress.emit(
+                    VertexEvent(
+                        id=vertex.digest,
+                        name=vertex.name,
+                        inputs=tuple(child.digest for child in vertex.inputs),
+                        place=vertex.place,
+                        stage=vertex.stage,
+                        started_ns=begun,
+                        completed_ns=clock.now_ns() if completed else 0,
+                        cached=cached,
+                        error=error,
+                    )
+                )
+
+        try:
+            result, cached = await self._obtain(
+                vertex, inputs, build, lambda: report(completed=False)
+            )
+        except asyncio.CancelledError:
+            report(completed=True, error="cancelled")
+            raise
+        except (MoorageError, OSError) as error:
+            report(completed=True, error=str(error))
+            raise VertexFailed(vertex, inputs) from error
+        if cached:
+            build.cached.add(vertex.digest)
+        report(completed=True, cached=cached)
+        self._worker.hold(result, build)
+        return result
+
+    async def _obtain(
+        self,
+        vertex: Vertex,
+        inputs: Sequence[Result],
+        build: Build,
+        begin: Callable[[], None],
+    ) -> tuple[Result, bool]:
+        keys = await self._worker.keys(vertex, inputs, build)
+        if vertex.use_cache and keys:
+            found = await self._worker.look_up(vertex, inputs, keys)
+            if found is not None:
+                return found, True
+        begin()
+        shared = keys[-1] if keys and vertex.use_cache else f"{build.id}/{vertex.digest}"
+        return await self._board(shared, vertex, inputs, keys, build), False
+
+    async def _board(
+        self,
+        shared: str,
+        vertex: Vertex,
+        inputs: Sequence[Result],
+        keys: Sequence[str],
+        build: Build,
+    ) -> Result:
+        """Join the flight for *shared*, or be the first of it."""
+        flight = self._flights.get(shared)
+        if flight is None:
+            relay = Progress()
+            work = self._fly(vertex, inputs, keys, build, _Step(vertex.digest, relay))
+            flight = _Flight(self._supervisor.start(work, f"build {vertex.name}"), relay)
+            self._flights[shared] = flight
+        flight.passengers += 1
+
+        def forward(event: Event) -> None:
+            build.progress.emit(event)
+
+        leave = flight.relay.listen(forward)
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            leave()
+            flight.passengers -= 1
+            if not flight.passengers:
+                if self._flights.get(shared) is flight:
+                    del self._flights[shared]
+                if not flight.task.done():
+                    flight.task.cancel()
+                    await asyncio.wait([flight.task])
+
+    async def _fly(
+        self,
+        vertex: Vertex,
+        inputs: Sequence[Result],
+        keys: Sequence[str],
+        build: Build,
+        step: _Step,
+    ) -> Result:
+        if isinstance(vertex.operation, ImageSource):
+            return await self._worker.work(vertex, inputs, keys, build, step)
+        async with self._slots:
+            return await self._worker.work(vertex, inputs, keys, build, step)
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    """Return the failure that the others only repeat."""
+    found: Exception = failures
+    while isinstance(found, ExceptionGroup):
+        ours = [error for error in found.exceptions if isinstance(error, VertexFailed)]
+        found = ours[0] if ours else found.exceptions[0]
+    return found
