@@ -13,7 +13,16 @@ from typing import NoReturn
 from moorage.api import routing
 from moorage.api.dispatch import Application
 from moorage.api.server import Server
-from moorage.daemon import commandline, listeners, loading, logsetup, notify, ownership, wiring
+from moorage.daemon import (
+    commandline,
+    listeners,
+    loading,
+    logsetup,
+    notify,
+    ownership,
+    purge,
+    wiring,
+)
 from moorage.daemon.config import Config
 from moorage.daemon.signals import Signals
 from moorage.lib import clock
@@ -48,6 +57,9 @@ def _run(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         raise InvalidParameter("moord needs root", hint="start it with sudo, or by systemd")
     logsetup.set_up(level=config.log_level, debug=config.debug, log_format=config.log_format)
+    if line.mode == "purge":
+        purge.purge(config)
+        return 0
     with ExitStack() as owned:
         exec_root = Path(config.exec_root)
         owned.enter_context(ownership.locked(Path(config.data_root), "data-root"))
