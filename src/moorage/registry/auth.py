@@ -19,7 +19,7 @@ from moorage.registry import challenge, failures
 from moorage.registry.challenge import Challenge
 from moorage.registry.credentials import ANONYMOUS, Credentials, server_of
 from moorage.registry.endpoint import Endpoint
-from moorage.registry.transport import Transport
+from moorage.registry.transport import Outgoing, Transport
 
 _CLIENT_ID: Final = "moorage"
 _TOKEN_LIMIT: Final = 1 << 20
@@ -75,7 +75,7 @@ class Authorizer:
         """
         wanted = challenge.choose(challenge.parse(response.headers.get_all("www-authenticate")))
         had = self.header(scopes)
-        if wanted is None or "registry_token" in had:
+        if wanted is None or self._credentials.registry_token:
             return False
         if wanted.scheme == "basic":
             if self._basic or not self._credentials.username:
@@ -113,9 +113,8 @@ class Authorizer:
             parts = urlsplit(realm)
             full = urlencode([*parse_qsl(parts.query), *query])
             url = urlunsplit((parts.scheme, parts.netloc, parts.path, full, ""))
-            response = await self._transport.send(
-                "GET", url, self._token_endpoint(), headers=headers
-            )
+            request = Outgoing(method="GET", url=url, headers=headers)
+            response = await self._transport.send(request, self._token_endpoint())
         async with response:
             body = await self._transport.read(response, _TOKEN_LIMIT)
             return self._read_token(response, body)
@@ -130,20 +129,20 @@ class Authorizer:
             ("client_id", _CLIENT_ID),
             ("scope", " ".join(sorted(scopes))),
         ]
-        return await self._transport.send(
-            "POST",
-            realm,
-            self._token_endpoint(),
+        request = Outgoing(
+            method="POST",
+            url=realm,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urlencode(form).encode(),
         )
+        return await self._transport.send(request, self._token_endpoint())
 
     def _realm(self, wanted: Challenge) -> str:
         realm = wanted.parameters.get("realm", "")
         scheme = urlsplit(realm).scheme
         if scheme not in {"http", "https"} or (scheme == "http" and not self._endpoint.is_plain):
             raise System(
-                f"{self._endpoint.host} names a token server that is not protected by TLS: {realm!r}",
+                f"{self._endpoint.host} names a token server without TLS: {realm!r}",
                 hint="no credentials were sent",
             )
         return realm
@@ -177,7 +176,7 @@ class Authorizer:
 
 
 def may_use(credentials: Credentials, endpoint: Endpoint) -> bool:
-    """Whether *credentials* may be shown to *endpoint*: they were given for it, and it is no mirror.
+    """Whether *credentials* may be shown to *endpoint*; a mirror gets only its own.
 
     A client that does not say for whom they are means the registry of the reference.
     """

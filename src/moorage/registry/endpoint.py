@@ -23,6 +23,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     namespace: bool = False  # tell a mirror by ?ns= which registry is meant, as containerd does
     strip: str = ""  # of the repository's path, before `prepend` is put there
     prepend: str = ""
+    insecure_twin: bool = False  # unverified TLS; the plain alternative comes behind it
     insecure_alternative: bool = False  # plain HTTP, to be tried after TLS has failed
 
     @property

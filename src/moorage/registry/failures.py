@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Iterable
@@ -22,11 +23,13 @@ from moorage.lib.errors import (
     Unauthorized,
     Unavailable,
 )
-from moorage.lib.httpconnection import ProtocolError
 from moorage.registry.challenge import Challenge
 from moorage.spec.reference import Reference
 
 BODY_LIMIT: Final = 64 << 10  # bytes of an error's body worth reading
+_UNREACHABLE: Final = frozenset(
+    {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT}
+)
 _SNIPPET: Final = 200
 _BY_STATUS: Final = {
     401: ("UNAUTHORIZED", "authentication required"),
@@ -132,7 +135,6 @@ def of_connection(method: str, url: str, error: Exception) -> MoorageError:
     """Say why *url* could not be reached, as Go's client does."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    where = f"{parts.hostname}:{port}"
     asked = f'{method.capitalize()} "{url}"'
     if isinstance(error, TimeoutError):
         return DeadlineExceeded(f"{asked}: net/http: request canceled: no answer in time")
@@ -140,22 +142,22 @@ def of_connection(method: str, url: str, error: Exception) -> MoorageError:
         said = _certificate(error, parts.hostname or "")
         hint = "put its CA into certs.d, or name it in insecure-registries"
         return System(f"{asked}: tls: failed to verify certificate: {said}", hint=hint)
+    return System(f"{asked}: {_connection_words(error, parts.hostname or '', port)}")
+
+
+def _connection_words(error: Exception, host: str, port: int) -> str:
     if isinstance(error, ssl.SSLError):
         if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
-            return System(f"{asked}: http: server gave HTTP response to HTTPS client")
-        return System(f"{asked}: remote error: tls: {(error.reason or str(error)).lower()}")
+            return "http: server gave HTTP response to HTTPS client"
+        return f"remote error: tls: {(error.reason or str(error)).lower()}"
     if isinstance(error, socket.gaierror):
-        return System(f"{asked}: dial tcp: lookup {parts.hostname}: no such host")
-    if isinstance(error, ProtocolError):
-        return System(f"{asked}: {error}")
-    if isinstance(error, OSError) and error.errno in {
-        errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT,
-    }:  # fmt: skip
-        said = (error.strerror or "").lower()
-        if error.errno == errno.ECONNREFUSED or "refused" in said:
-            said = "connection refused"
-        return System(f"{asked}: dial tcp {where}: connect: {said}")
-    return System(f"{asked}: {error}")
+        return f"dial tcp: lookup {host}: no such host"
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        words = (
+            "connection refused" if "refused" in str(error) else os.strerror(error.errno).lower()
+        )
+        return f"dial tcp {host}:{port}: connect: {words}"
+    return str(error)
 
 
 def _certificate(error: ssl.SSLCertVerificationError, host: str) -> str:

@@ -54,7 +54,8 @@ def _with_plain(settings: RegistrySettings, endpoint: Endpoint) -> Iterable[Endp
     if endpoint.is_plain or not is_insecure(settings, endpoint.host):
         yield endpoint
         return
-    yield structs.replace(endpoint, tls=structs.replace(endpoint.tls, verify=False))
+    any_certificate = structs.replace(endpoint.tls, verify=False)
+    yield structs.replace(endpoint, tls=any_certificate, insecure_twin=True)
     yield structs.replace(
         endpoint, api="http://" + endpoint.api.removeprefix("https://"), insecure_alternative=True
     )
@@ -239,6 +240,7 @@ def _from_registries_conf(settings: RegistrySettings, domain: str, path: str) ->
             can_push=False,
             strip=strip,
             prepend=f"{prefix}/" if prefix else "",
+            insecure_twin=insecure,
         )
         found.append(endpoint)
         if insecure:

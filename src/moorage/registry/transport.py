@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
+from msgspec import Struct, structs
+
 from moorage.lib import clock
 from moorage.lib.errors import System
 from moorage.lib.httpclient import TLS, HttpClient, Response
@@ -33,6 +35,16 @@ BodyFactory = Callable[[], AsyncIterator[bytes]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """A request: all that may have to be sent a second time."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = {}
+    body: bytes | BodyFactory | None = None
+    body_length: int | None = None  # of what a factory makes; None: chunked
+
+
 class Transport:
     """The way to all registries; one for the daemon."""
 
@@ -45,31 +57,22 @@ class Transport:
         """Close the idle connections."""
         await self._client.close()
 
-    async def send(
-        self,
-        method: str,
-        url: str,
-        endpoint: Endpoint,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | BodyFactory | None = None,
-        body_length: int | None = None,
-    ) -> Response:
+    async def send(self, request: Outgoing, endpoint: Endpoint) -> Response:
         """Send a request, following redirects; the response's body is the caller's to read.
 
         A GET or HEAD is tried again when the server fails in a way that may pass, and any request
         when the server names a time in ``Retry-After``.
         Raises: System, DeadlineExceeded.
         """
-        repeatable = method in {"GET", "HEAD"}
+        repeatable = request.method in {"GET", "HEAD"}
         attempt = 0
         while True:
             attempt += 1
             try:
-                response = await self._follow(method, url, endpoint, headers, body, body_length)
+                response = await self._follow(request, endpoint)
             except ProtocolError as error:
                 if not repeatable or attempt >= _ATTEMPTS:
-                    raise failures.of_connection(method, url, error) from error
+                    raise failures.of_connection(request.method, request.url, error) from error
                 wait = backoff(attempt)
             else:
                 wanted = self._wait_before_repeat(response, attempt, repeatable=repeatable)
@@ -90,60 +93,43 @@ class Transport:
             return named if named <= RETRY_AFTER_MOST_S else None
         return backoff(attempt) if repeatable and response.status in _PASSING else None
 
-    async def _follow(
-        self,
-        method: str,
-        url: str,
-        endpoint: Endpoint,
-        headers: Mapping[str, str],
-        body: bytes | BodyFactory | None,
-        body_length: int | None,
-    ) -> Response:
-        lines = {**endpoint.headers, **headers}
+    async def _follow(self, request: Outgoing, endpoint: Endpoint) -> Response:
+        current = structs.replace(request, headers={**endpoint.headers, **request.headers})
         tls = endpoint.tls
-        target = url
         for _ in range(REDIRECTS + 1):
-            response = await self._once(method, target, lines, body, body_length, tls)
+            response = await self._once(current, tls)
             location = response.headers.get("location")
             if response.status not in _REDIRECTED or not location:
                 return response
             response.release()
-            following = urljoin(target, location)
-            _check_redirect(method, url, following, endpoint)
-            if origin(following) != origin(target):
-                lines = _public(lines, endpoint)
+            following = urljoin(current.url, location)
+            _check_redirect(request, following, endpoint)
+            if origin(following) != origin(current.url):
+                current = structs.replace(current, headers=_public(current.headers, endpoint))
                 tls = TLS(verify=tls.verify, authorities=tls.authorities)
-            if response.status == 303 or (response.status in {301, 302} and method == "POST"):
-                method, body, body_length = "GET", None, None
-            target = following
+            if response.status == 303 or (response.status <= 302 and current.method == "POST"):
+                current = Outgoing(method="GET", url=following, headers=current.headers)
+            current = structs.replace(current, url=following)
         raise System(
-            f'{method.capitalize()} "{url}": stopped after {REDIRECTS} redirects',
+            f'{request.method.capitalize()} "{request.url}": stopped after {REDIRECTS} redirects',
             hint=f"{endpoint.host} sends us in circles",
         )
 
-    async def _once(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | BodyFactory | None,
-        body_length: int | None,
-        tls: TLS,
-    ) -> Response:
+    async def _once(self, request: Outgoing, tls: TLS) -> Response:
         try:
             return await self._client.request(
-                method,
-                url,
-                headers=headers,
-                body=body() if callable(body) else body,
-                body_length=body_length,
+                request.method,
+                request.url,
+                headers=request.headers,
+                body=request.body() if callable(request.body) else request.body,
+                body_length=request.body_length,
                 tls=tls,
-                proxy=self._proxies.choose(url),
+                proxy=self._proxies.choose(request.url),
             )
         except ProtocolError:
             raise
-        except (OSError, ExceptionGroup) as error:
-            raise failures.of_connection(method, url, error) from error
+        except OSError as error:
+            raise failures.of_connection(request.method, request.url, error) from error
 
     async def read(self, response: Response, limit: int) -> bytes:
         """Read a whole body of at most *limit* bytes. Raises: System, DeadlineExceeded."""
@@ -166,11 +152,11 @@ def _public(lines: Mapping[str, str], endpoint: Endpoint) -> dict[str, str]:
     return {n: v for n, v in lines.items() if n.lower() not in _PRIVATE and n.lower() not in own}
 
 
-def _check_redirect(method: str, url: str, following: str, endpoint: Endpoint) -> None:
+def _check_redirect(request: Outgoing, following: str, endpoint: Endpoint) -> None:
     scheme = urlsplit(following).scheme
     if scheme not in {"http", "https"} or (scheme == "http" and not endpoint.is_plain):
         raise System(
-            f'{method.capitalize()} "{url}": refusing a redirect from HTTPS to {scheme}',
+            f'Get "{request.url}": refusing a redirect from HTTPS to {scheme}',
             hint=f"{endpoint.host} must not send us to an unprotected place",
         )
 
