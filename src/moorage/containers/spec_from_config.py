@@ -13,11 +13,12 @@ from typing import Final
 from moorage.containers import capabilities, environment, spec_mounts, spec_resources
 from moorage.containers.devices import GivenDevices, block_device, parse_rules
 from moorage.containers.record import ContainerRecord
-from moorage.containers.security_options import SecurityOptions
+from moorage.containers.security import Confinement
 from moorage.containers.spec_mounts import OwnFile, ReadyMount
 from moorage.containers.spec_resources import Numbers
-from moorage.containers.users import Identity
+from moorage.runtime.users import Identity
 from moorage.containers.validate_namespaces import joined_container
+from moorage.kernel import capability
 from moorage.runtime import defaults
 from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.oci.runtime import (
@@ -26,7 +27,7 @@ from moorage.spec.oci.runtime import (
     Linux,
     LinuxCapabilities,
     LinuxNamespace,
-    LinuxSeccomp,
+    POSIXRlimit,
     Process,
     Root,
     Spec,
@@ -42,7 +43,7 @@ class HostFacts:
 
     cgroup_v2: bool = False
     cpus: int = 1
-    capabilities: tuple[str, ...] = capabilities.NAMES  # what the daemon itself may give
+    capabilities: tuple[str, ...] = capability.NAMES  # what the daemon itself may give
     rlimit_ceiling: Callable[[str], int | None] = lambda _name: None
     apparmor: bool = False
     selinux: bool = False
@@ -63,15 +64,11 @@ class Surroundings:
     shm_source: str = ""
     pid_namespace: str | None = None  # of the container that is joined
     ipc_namespace: str | None = None
-    given_devices: GivenDevices = GivenDevices()
+    given_devices: GivenDevices = field(default_factory=GivenDevices)
     device_numbers: Numbers = block_device
     links_environment: Sequence[str] = ()
-    seccomp: LinuxSeccomp | None = None
     init: bool = False
-    security: SecurityOptions = field(default_factory=SecurityOptions)
-    apparmor_profile: str = ""
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    no_new_privileges: bool = False
+    confinement: Confinement = field(default_factory=Confinement)
 
 
 def build(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Spec:
@@ -87,9 +84,9 @@ def build(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Sp
             ready=around.mounts,
             files=around.files,
             shm_source=around.shm_source,
-            writable_cgroups=bool(around.security.writable_cgroups),
+            writable_cgroups=bool(around.confinement.options.writable_cgroups),
         ),
-        annotations={**(host.annotations or {}), **around.annotations} or None,
+        annotations={**(host.annotations or {}), **around.confinement.annotations} or None,
         linux=_linux(record, around, facts),
     )
 
@@ -114,6 +111,11 @@ def user(identity: Identity) -> User:
     return User(uid=identity.uid, gid=identity.gid, additional_gids=list(identity.groups) or None)
 
 
+def process_rlimits(host: HostConfig, facts: HostFacts) -> list[POSIXRlimit] | None:
+    """Return the limits of every process of the container."""
+    return spec_resources.rlimits(host.ulimits or [], ceiling=facts.rlimit_ceiling) or None
+
+
 def _process(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Process:
     config, host = record.config, record.host_config
     args = [record.path, *record.args]
@@ -134,9 +136,9 @@ def _process(record: ContainerRecord, around: Surroundings, facts: HostFacts) ->
         ),
         cwd=config.working_dir or "/",
         capabilities=process_capabilities(granted(host, facts), around.identity),
-        rlimits=spec_resources.rlimits(host.ulimits or [], ceiling=facts.rlimit_ceiling) or None,
-        no_new_privileges=around.no_new_privileges,
-        apparmor_profile=around.apparmor_profile or None,
+        rlimits=process_rlimits(host, facts),
+        no_new_privileges=around.confinement.no_new_privileges,
+        apparmor_profile=around.confinement.apparmor_profile or None,
         oom_score_adj=host.oom_score_adj or None,
         selinux_label=record.process_label or None,
     )
@@ -155,7 +157,7 @@ def _linux(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> L
         cgroups_path=cgroups_path(record),
         namespaces=_namespaces(host, around),
         devices=list(around.given_devices.nodes) or None,
-        seccomp=around.seccomp,
+        seccomp=around.confinement.seccomp,
         rootfs_propagation=spec_mounts.rootfs_propagation(around.mounts),
         masked_paths=_masked(host, facts),
         readonly_paths=host.readonly_paths,
