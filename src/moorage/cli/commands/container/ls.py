@@ -1,0 +1,51 @@
+"""``moor ps``."""
+
+from __future__ import annotations
+
+from moorage.cli.format.containers import SIZED_TABLE, TABLE, ContainerRow
+from moorage.cli.format.listing import FORMAT_HELP, quiet_or, show
+from moorage.cli.options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.options import Values
+    from moorage.cli.session import Session
+
+
+def run(session: Session, values: Values, _: list[str]) -> None:
+    """List containers."""
+    format_ = values.text("format") or session.config.text("psFormat")
+    if values.flag("quiet") and not values.changed("format"):
+        format_ = ""
+    last = 1 if values.flag("latest") and values.number("last") < 0 else values.number("last")
+    wants_size = values.flag("size") or ".Size" in format_
+    found = session.api.get(
+        "/containers/json",
+        all=values.flag("all") or None,
+        limit=last if last > 0 else None,
+        size=wants_size or None,
+        filters=values.filters(),
+    )
+    rows = [ContainerRow(summary, truncate=not values.flag("no-trunc")) for summary in found]
+    if quiet_or(
+        session,
+        [row.identifier() for row in rows],
+        quiet=values.flag("quiet") and not values.changed("format"),
+    ):
+        return
+    show(session, rows, SIZED_TABLE if values.flag("size") else TABLE, format_)
+
+
+COMMAND = Command(
+    run,
+    options=(
+        Option("all", "a", "bool", "Show stopped containers, too"),
+        Option("filter", "f", "filter", "Show only containers that match", choices="filters:ps"),
+        Option("format", "", "string", FORMAT_HELP),
+        Option("last", "n", "int", "Show the newest n containers, in any state", -1),
+        Option("latest", "l", "bool", "Show the newest container, in any state"),
+        Option("no-trunc", "", "bool", "Show everything in full length"),
+        Option("quiet", "q", "bool", "Print IDs only"),
+        Option("size", "s", "bool", "Show sizes"),
+    ),
+)

@@ -1,0 +1,58 @@
+"""Print rows: the default table, a ``--format`` template, or JSON lines.
+
+The default table is drawn from the columns directly; the template engine is loaded only for a
+template.
+"""
+
+from __future__ import annotations
+
+from moorage.cli.format import tabwriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from moorage.cli.session import Session
+    from moorage.cli.format.row import Row
+
+FORMAT_HELP = "Output format: 'table', 'table TEMPLATE', 'json', or a Go template such as '{{.ID}}'"
+INSPECT_FORMAT_HELP = "Output format: 'json', or a Go template such as '{{.ID}}'"
+
+
+class Table:
+    """How a kind of object is listed: the default columns, and every column's heading."""
+
+    def __init__(self, columns: tuple[str, ...], headings: dict[str, str]) -> None:
+        self.columns = columns
+        self.headings = headings
+
+
+def show(session: Session, rows: Sequence[Row], table: Table, format_: str) -> None:
+    """Print *rows*; an empty format is the default table."""
+    if format_ in {"", "table"}:
+        _default_table(session, rows, table)
+    else:
+        session.out.write(render(rows, table, format_))
+
+
+def render(rows: Sequence[Row], table: Table, format_: str) -> str:
+    """Return *rows* in a format that was given.
+
+    Raises: CommandError (a template that does not parse, or does not fit).
+    """
+    from moorage.cli.format import templated
+
+    return templated.render(rows, table, format_)
+
+
+def quiet_or(session: Session, values: list[str], *, quiet: bool) -> bool:
+    """Print identifiers alone if *quiet*; tell whether that was done."""
+    if quiet:
+        session.out.write("".join(f"{value}\n" for value in values))
+    return quiet
+
+
+def _default_table(session: Session, rows: Sequence[Row], table: Table) -> None:
+    lines = ["\t".join(table.headings[name] for name in table.columns)]
+    lines += ["\t".join([str(row.columns[name](row)) for name in table.columns]) for row in rows]
+    session.out.write(tabwriter.align(lines))

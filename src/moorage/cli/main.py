@@ -1,0 +1,192 @@
+"""``moor``: find the command, load its module alone, run it, turn every failure into words.
+
+The way from here to ``ps``, ``run``, ``exec`` and ``logs`` imports neither ``typing`` nor ``re``,
+``json``, ``socket`` or anything that does: each of them costs as much as the whole command.
+"""
+
+from __future__ import annotations
+
+import gc
+import posix
+import sys
+
+from moorage.cli import tree
+from moorage.cli.options import HelpWanted, Option, UsageError, Values, parse
+from moorage.cli.session import CommandError, Session
+from moorage.cli.tree import PROGRAM
+
+VERSION = "0.1.0"
+USAGE_STATUS = 125
+SIGPIPE_STATUS = 141
+SIGINT_STATUS = 130
+
+GLOBAL_OPTIONS = (
+    Option("config", "", "string", "Where the client's configuration lies", choices="directories"),
+    Option(
+        "context",
+        "c",
+        "string",
+        "Use this context (overrides DOCKER_HOST and the current context)",
+        choices="contexts",
+    ),
+    Option("debug", "D", "bool", "Show a traceback when the client itself fails"),
+    Option("host", "H", "list", "Daemon to connect to: unix://, tcp:// or ssh://"),
+    Option(
+        "log-level",
+        "l",
+        "string",
+        'Least severe messages to show ("debug", "info", "warn", "error", "fatal")',
+        "info",
+        choices="debug info warn error fatal",
+    ),
+    Option("tls", "", "bool", "Use TLS; implied by --tlsverify"),
+    Option("tlscacert", "", "string", "Trust only certificates signed by this CA", choices="files"),
+    Option("tlscert", "", "string", "Client certificate", choices="files"),
+    Option("tlskey", "", "string", "Client certificate's key", choices="files"),
+    Option("tlsverify", "", "bool", "Use TLS and verify the daemon's certificate"),
+    Option("version", "v", "bool", "Print the client's version and quit"),
+)
+_LOG_LEVELS = frozenset({"trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"})
+
+
+def main() -> int:
+    """Run the command line of this process."""
+    gc.disable()  # a command is over before a collection would pay
+    status = run(sys.argv[1:])
+    # nothing is left to tear down: the interpreter's own end would cost milliseconds
+    posix._exit(status)
+
+
+def run(words: list[str]) -> int:
+    """Run one command line and return its exit status."""
+    session = Session(Values(GLOBAL_OPTIONS), environment())
+    try:
+        status = _guarded(session, words)
+        session.out.flush()
+        session.err.flush()
+    except BrokenPipeError:
+        return SIGPIPE_STATUS
+    except KeyboardInterrupt:
+        return SIGINT_STATUS
+    return status
+
+
+def environment() -> dict[str, str]:
+    """Return the environment (``os`` would decode it for us, at a tenth of our running time)."""
+    return {
+        name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+        for name, value in posix.environ.items()
+    }
+
+
+def _guarded(session: Session, words: list[str]) -> int:
+    """Run, and print what went wrong."""
+    from moorage.lib.errors import MoorageError
+
+    try:
+        return dispatch(session, words)
+    except UsageError as e:
+        return _usage_failure(session, str(e))
+    except CommandError as e:
+        message, status = e.message, e.status
+    except MoorageError as e:
+        message, status = str(e), 1
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        if session.globals.flag("debug"):
+            raise
+        named = f"{e.filename}: " if e.filename else ""
+        message, status = f"{named}{e.strerror or e}", 1
+    session.out.flush()
+    if message:
+        session.err.line(message)
+    return status
+
+
+def dispatch(session: Session, words: list[str]) -> int:
+    """Parse global flags, find the command, parse its flags and run it."""
+    if words and words[0].startswith("-"):
+        try:
+            session.globals, words = parse(GLOBAL_OPTIONS, words, interspersed=False)
+        except HelpWanted:
+            words = ["help"]
+        if session.globals.flag("version"):
+            session.out.line(f"Moorage version {VERSION}")
+            return 0
+        if session.globals.text("log-level") not in _LOG_LEVELS:
+            raise CommandError(
+                f"Unable to parse logging level: {session.globals.text('log-level')}"
+            )
+    if words[:1] == ["help"] or words[:1] == ["__complete"]:
+        return _about_commands(session, words)
+    try:
+        typed, canonical, rest = tree.find(words)
+    except tree.Unknown as e:
+        return _unknown(session, e)
+    session.typed = f"{PROGRAM} {typed}".rstrip()
+    if canonical not in tree.COMMANDS:
+        return _group(session, canonical, rest)
+    command = tree.load(canonical)
+    try:
+        values, arguments = parse(command.options, rest, interspersed=command.interspersed)
+    except HelpWanted:
+        from moorage.cli import help as help_pages
+
+        session.out.write(help_pages.command_page(typed, canonical, command))
+        return 0
+    if wrong := command.check_count(len(arguments)):
+        return _count_failure(session, wrong, command.arguments, bool(command.options))
+    return command.run(session, values, arguments) or 0
+
+
+def _about_commands(session: Session, words: list[str]) -> int:
+    """Serve ``help [COMMAND]`` and the completion scripts' ``__complete``."""
+    if words[0] == "__complete":
+        from moorage.cli import completion
+
+        return completion.answer(session, words[1:])
+    return dispatch(session, [*words[1:], "--help"]) if words[1:] else _group(session, "", [])
+
+
+def _group(session: Session, group: str, rest: list[str]) -> int:
+    """Show a group's page; any flag but --help is refused."""
+    if rest and rest[0] not in {"--help", "-h"}:
+        raise UsageError(f"unknown flag: {rest[0].partition('=')[0]}")
+    from moorage.cli import help as help_pages
+
+    session.out.write(
+        help_pages.group_page(group) if group else help_pages.top_page(GLOBAL_OPTIONS)
+    )
+    return 0
+
+
+def _usage_failure(session: Session, message: str) -> int:
+    """Report a malformed command line with the command's usage."""
+    from moorage.cli import help as help_pages
+
+    usage = help_pages.usage_line(session.typed)
+    session.err.line(
+        f"{message}\n\nUsage:  {usage}\n\nRun '{session.typed} --help' for more information"
+    )
+    return USAGE_STATUS
+
+
+def _count_failure(session: Session, wrong: str, arguments: str, has_options: bool) -> int:  # noqa: FBT001
+    usage = " ".join(filter(None, (session.typed, "[OPTIONS]" if has_options else "", arguments)))
+    session.err.line(
+        f"{PROGRAM}: '{session.typed}' {wrong}\n\nUsage:  {usage}\n\n"
+        f"Run '{session.typed} --help' for more information"
+    )
+    return 1
+
+
+def _unknown(session: Session, unknown: tree.Unknown) -> int:
+    """Report an unknown command with what it may have meant."""
+    parent = f"{PROGRAM} {unknown.parent}".rstrip()
+    lines = [f"{PROGRAM}: unknown command: {PROGRAM} {unknown.typed}", ""]
+    if close := tree.nearest(unknown.typed, unknown.parent):
+        lines += ["Did you mean?", *(f"  {PROGRAM} {path}" for path in close), ""]
+    lines.append(f"Run '{parent} --help' for more information")
+    session.err.line("\n".join(lines))
+    return 1

@@ -1,0 +1,116 @@
+"""One invocation: its streams, configuration, and the daemon it talks to, each made when needed."""
+
+from __future__ import annotations
+
+import posix
+
+from moorage.cli.output import Output
+from moorage.cli.tree import PROGRAM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from moorage.cli.options import Values
+    from moorage.client.api import Api
+    from moorage.client.configfile import ConfigFile
+    from moorage.client.endpoint import Endpoint
+
+
+class CommandError(Exception):
+    """A command failed: what to print, and the exit status."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+class Session:
+    """What a command is given besides its own arguments."""
+
+    def __init__(self, globals_: Values, environ: Mapping[str, str]) -> None:
+        self.globals = globals_
+        self.environ = environ
+        self.out = Output(1)
+        self.err = Output(2)
+        self.typed = PROGRAM  # the command as the user typed it, for messages
+        self._config: ConfigFile | None = None
+        self._api: Api | None = None
+
+    @property
+    def config_directory(self) -> str:
+        """Where config.json and contexts are."""
+        home = self.environ.get("HOME") or "/root"
+        return self.globals.text("config") or self.environ.get("DOCKER_CONFIG") or f"{home}/.docker"
+
+    @property
+    def config(self) -> ConfigFile:
+        """The client's configuration file."""
+        if self._config is None:
+            from moorage.client.configfile import ConfigFile
+
+            self._config = ConfigFile(self.config_directory)
+        return self._config
+
+    @property
+    def api(self) -> Api:
+        """The daemon."""
+        if self._api is None:
+            self._api = self.another_api()
+        return self._api
+
+    def another_api(self) -> Api:
+        """Return a client with a connection of its own, for use beside ``api``."""
+        from moorage.client.api import Api
+
+        version = self.environ.get("DOCKER_API_VERSION") or None
+        if self._api is not None:
+            version = self._api.version
+        headers = {str(k): str(v) for k, v in self.config.table("HttpHeaders").items()}
+        return Api(self.endpoint, version=version, headers=headers)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the daemon is."""
+        from moorage.cli import resolve
+
+        return resolve.endpoint(self)
+
+    @property
+    def stdin_is_terminal(self) -> bool:
+        """Tell whether a person types."""
+        return posix.isatty(0)
+
+    def each(self, names: list[str], act: Callable[[str], str | None]) -> int:
+        """Do *act* for every name, print what it returns, report failures and go on.
+
+        Returns: the exit status.
+        """
+        from moorage.lib.errors import MoorageError
+
+        failed = 0
+        for name in names:
+            try:
+                printed = act(name)
+            except MoorageError as e:
+                self.err.line(str(e))
+                failed = 1
+            else:
+                if printed is not None:
+                    self.out.line(printed)
+                    self.out.flush()
+        return failed
+
+    def confirm(self, question: str) -> bool:
+        """Ask on the terminal; anything but y is no."""
+        self.out.write(f"{question} [y/N] ")
+        self.out.flush()
+        answer = b""
+        while not answer.endswith(b"\n"):
+            typed = posix.read(0, 1)
+            if not typed:
+                self.out.line()
+                break
+            answer += typed
+        return answer.strip().lower() in {b"y", b"yes"}

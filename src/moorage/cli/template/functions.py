@@ -1,0 +1,179 @@
+"""The functions templates can call: Go's own and those the docker CLI adds."""
+
+from __future__ import annotations
+
+from moorage.cli.template.errors import FunctionError
+from moorage.cli.template.printing import printf, text_of
+from moorage.cli.template.values import Nil, truth, type_name, undress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _length(value: object) -> int:
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "surrogateescape"))
+    if isinstance(value, list | dict | Nil):
+        return len(value)
+    raise FunctionError(f"len of type {type_name(value)}")
+
+
+def _index(value: object, *keys: object) -> object:
+    for key in keys:
+        if isinstance(value, Nil):
+            return ""
+        if isinstance(value, dict):
+            if not isinstance(key, str):
+                raise FunctionError(f"value has type {type_name(key)}; should be string")
+            missing = "" if all(isinstance(item, str) for item in value.values()) else None
+            value = value.get(key, missing)
+        elif isinstance(value, list | str):
+            if not isinstance(key, int) or isinstance(key, bool):
+                raise FunctionError(f"cannot index slice/array with type {type_name(key)}")
+            if not 0 <= key < len(value):
+                raise FunctionError(f"index out of range: {key}")
+            value = ord(value[key]) if isinstance(value, str) else value[key]
+        elif value is None:
+            raise FunctionError("index of untyped nil")
+        else:
+            raise FunctionError(f"can't index item of type {type_name(value)}")
+    return value
+
+
+def _slice(value: object, *bounds: int) -> object:
+    if not isinstance(value, str | list):
+        raise FunctionError(f"can't slice item of type {type_name(value)}")
+    low, high = (list(bounds[:2]) + [0, len(value)][len(bounds[:2]) :])[:2]
+    for bound in (low, high):
+        if not 0 <= bound <= len(value):
+            raise FunctionError(f"index out of range: {bound}")
+    if low > high:
+        raise FunctionError(f"invalid slice index: {low} > {high}")
+    return value[low:high]
+
+
+def _equal(first: object, *others: object) -> bool:
+    if not others:
+        raise FunctionError("missing argument for comparison")
+    for other in others:
+        if _comparable(first) != _comparable(other) and None not in {first, other}:
+            raise FunctionError("incompatible types for comparison")
+    return any(first == other for other in others)
+
+
+def _comparable(value: object) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float | str):
+        return "number" if not isinstance(value, str) else "string"
+    if value is None or isinstance(value, Nil):
+        return "nil"
+    raise FunctionError("non-comparable type")
+
+
+def _ordered(first: object, second: object) -> int:
+    kind = _comparable(first)
+    if kind != _comparable(second):
+        raise FunctionError("incompatible types for comparison")
+    if kind not in {"number", "string"}:
+        raise FunctionError("invalid type for comparison")
+    return (first > second) - (first < second)  # type: ignore[operator]
+
+
+def _print(*values: object) -> str:
+    """Join as ``fmt.Sprint``: a space between neighbours that are both no strings."""
+    out = ""
+    for at, value in enumerate(values):
+        if at and not isinstance(value, str) and not isinstance(values[at - 1], str):
+            out += " "
+        out += text_of(value, top=False)
+    return out
+
+
+def to_json(value: object) -> str:
+    """Format as ``{{json .}}`` does."""
+    from moorage.client import jsonwire
+
+    return jsonwire.encode(undress(value))
+
+
+def _join(values: object, separator: str) -> str:
+    if isinstance(values, Nil):
+        return ""
+    if not isinstance(values, list):
+        raise FunctionError(f"wrong type for value; expected []string; got {type_name(values)}")
+    return separator.join(text_of(value, top=False) for value in values)
+
+
+def _title(text: str) -> str:
+    out, previous = [], " "
+    for char in text:
+        begins = not (previous.isalnum() or previous == "_" or previous == "'")
+        out.append(char.upper() if begins else char)
+        previous = char
+    return "".join(out)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise FunctionError(f"wrong type for value; expected string; got {type_name(value)}")
+    return value
+
+
+def _escape_html(*values: object) -> str:
+    text = _print(*values)
+    for char, escape in (
+        *(("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;")),
+    ):
+        text = text.replace(char, escape)
+    return text
+
+
+def _urlquery(*values: object) -> str:
+    from moorage.client import url
+
+    return url.encode_query({"": _print(*values)})[1:].replace("%20", "+")
+
+
+def _call(*_: object) -> object:
+    raise FunctionError("call of a value that is no function")
+
+
+FUNCTIONS: dict[str, Callable[..., object]] = {
+    "not": lambda value: not truth(value),
+    "len": _length,
+    "index": _index,
+    "slice": _slice,
+    "print": _print,
+    "printf": lambda pattern, *values: printf(_text(pattern), *values),
+    "println": lambda *values: " ".join(text_of(v, top=False) for v in values) + "\n",
+    "html": _escape_html,
+    "js": lambda *values: to_json(_print(*values))[1:-1],
+    "urlquery": _urlquery,
+    "call": _call,
+    "eq": _equal,
+    "ne": lambda first, second: not _equal(first, second),
+    "lt": lambda first, second: _ordered(first, second) < 0,
+    "le": lambda first, second: _ordered(first, second) <= 0,
+    "gt": lambda first, second: _ordered(first, second) > 0,
+    "ge": lambda first, second: _ordered(first, second) >= 0,
+    # "and" and "or" stop early: the executor evaluates their arguments one by one
+    "and": lambda *values: next((v for v in values if not truth(v)), values[-1]),
+    "or": lambda *values: next((v for v in values if truth(v)), values[-1]),
+    # docker's
+    "json": to_json,
+    "split": lambda text, separator: (
+        _text(text).split(_text(separator)) if separator else list(text)
+    ),
+    "join": _join,
+    "title": lambda text: _title(_text(text)),
+    "lower": lambda text: _text(text).lower(),
+    "upper": lambda text: _text(text).upper(),
+    "pad": lambda text, before, after: " " * before + _text(text) + " " * after if text else "",
+    "truncate": lambda text, length: _text(text)[:length],
+}
+HEADER_FUNCTIONS: dict[str, Callable[..., object]] = {
+    name: (lambda value, *_: value)
+    for name in ("json", "split", "join", "title", "lower", "upper", "pad", "truncate")
+}

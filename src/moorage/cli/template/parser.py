@@ -1,0 +1,253 @@
+"""Make the tree of a template."""
+
+from __future__ import annotations
+
+from moorage.cli.template import lexer
+from moorage.cli.template.errors import ParseError
+from moorage.cli.template.lexer import Token, line_of
+from moorage.cli.template.nodes import (
+    Action,
+    Branch,
+    Chain,
+    Command,
+    Dot,
+    Field,
+    Function,
+    Jump,
+    Literal,
+    Node,
+    Pipeline,
+    Text,
+    Variable,
+)
+
+_BRANCHES = frozenset({"if", "with", "range"})
+_UNSUPPORTED = frozenset({"define", "template", "block"})
+_CONSTANTS: dict[str, object] = {"true": True, "false": False, "nil": None}
+
+
+def parse(source: str, functions: frozenset[str]) -> list[Node]:
+    """Parse *source*; *functions* are the names that may be called.
+
+    Raises: ParseError.
+    """
+    return _Parser(source, functions).whole()
+
+
+class _Parser:
+    def __init__(self, source: str, functions: frozenset[str]) -> None:
+        self.source = source
+        self.functions = functions
+        self.tokens = list(lexer.tokens(source))
+        self.at = 0
+        self.variables: list[str] = ["$"]
+        self.loops = 0
+
+    def whole(self) -> list[Node]:
+        body, ended_by = self._list()
+        if ended_by:
+            self._fail(f"unexpected {{{{{ended_by}}}}}")
+        return body
+
+    def _list(self) -> tuple[list[Node], str]:
+        """Read nodes up to ``end``, ``else`` or the end of the text; return what ended them."""
+        body: list[Node] = []
+        while True:
+            token = self._next()
+            if token.kind == lexer.END:
+                return body, ""
+            if token.kind == lexer.TEXT:
+                body.append(Text(token.at, token.text))
+                continue
+            word = self._peek_solid()
+            if word.kind == lexer.IDENTIFIER and word.text in {"end", "else"}:
+                self._next_solid()
+                return body, word.text
+            body.append(self._action(word))
+
+    def _action(self, word: Token) -> Node:
+        keyword = word.text if word.kind == lexer.IDENTIFIER else ""
+        if keyword in _UNSUPPORTED:
+            self._fail(f"{{{{{keyword}}}}} is not supported in a format")
+        if keyword in _BRANCHES:
+            self._next_solid()
+            return self._branch(word, keyword)
+        if keyword in {"break", "continue"}:
+            self._next_solid()
+            if not self.loops:
+                self._fail(f"{{{{{keyword}}}}} outside {{{{range}}}}")
+            self._expect_right(keyword)
+            return Jump(word.at, keyword)
+        pipeline = self._pipeline("command")
+        return Action(word.at, pipeline)
+
+    def _branch(self, word: Token, keyword: str) -> Branch:
+        scope = len(self.variables)
+        pipeline = self._pipeline(keyword)
+        self.loops += keyword == "range"
+        body, ended_by = self._list()
+        self.loops -= keyword == "range"
+        otherwise: list[Node] = []
+        if ended_by == "else":
+            following = self._peek_solid()
+            if following.kind == lexer.IDENTIFIER and following.text in {"if", "with"}:
+                self._next_solid()
+                otherwise = [self._branch(following, following.text)]
+                del self.variables[scope:]
+                return Branch(word.at, keyword, pipeline, body, otherwise)
+            self._expect_right("else")
+            otherwise, ended_by = self._list()
+        if ended_by != "end":
+            self._fail("unexpected EOF" if not ended_by else f"unexpected {{{{{ended_by}}}}}")
+        self._expect_right("end")
+        del self.variables[scope:]
+        return Branch(word.at, keyword, pipeline, body, otherwise)
+
+    def _pipeline(self, context: str, closing: str = "}}") -> Pipeline:
+        start = self._peek_solid()
+        names, assigns = self._declarations(context)
+        commands: list[Command] = []
+        while True:
+            token = self._peek_solid()
+            if token.text == closing and token.kind in {lexer.RIGHT, lexer.PUNCTUATION}:
+                end = self._next_solid().at
+                break
+            commands.append(self._command(closing))
+            token = self._peek_solid()
+            if token.text == "|" and token.kind == lexer.PUNCTUATION:
+                self._next_solid()
+                following = self._peek_solid()
+                if following.text in {closing, "|"}:
+                    self._fail(f"missing value for {context}")
+        if not commands:
+            self._fail(f"missing value for {context}")
+        for command in commands[1:]:
+            if isinstance(command.operands[0], Literal | Dot):
+                self._fail(
+                    f"non executable command in pipeline stage {commands.index(command) + 1}"
+                )
+        text = self.source[start.at : end].strip()
+        if not assigns:
+            self.variables += names
+        return Pipeline(start.at, text, names, assigns, commands)
+
+    def _declarations(self, context: str) -> tuple[list[str], bool]:
+        """Read ``$x :=``, ``$x =`` and, for range, ``$i, $x :=``."""
+        saved, names = self.at, []
+        while self._peek_solid().kind == lexer.VARIABLE:
+            names.append(self._next_solid().text)
+            mark = self._peek_solid()
+            if mark.text in {":=", "="} and mark.kind == lexer.PUNCTUATION:
+                self._next_solid()
+                for name in names:
+                    if mark.text == "=" and name not in self.variables:
+                        self._fail(f"undefined variable {name!r}".replace("'", '"'))
+                return names, mark.text == "="
+            if mark.text != "," or context != "range" or len(names) > 1:
+                break
+            self._next_solid()
+        self.at = saved
+        return [], False
+
+    def _command(self, closing: str) -> Command:
+        operands: list[Node] = []
+        start = self._peek_solid()
+        while True:
+            token = self._peek_solid()
+            if token.kind in {lexer.RIGHT, lexer.END} or token.text in {"|", ")"}:
+                break
+            operands.append(self._operand())
+            following = self._peek()
+            if following.kind not in {lexer.SPACE, lexer.RIGHT, lexer.END} and (
+                following.text not in {"|", ")"}
+            ):
+                self._fail(f"unexpected {_quoted(following)} in operand")
+        token = self._peek_solid()
+        if token.kind == lexer.END:
+            self._fail("unclosed action")
+        if not operands or (token.text == ")" and closing != ")"):
+            self._fail(f"unexpected {_quoted(token)} in command")
+        return Command(start.at, self.source[start.at : token.at].strip(), operands)
+
+    def _operand(self) -> Node:
+        token = self._next_solid()
+        node = self._term(token)
+        names: list[str] = []
+        at = token.at
+        while self._peek().kind == lexer.FIELD and len(self._peek().text) > 1:
+            field = self._next()
+            at = field.at if not names else at
+            names.append(field.text[1:])
+        if not names:
+            return node
+        text = node.text + "".join(f".{name}" for name in names)
+        if isinstance(node, Chain) or not isinstance(node, Field):
+            if isinstance(node, Literal | Dot):
+                self._fail(f"unexpected . after term {node.text!r}".replace("'", '"'))
+            return Chain(at, text, names, node)
+        return type(node)(at, text, [*node.names, *names])
+
+    def _term(self, token: Token) -> Node:
+        text = token.text
+        if token.kind == lexer.FIELD:
+            return Dot(token.at, ".") if text == "." else Field(token.at, text, [text[1:]])
+        if token.kind == lexer.VARIABLE:
+            if text not in self.variables:
+                self._fail(f"undefined variable {text!r}".replace("'", '"'))
+            return Variable(token.at, text, [text])
+        if token.kind == lexer.STRING:
+            return Literal(token.at, f'"{text}"', text)
+        if token.kind == lexer.CHAR:
+            return Literal(token.at, text, ord(text))
+        if token.kind == lexer.NUMBER:
+            return Literal(token.at, text, self._number(text))
+        if token.kind == lexer.IDENTIFIER:
+            if text in _CONSTANTS:
+                return Literal(token.at, text, _CONSTANTS[text])
+            if text not in self.functions:
+                self._fail(f'function "{text}" not defined')
+            return Function(token.at, text)
+        if text == "(":
+            return self._pipeline("parenthesized pipeline", ")")
+        self._fail(f"unexpected {_quoted(token)} in operand")
+        raise AssertionError
+
+    def _number(self, text: str) -> int | float:
+        try:
+            return int(text, 0)
+        except ValueError:
+            try:
+                return float(text)
+            except ValueError:
+                self._fail(f"bad number syntax: {text!r}".replace("'", '"'))
+                raise AssertionError from None
+
+    def _expect_right(self, context: str) -> None:
+        token = self._next_solid()
+        if token.kind != lexer.RIGHT:
+            self._fail(f"unexpected {_quoted(token)} in {context}")
+
+    def _peek(self) -> Token:
+        return self.tokens[min(self.at, len(self.tokens) - 1)]
+
+    def _next(self) -> Token:
+        token = self._peek()
+        self.at += 1
+        return token
+
+    def _peek_solid(self) -> Token:
+        while self._peek().kind == lexer.SPACE:
+            self.at += 1
+        return self._peek()
+
+    def _next_solid(self) -> Token:
+        self._peek_solid()
+        return self._next()
+
+    def _fail(self, message: str) -> None:
+        line = line_of(self.source, self._peek().at)
+        raise ParseError(f"template: :{line}: {message}")
+
+
+def _quoted(token: Token) -> str:
+    return "EOF" if token.kind == lexer.END else f"<{token.text}>"

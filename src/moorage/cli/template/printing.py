@@ -1,0 +1,164 @@
+"""Go's ``fmt``: ``%v`` of everything, and ``printf``."""
+
+from __future__ import annotations
+
+from moorage.cli.format.row import Row
+from moorage.cli.template.values import Map, Nil, type_name
+
+EXPONENT_FROM, EXPONENT_BELOW = 21, -4
+_FLAGS = frozenset("-+# 0")
+
+
+def text_of(value: object, *, top: bool = True) -> str:
+    """Format as ``%v``; at the *top* of an action nothing is ``<no value>``."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "<no value>" if top else "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, Row):
+        return text_of(Map(value.plain()), top=False)
+    if isinstance(value, Map):
+        pairs = (f"{key}:{_inner(value[key])}" for key in sorted(value))
+        return "map[" + " ".join(pairs) + "]"
+    if isinstance(value, dict):
+        return "{" + " ".join(_inner(item) for item in value.values()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + " ".join(_inner(item) for item in value) + "]"
+    return str(value)
+
+
+def _inner(value: object) -> str:
+    return text_of(value, top=False)
+
+
+def _float(value: float) -> str:
+    if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124 - NaN
+        return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[str(value)]
+    if value == int(value) and abs(value) < 10**EXPONENT_FROM:
+        return str(int(value))
+    shortest = repr(value)
+    exponent = int(f"{value:e}".partition("e")[2])
+    if EXPONENT_BELOW <= exponent < EXPONENT_FROM:
+        return f"{value:.17f}".rstrip("0") if "e" in shortest else shortest
+    mantissa, _, power = shortest.partition("e")
+    return f"{mantissa}e{power[0]}{power[1:].zfill(2)}" if power else shortest
+
+
+def printf(pattern: str, *values: object) -> str:
+    """Format with Go's verbs; wrong ones are reported in the text, as Go does."""
+    out: list[str] = []
+    waiting = list(values)
+    at = 0
+    while at < len(pattern):
+        percent = pattern.find("%", at)
+        if percent < 0:
+            out.append(pattern[at:])
+            break
+        out.append(pattern[at:percent])
+        flags, width, precision, at = _specification(pattern, percent + 1, waiting)
+        verb = pattern[at : at + 1]
+        at += 1
+        if not verb:
+            out.append("%!(NOVERB)")
+        elif verb == "%":
+            out.append("%")
+        elif not waiting:
+            out.append(f"%!{verb}(MISSING)")
+        else:
+            out.append(_pad(_verb(verb, flags, precision, waiting.pop(0)), flags, width))
+    if waiting:
+        extra = ", ".join(f"{type_name(value)}={_inner(value)}" for value in waiting)
+        out.append(f"%!(EXTRA {extra})")
+    return "".join(out)
+
+
+def _specification(
+    pattern: str, at: int, waiting: list[object]
+) -> tuple[str, int | None, int | None, int]:
+    flags = ""
+    while pattern[at : at + 1] in _FLAGS and pattern[at : at + 1]:
+        flags += pattern[at]
+        at += 1
+    width, at = _count(pattern, at, waiting)
+    if width is not None and width < 0:
+        flags, width = flags + "-", -width
+    precision = None
+    if pattern[at : at + 1] == ".":
+        precision, at = _count(pattern, at + 1, waiting)
+        precision = precision or 0
+    return flags, width, precision, at
+
+
+def _count(pattern: str, at: int, waiting: list[object]) -> tuple[int | None, int]:
+    if pattern[at : at + 1] == "*":
+        value = waiting.pop(0) if waiting else 0
+        return (value if isinstance(value, int) else 0), at + 1
+    end = at
+    while pattern[end : end + 1].isdigit():
+        end += 1
+    return (int(pattern[at:end]) if end > at else None), end
+
+
+def _pad(text: str, flags: str, width: int | None) -> str:
+    if width is None or len(text) >= width:
+        return text
+    if "-" in flags:
+        return text.ljust(width)
+    if "0" in flags:
+        return text.zfill(width)
+    return text.rjust(width)
+
+
+def _verb(verb: str, flags: str, precision: int | None, value: object) -> str:
+    if verb == "v":
+        return text_of(value, top=False)
+    if verb == "T":
+        return type_name(value)
+    if verb == "t" and isinstance(value, bool):
+        return text_of(value)
+    if verb in "sqxX" and isinstance(value, str):
+        return _string_verb(verb, value if precision is None else value[:precision])
+    if verb == "s" and not isinstance(value, bool | int | float):
+        return "%!s(<nil>)" if value is None or isinstance(value, Nil) else text_of(value)
+    if isinstance(value, int) and not isinstance(value, bool) and verb in "dxXobcqU":
+        return _integer_verb(verb, flags, value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and verb in "feEgG":
+        if isinstance(value, float) or verb == "f":
+            return _float_verb(verb, flags, precision, float(value))
+    if isinstance(value, list):
+        return "[" + " ".join(_verb(verb, flags, precision, item) for item in value) + "]"
+    return f"%!{verb}({type_name(value)}={_inner(value)})"
+
+
+def _string_verb(verb: str, value: str) -> str:
+    if verb == "s":
+        return value
+    if verb == "q":
+        from moorage.client import jsonwire
+
+        return jsonwire.encode(value)
+    digits = value.encode("utf-8", "surrogateescape").hex()
+    return digits if verb == "x" else digits.upper()
+
+
+def _integer_verb(verb: str, flags: str, value: int) -> str:
+    if verb == "c":
+        return chr(value)
+    if verb == "q":
+        return f"'{chr(value)}'"
+    if verb == "U":
+        return f"U+{value:04X}"
+    prefix = "#" if "#" in flags and verb != "d" else ""
+    sign = "+" if "+" in flags else " " if " " in flags else ""
+    return f"{value:{sign}{prefix}{verb}}"
+
+
+def _float_verb(verb: str, flags: str, precision: int | None, value: float) -> str:
+    sign = "+" if "+" in flags else ""
+    if precision is None and verb in "gG":
+        return _float(value)
+    return f"{value:{sign}.{6 if precision is None else precision}{verb}}"

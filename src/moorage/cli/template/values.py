@@ -1,0 +1,130 @@
+"""What templates walk over: rows of a listing, and JSON dressed with the Go types it came from.
+
+The daemon's answers are structs and maps in Go, and templates print, compare and miss fields of the
+two differently. ``dress`` restores the difference: a ``Map`` where Go has a map, ``Nil`` of the
+right kind where Go has a nil slice, map or pointer, and the zero value of fields that were left out.
+"""
+
+from __future__ import annotations
+
+from moorage.cli.template.errors import FunctionError
+from moorage.cli.format.row import Row
+
+
+class Map(dict[str, object]):
+    """A Go map; a plain dict is a Go struct."""
+
+
+class Nil:
+    """A typed nil: ``slice``, ``map`` or ``pointer``."""
+
+    def __init__(self, kind: str, name: str = "") -> None:
+        self.kind = kind
+        self.name = name  # the field that was left out of the JSON altogether
+
+    def __len__(self) -> int:
+        """Return 0: an empty collection is false, too."""
+        return 0
+
+    def __str__(self) -> str:
+        """Return what Go prints for it."""
+        return {"slice": "[]", "map": "map[]"}.get(self.kind, "<nil>")
+
+
+MAPS = frozenset(
+    {
+        *("Labels", "ExposedPorts", "Volumes", "Ports", "Networks", "Options", "DriverOpts"),
+        *("Sysctls", "Tmpfs", "StorageOpt", "Annotations", "Config.Config", "Containers", "Opts"),
+        *("IndexConfigs", "Runtimes", "Status", "AuxiliaryAddresses", "Data", "Attributes"),
+    }
+)
+NIL_MAPS = MAPS - {"Status"}
+NIL_POINTERS = frozenset(
+    {
+        *("Health", "Healthcheck", "Init", "OomKillDisable", "PidsLimit", "MemorySwappiness"),
+        *("IPAMConfig", "StopTimeout", "BindOptions", "VolumeOptions", "TmpfsOptions", "Error"),
+        *("ContainerConfig", "GraphDriver", "Swarm", "Cluster", "Descriptor", "UsageData"),
+        *("SizeRw", "SizeRootFs", "Value", "ExitCode", "Server"),
+    }
+)
+OMITTED: dict[str, object] = {
+    **{
+        name: Nil("pointer", name)
+        for name in (
+            *("Health", "Healthcheck", "StopTimeout", "Init"),
+            *("SizeRw", "SizeRootFs", "ContainerConfig", "UsageData"),
+        )
+    },
+    **{name: Nil("slice") for name in ("Shell", "Mounts", "OnBuild", "Tmpfs", "GroupAdd", "Links")},
+    **{name: Nil("map") for name in ("ExposedPorts", "Annotations", "StorageOpt", "Sysctls")},
+    **dict.fromkeys(("StopSignal", "MacAddress", "Comment", "Variant", "OsVersion", "Parent"), ""),
+    **dict.fromkeys(("NetworkDisabled", "ArgsEscaped"), False),
+}
+
+
+def dress(value: object, name: str = "") -> object:
+    """Give JSON the types Go has for it; *name* is the key it was found under."""
+    if isinstance(value, dict):
+        dressed = {key: dress(item, key) for key, item in value.items()}
+        return Map(dressed) if name in MAPS else dressed
+    if isinstance(value, list):
+        return [dress(item) for item in value]
+    if value is None and name:
+        if name in NIL_POINTERS:
+            return Nil("pointer")
+        return Nil("map" if name in NIL_MAPS else "slice")
+    return value
+
+
+def undress(value: object) -> object:
+    """Return JSON again, rows included."""
+    if isinstance(value, Row):
+        return undress(value.plain())
+    if isinstance(value, dict):
+        return {key: undress(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [undress(item) for item in value]
+    return None if isinstance(value, Nil) else value
+
+
+def field(value: object, name: str, arguments: list[object]) -> object:
+    """Evaluate ``.name`` on *value*.
+
+    Raises: FunctionError.
+    """
+    if isinstance(value, Row):
+        return value.get(name, arguments)
+    if arguments:
+        raise FunctionError(f"{name} has arguments but cannot be invoked as function")
+    if isinstance(value, Map):
+        return value.get(name)
+    if isinstance(value, dict):
+        if name in value:
+            return value[name]
+        if name in OMITTED:
+            return OMITTED[name]
+        raise FunctionError(f'map has no entry for key "{name}"')
+    if isinstance(value, Nil) and value.kind == "pointer":
+        raise FunctionError(f'map has no entry for key "{value.name or name}"')
+    if value is None:
+        raise FunctionError(f"nil data; no entry for key {name!r}".replace("'", '"'))
+    raise FunctionError(f"can't evaluate field {name} in type {type_name(value)}")
+
+
+def truth(value: object) -> bool:
+    """Tell whether Go's ``if`` takes *value*: not its type's zero; a struct always."""
+    if isinstance(value, dict) and not isinstance(value, Map):
+        return True
+    return isinstance(value, Row) or bool(value)
+
+
+def type_name(value: object) -> str:
+    """Return the Go type of *value*, for error messages and ``%T``."""
+    if isinstance(value, Row):
+        return f"*{value.kind}"
+    if value is None or isinstance(value, Nil):
+        return "interface {}"
+    for kind, name in ((bool, "bool"), (int, "int"), (float, "float64"), (str, "string")):
+        if isinstance(value, kind):
+            return name
+    return "map[string]interface {}" if isinstance(value, dict) else "[]interface {}"

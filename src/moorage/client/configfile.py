@@ -1,0 +1,73 @@
+"""``config.json``: formats, detach keys, credentials, proxies, the current context.
+
+The file is Docker's and shared with it: unknown keys survive a save, and a save replaces the file
+in one rename, following a symbolic link to it.
+"""
+
+from __future__ import annotations
+
+import posix
+
+from moorage.client import jsonwire
+from moorage.lib.errors import InvalidParameter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.client.jsonwire import Json
+
+PRIVATE = 0o600
+
+
+class ConfigFile:
+    """The client's configuration; an absent file is an empty one."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.path = f"{directory}/config.json"
+        self.values: Json = self._load()
+
+    def text(self, key: str) -> str:
+        """Return a string setting, empty if it is not set."""
+        value = self.values.get(key)
+        return value if isinstance(value, str) else ""
+
+    def table(self, key: str) -> Json:
+        """Return an object setting, empty if it is not set."""
+        value = self.values.get(key)
+        return value if isinstance(value, dict) else {}
+
+    def save(self) -> None:
+        """Write the file as Docker does: indented with tabs, mode 0600."""
+        import os
+
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        target = os.path.realpath(self.path)
+        temporary = f"{target}.{os.getpid()}.tmp"
+        text = jsonwire.indent(jsonwire.encode(self.values), "\t")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            os.rename(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    def _load(self) -> Json:
+        try:
+            descriptor = posix.open(self.path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as e:
+            raise InvalidParameter(f"loading config file: {self.path}: {e.strerror}") from e
+        with open(descriptor, "rb") as file:
+            text = file.read()
+        try:
+            values = jsonwire.decode(text)
+        except ValueError as e:
+            raise InvalidParameter(f"loading config file: {self.path}: {e}") from e
+        if not isinstance(values, dict):
+            raise InvalidParameter(f"loading config file: {self.path}: not a JSON object")
+        return values
