@@ -1,0 +1,108 @@
+"""Leases: what must not be collected although no image or container refers to it (yet).
+
+A pull leases each blob before it looks whether the store has it; the garbage collector takes the
+same lock, so nothing vanishes between the look and the use. Leases are saved: blobs of a pull
+that a killed daemon left half-done stay until the lease expires, and the pull goes on from there.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+from msgspec import Struct
+
+from moorage.lib import clock, ids
+from moorage.storage.metadata import Database
+
+DEFAULT_LIFETIME_NS: Final = 24 * 3600 * 1_000_000_000
+
+_MIGRATIONS: Final = (
+    """
+    CREATE TABLE leases (id TEXT PRIMARY KEY, name TEXT NOT NULL, expires_ns INTEGER NOT NULL)
+        WITHOUT ROWID;
+    CREATE TABLE lease_resources (
+        lease TEXT NOT NULL REFERENCES leases (id) ON DELETE CASCADE,
+        digest TEXT NOT NULL, PRIMARY KEY (lease, digest)) WITHOUT ROWID
+    """,
+)
+
+
+class Leases:
+    """All leases. ``lock`` is taken to add to a lease and by the collector while it deletes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.lock = threading.RLock()
+        database.migrate("leases", _MIGRATIONS)
+
+    def acquire(self, name: str, *, lifetime_ns: int | None = DEFAULT_LIFETIME_NS) -> Lease:
+        """Begin a lease; *lifetime_ns* None lasts until it is released (build cache)."""
+        identifier = ids.token()
+        expires = 0 if lifetime_ns is None else clock.now_ns() + lifetime_ns
+        self._database.execute("INSERT INTO leases VALUES (?, ?, ?)", identifier, name, expires)
+        return Lease(self, identifier, name)
+
+    def find(self, name: str) -> list[Lease]:
+        """Return the leases called *name*, for owners that outlive a daemon."""
+        rows = self._database.all("SELECT id FROM leases WHERE name = ?", name)
+        return [Lease(self, str(row["id"]), name) for row in rows]
+
+    def held(self) -> set[str]:
+        """Return every digest (blob or ChainID) under a lease that has not expired."""
+        with self.lock:
+            self._database.execute(
+                "DELETE FROM leases WHERE expires_ns != 0 AND expires_ns < ?", clock.now_ns()
+            )
+            rows = self._database.all("SELECT DISTINCT digest FROM lease_resources")
+        return {str(row["digest"]) for row in rows}
+
+    def _add(self, identifier: str, digest: str) -> None:
+        with self.lock:
+            self._database.execute(
+                "INSERT OR IGNORE INTO lease_resources VALUES (?, ?)", identifier, digest
+            )
+
+    def _drop(self, identifier: str, digest: str) -> None:
+        with self.lock:
+            self._database.execute(
+                "DELETE FROM lease_resources WHERE lease = ? AND digest = ?", identifier, digest
+            )
+
+    def _release(self, identifier: str) -> None:
+        with self.lock:
+            self._database.execute("DELETE FROM leases WHERE id = ?", identifier)
+
+
+class Lease(Struct, frozen=True):
+    """One lease; a context manager that releases it, also after an error."""
+
+    _leases: Leases
+    id: str
+    name: str
+
+    def add(self, digest: str) -> None:
+        """Keep the blob or layer chain *digest*: first add, then look whether it is there."""
+        self._leases._add(self.id, digest)  # noqa: SLF001
+
+    def drop(self, digest: str) -> None:
+        """Keep *digest* no longer."""
+        self._leases._drop(self.id, digest)  # noqa: SLF001
+
+    def release(self) -> None:
+        """End the lease; safe to call twice."""
+        self._leases._release(self.id)  # noqa: SLF001
+
+    def __enter__(self) -> Self:
+        """Hold the lease for a block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Release it."""
+        self.release()
