@@ -6,13 +6,13 @@ import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol
 
-from moorage.api import paths, versions
+from moorage.api import versions
 from moorage.api.binding import Binding, bind
 from moorage.api.httpstatus import status_of
 from moorage.api.request import Request
 from moorage.api.results import JSON, Raw, Response, encode_json, render
 from moorage.api.routing import Route, Router
-from moorage.lib.errors import InvalidParameter, MoorageError
+from moorage.lib.errors import MoorageError
 
 log = logging.getLogger(__name__)
 _SERVER_FAULT: Final = 500
@@ -89,14 +89,3 @@ def error_response(error: Exception, where: str) -> Raw:
     log.error("%s: unexpected %s: %s", where, type(error).__name__, error, exc_info=error)
     detail = f"{type(error).__name__}: {error}"
     return Raw(encode_json({"message": f"internal error: {detail}"}), JSON, _SERVER_FAULT)
-
-
-def split_target(target: bytes) -> tuple[tuple[int, int], str, str]:
-    """Split a request target as it came off the wire.
-
-    Raises: InvalidParameter.
-    """
-    try:
-        return paths.split_target(target.decode("ascii"))
-    except UnicodeDecodeError as error:
-        raise InvalidParameter("the request path is not valid UTF-8 in percent-encoding") from error

@@ -14,12 +14,15 @@ from moorage.lib.errors import Forbidden, InvalidParameter
 
 _WELL_KNOWN = frozenset({"docker", "moorage", "api.moby.localhost", "localhost"})
 
+_REMEMBERED = 64
+
 
 class HostCheck:
     """Lets through IP addresses, the machine's own names and those that were allowed."""
 
     def __init__(self, allowed: Collection[str] = ()) -> None:
         own = {socket.gethostname().lower(), socket.getfqdn().lower()}
+        self._passed: set[str] = set()  # Host headers that were checked before
         self._names = _WELL_KNOWN | own | {name.lower() for name in allowed}
 
     def require(self, headers: dict[str, str]) -> None:
@@ -30,11 +33,13 @@ class HostCheck:
         host = headers.get("host")
         if host is None:
             raise InvalidParameter("the request has no Host header")
-        if not self._is_known(host_name(host)):
+        if host not in self._passed and not self._is_known(host_name(host)):
             raise Forbidden(
                 f"the Host header names {host!r}, which is not a name of this daemon",
                 hint="add the name to 'allowed-hosts' in daemon.json if it is meant",
             )
+        if len(self._passed) < _REMEMBERED:
+            self._passed.add(host)
         origin = headers.get("origin")
         if origin is not None and host_name(origin.partition("://")[2]) != host_name(host):
             raise Forbidden("requests from web pages of other sites are refused")

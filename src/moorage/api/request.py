@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from moorage.api.head import Head
 from moorage.api.httpstatus import HttpError
 from moorage.api.inbox import Inbox
 from moorage.lib.errors import InvalidParameter
@@ -82,30 +83,18 @@ class Request:
         "version",
     )
 
-    def __init__(
-        self,
-        *,
-        method: str,
-        version: tuple[int, int],
-        path: str,
-        raw_query: str,
-        headers: dict[str, str],
-        peer: Peer,
-        body_length: int | None,  # 0 = no body, None = chunked
-        inbox: Inbox,
-        channel: Channel,
-    ) -> None:
-        self.method = method
-        self.version = version
-        self.path = path
-        self.raw_query = raw_query
-        self.headers = headers
+    def __init__(self, head: Head, peer: Peer, inbox: Inbox | None, channel: Channel) -> None:
+        self.method = head.method
+        self.version = head.version
+        self.path = head.path
+        self.raw_query = head.query
+        self.headers: Mapping[str, str] = head.headers
+        self.body_length = head.length  # 0 = no body, None = chunked
         self.peer = peer
-        self.body_length = body_length
         self._inbox = inbox
         self._channel = channel
         self._query: dict[str, list[str]] | None = None
-        self._replayed: bytes | None = None
+        self._replayed = b"" if inbox is None else None
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -130,7 +119,7 @@ class Request:
 
     async def body_stream(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; the socket is read only as fast as this is."""
-        if self._replayed is not None:
+        if self._inbox is None or self._replayed is not None:
             data, self._replayed = self._replayed, b""
             if data:
                 yield data
@@ -146,9 +135,6 @@ class Request:
         """
         if self._replayed is not None:
             return self._replayed
-        if self.body_length == 0:
-            self._replayed = b""
-            return b""
         if self.body_length is not None and self.body_length > limit:
             raise HttpError(413, f"request body of {self.body_length} bytes is over {limit}")
         parts: list[bytes] = []

@@ -10,6 +10,7 @@ import msgspec
 from moorage.lib.errors import MoorageError
 
 JSON: Final = "application/json"
+_NO_BODY: Final = frozenset({204, 304})
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -50,9 +51,12 @@ class NotModified(NoContent):
 
 
 class Raw:
-    """Bytes as they are."""
+    """Bytes as they are.
 
-    __slots__ = ("body", "content_type", "headers", "status")
+    *constant*: equal requests get the same answer, whatever happens; it may be sent from memory.
+    """
+
+    __slots__ = ("_fields", "body", "constant", "content_type", "headers", "status")
 
     def __init__(
         self,
@@ -60,11 +64,31 @@ class Raw:
         content_type: str = JSON,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
+        *,
+        constant: bool = False,
     ) -> None:
         self.body = body
+        self.constant = constant
         self.content_type = content_type
         self.status = status
         self.headers: Mapping[str, str] = headers or {}
+        self._fields = ""
+
+    @property
+    def has_body(self) -> bool:
+        """Whether its status allows a body."""
+        return self.status not in _NO_BODY
+
+    @property
+    def fields(self) -> str:
+        """The header lines of its own."""
+        if not self._fields:
+            lines = [f"Content-Type: {self.content_type}\r\n"] if self.content_type else []
+            lines += [f"{name}: {value}\r\n" for name, value in self.headers.items()]
+            if self.has_body:
+                lines.append(f"Content-Length: {len(self.body)}\r\n")
+            self._fields = "".join(lines)
+        return self._fields
 
 
 class Stream:

@@ -1,7 +1,8 @@
-"""HTTP/1.1 over asyncio transports: the only file that knows the HTTP library (llhttp).
+"""HTTP/1.1 over asyncio transports.
 
-llhttp parses heads; framing of bodies is ours, so that the bytes behind a head are never parsed
-before it is known whose they are: the next request's, or those of a hijacked stream.
+Heads are cut out of the stream and parsed one by one; framing of bodies is ours, so that the bytes
+behind a head are never parsed before it is known whose they are: the next request's, or those of a
+hijacked stream.
 
 One connection goes round: HEAD -> BODY -> (response written) -> HEAD, or ends in a hijack. One
 pipelined behind another waits in the buffer, unparsed, until that one is answered.
@@ -17,11 +18,10 @@ from contextlib import suppress
 from email.utils import formatdate
 from typing import Any, Final
 
-import httptools
-
 from moorage.api import websocket
 from moorage.api.chunked import ChunkedDecoder
-from moorage.api.dispatch import Application, error_response, split_target
+from moorage.api.dispatch import Application, error_response
+from moorage.api.head import Head, parse_head
 from moorage.api.httpstatus import REASON, HttpError
 from moorage.api.inbox import Inbox
 from moorage.api.origin import HostCheck
@@ -36,14 +36,14 @@ from moorage.lib.version import VERSION
 log = logging.getLogger(__name__)
 
 HEAD_LIMIT: Final = 256 << 10  # bytes of request line and headers
-HEADER_COUNT_LIMIT: Final = 256
+REMEMBERED_HEADS: Final = 512
+REMEMBERED_SIZE: Final = 1024  # bytes of the longest head that is remembered
 PIPELINE_LIMIT: Final = 256 << 10  # bytes held back while a request is being answered
 HEAD_TIMEOUT_S: Final = 30.0  # from the first byte of a head to its last
 GONE_CHECK_S: Final = 1.0  # how often a half-closed socket is looked at
 LINGER_S: Final = 2.0  # how long a refused body is swallowed, so that the answer can be read
 WRITE_HIGH_WATER: Final = 256 << 10
 _END_OF_HEAD: Final = b"\r\n\r\n"
-_NO_BODY: Final = frozenset({204, 304})
 
 
 class Server:
@@ -54,12 +54,14 @@ class Server:
         self.supervisor = supervisor
         self.connections: set[Connection] = set()
         self.closing = False
+        self.heads: dict[bytes, Head] = {}  # parsed before, by their bytes: clients repeat them
         self._fixed = (
             f"Api-Version: {text(API_VERSION)}\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
             f"Server: Moorage/{VERSION} (linux)\r\n"
         )
         self._date_s = 0
         self._common = ""
+        self._ready: dict[str, dict[bytes, bytes]] = {}
 
     def common_headers(self) -> str:
         """Return the headers that every response bears, with the date of this second."""
@@ -67,7 +69,16 @@ class Server:
         if now_s != self._date_s:
             self._date_s = now_s
             self._common = f"{self._fixed}Date: {formatdate(now_s, usegmt=True)}\r\n"
+            self._ready.clear()
         return self._common
+
+    def ready(self, kind: str) -> dict[bytes, bytes]:
+        """Return constant responses of this second by the bytes of their request.
+
+        Apart for each *kind* of listener: over TCP the Host header was checked first.
+        """
+        self.common_headers()
+        return self._ready.setdefault(kind, {})
 
     async def close(self) -> None:
         """Drop idle connections, cancel what is being served, and wait for it."""
@@ -75,34 +86,6 @@ class Server:
         for connection in list(self.connections):
             connection.shut_down()
         await self.supervisor.close()
-
-
-class Head:
-    """Callbacks of llhttp: collects the request line and the headers."""
-
-    __slots__ = ("count", "headers", "target")
-
-    def __init__(self) -> None:
-        self.target = b""
-        self.headers: dict[str, str] = {}
-        self.count = 0
-
-    def on_url(self, part: bytes) -> None:
-        """Collect the request target, which may come in parts."""
-        self.target += part
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect one header; repeated ones are joined, except those that must be single."""
-        key = name.decode("latin-1").lower()
-        self.count += 1
-        if self.count > HEADER_COUNT_LIMIT:
-            raise HttpError(431, "too many request headers")
-        if key in self.headers:
-            if key in {"host", "content-length", "transfer-encoding", "content-type"}:
-                raise InvalidParameter(f"the request header {key} is given twice")
-            self.headers[key] += ", " + value.decode("latin-1")
-        else:
-            self.headers[key] = value.decode("latin-1")
 
 
 class Connection(asyncio.Protocol):
@@ -114,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._host_check = host_check
         self._buffer = b""
         self._request: Request | None = None
-        self._inbox: Inbox | None = None  # body of the current request
+        self._inbox: Inbox | None = None  # body of the current request, if it has one
         self._decoder: ChunkedDecoder | None = None
         self._left = 0  # bytes of the body still to come, if its length was given
         self._expects_continue = False
@@ -170,6 +153,11 @@ class Connection(asyncio.Protocol):
             return
         if self._lingering:
             return
+        if self._request is None and not self._buffer:
+            ready = self._server.ready(self._kind).get(data)
+            if ready is not None and self._keep_alive:
+                self._transport.write(ready)
+                return
         self._buffer = self._buffer + data if self._buffer else data
         self._advance()
 
@@ -262,66 +250,35 @@ class Connection(asyncio.Protocol):
         return True
 
     def _begin(self, raw: bytes) -> None:
-        """Parse one head and start to answer it."""
-        head = Head()
-        parser = httptools.HttpRequestParser(head)
-        try:
-            parser.feed_data(raw)
-        except httptools.HttpParserUpgrade:
-            pass  # the bytes behind the head are ours to read anyway
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            raise cause if isinstance(cause, MoorageError) else _malformed(error) from error
-        except httptools.HttpParserError as error:
-            raise _malformed(error) from error
-        headers = head.headers
-        self._http_1_0 = parser.get_http_version() == "1.0"
-        self._keep_alive = parser.should_keep_alive()
-        length = self._frame_body(headers)
+        """Start to answer the request whose head is *raw*."""
+        heads = self._server.heads
+        head = heads.get(raw)
+        if head is None:
+            head = parse_head(raw)
+            if len(raw) <= REMEMBERED_SIZE and head.length == 0:
+                if len(heads) >= REMEMBERED_HEADS:
+                    heads.clear()
+                heads[raw] = head
+        self._http_1_0 = head.http_1_0
+        self._keep_alive = head.keep_alive
+        self._expects_continue = head.expects_continue
+        self._decoder = ChunkedDecoder() if head.length is None else None
+        self._left = head.length or 0
         if self._host_check is not None:
-            self._host_check.require(headers)
-        version, path, query = split_target(head.target)
-        self._inbox = Inbox(self._pause_reading, self._resume_reading)
-        if length == 0:
-            self._inbox.feed_eof()
-        request = Request(
-            method=parser.get_method().decode("ascii"),
-            version=version,
-            path=path,
-            raw_query=query,
-            headers=headers,
-            peer=self._peer,
-            body_length=length,
-            inbox=self._inbox,
-            channel=self,
-        )
+            self._host_check.require(head.headers)
+        self._inbox = None
+        if head.length != 0:
+            self._inbox = Inbox(self._pause_reading, self._resume_reading)
+        request = Request(head, self._peer, self._inbox, self)
         self._request = request
         response = self._server.application.respond(request)
         if isinstance(response, Raw):
-            self._finish(response)
+            written = self._finish(response)
+            if response.constant and head.keep_alive and not head.http_1_0 and raw in heads:
+                self._server.ready(self._kind)[raw] = written
         else:
             work = self._serve(request, response)
-            self._task = self._server.supervisor.start(work, path)
-
-    def _frame_body(self, headers: dict[str, str]) -> int | None:
-        """Decide how the body is framed; return its length, None if it is chunked."""
-        self._decoder = None
-        self._left = 0
-        coding = headers.get("transfer-encoding")
-        if coding is not None:
-            if coding.strip().lower() != "chunked" or "content-length" in headers:
-                raise HttpError(400, "unsupported transfer encoding")
-            self._decoder = ChunkedDecoder()
-        elif (length := headers.get("content-length", "0").strip()) != "0":
-            if not (length.isascii() and length.isdigit()):
-                raise InvalidParameter(f"invalid Content-Length: {length}")
-            self._left = int(length)
-        has_body = self._decoder is not None or self._left > 0
-        expectation = headers.get("expect", "").lower()
-        if expectation not in {"", "100-continue"}:
-            raise HttpError(417, f"unsupported expectation: {expectation}")
-        self._expects_continue = has_body and expectation == "100-continue"
-        return None if self._decoder is not None else self._left
+            self._task = self._server.supervisor.start(work, head.path)
 
     def _take_body(self, inbox: Inbox) -> None:
         """Move what belongs to the body from the buffer to the inbox."""
@@ -415,18 +372,19 @@ class Connection(asyncio.Protocol):
         finally:
             self._task = None
 
-    def _finish(self, response: Raw | Hijacked) -> None:
-        """Write the rest of an exchange and go on to the next request."""
+    def _finish(self, response: Raw | Hijacked) -> bytes:
+        """Write the rest of an exchange and go on to the next request; return what was written."""
         request, inbox = self._request, self._inbox
-        assert request is not None and inbox is not None  # noqa: S101, PT018
+        assert request is not None  # noqa: S101 - it is being answered
         self._task = None
         if self._stream is not None:
             self._stream.close()
-            return
-        complete = self._body_is_done(inbox)
+            return b""
+        complete = inbox is None or self._body_is_done(inbox)
         self._keep_alive = keep = self._keep_alive and complete and not self._server.closing
+        written = b""
         if isinstance(response, Raw):
-            self._write_raw(response, head_only=request.method == "HEAD")
+            written = self._write_raw(response, head_only=request.method == "HEAD")
         self._request = None
         self._inbox = None
         if not complete:
@@ -436,6 +394,7 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.resume_reading()
             self._advance()
+        return written
 
     def _body_is_done(self, inbox: Inbox) -> bool:
         """Whether the next request can be found: an unread body is swallowed if it is short."""
@@ -443,24 +402,20 @@ class Connection(asyncio.Protocol):
             self._take_body(inbox)
         return inbox.ended
 
-    def _head(self, status: int, content_type: str, extra: str) -> str:
-        protocol = "HTTP/1.0" if self._http_1_0 else "HTTP/1.1"
-        kind = f"Content-Type: {content_type}\r\n" if content_type else ""
-        closing = "" if self._keep_alive else "Connection: close\r\n"
-        if self._http_1_0 and self._keep_alive:
-            closing = "Connection: keep-alive\r\n"
-        return (
-            f"{protocol} {status} {REASON.get(status, 'Status')}\r\n"
-            f"{self._server.common_headers()}{kind}{extra}{closing}\r\n"
-        )
+    def _head(self, status: int, fields: str) -> bytes:
+        start = f"{'HTTP/1.0' if self._http_1_0 else 'HTTP/1.1'} {status} {REASON[status]}\r\n"
+        if not self._keep_alive:
+            fields += "Connection: close\r\n"
+        elif self._http_1_0:
+            fields += "Connection: keep-alive\r\n"
+        return f"{start}{self._server.common_headers()}{fields}\r\n".encode("latin-1")
 
-    def _write_raw(self, response: Raw, *, head_only: bool) -> None:
-        extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
-        if response.status not in _NO_BODY:
-            extra += f"Content-Length: {len(response.body)}\r\n"
-        head = self._head(response.status, response.content_type, extra).encode("latin-1")
-        bare = head_only or response.status in _NO_BODY
-        self._transport.write(head if bare else head + response.body)
+    def _write_raw(self, response: Raw, *, head_only: bool) -> bytes:
+        head = self._head(response.status, response.fields)
+        bare = head_only or not response.has_body
+        written = head if bare else head + response.body
+        self._transport.write(written)
+        return written
 
     async def _write_stream(self, request: Request, response: Stream) -> None:
         chunks = response.chunks
@@ -469,14 +424,14 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - it still gets a status of its own
             self._write_raw(error_response(error, request.path), head_only=False)
             return
-        extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+        fields = f"Content-Type: {response.content_type}\r\n"
+        fields += "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
         chunked = not self._http_1_0
         if chunked:
-            extra += "Transfer-Encoding: chunked\r\n"
+            fields += "Transfer-Encoding: chunked\r\n"
         else:
             self._keep_alive = False
-        head = self._head(response.status, response.content_type, extra)
-        self._transport.write(head.encode("latin-1"))
+        self._transport.write(self._head(response.status, fields))
         try:
             if request.method == "HEAD":
                 return
@@ -543,12 +498,10 @@ class Connection(asyncio.Protocol):
         return websocket.WebSocketDuplex(await self._leave_http(head))
 
     async def _leave_http(self, head: str) -> Duplex:
-        inbox = self._inbox
-        assert inbox is not None  # noqa: S101 - a request is being served
         if self._gone:
             raise ConnectionResetError("the client has gone")
-        while not inbox.ended:
-            await inbox.read()
+        while self._inbox is not None and not self._inbox.ended:
+            await self._inbox.read()
         stream = HijackedStream(self, self._transport)
         self._stream = stream
         if self._buffer:
@@ -608,7 +561,3 @@ def describe_peer(kind: str, transport: asyncio.Transport) -> Peer:
     )  # fmt: skip
     shown = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else ""
     return Peer(kind=kind, address=shown, certificate_subject=subject)
-
-
-def _malformed(error: Exception) -> InvalidParameter:
-    return InvalidParameter(f"malformed HTTP request: {error}")

@@ -29,6 +29,7 @@ _PING: Final = Raw(
         "Pragma": "no-cache",
         "Swarm": "inactive",
     },
+    constant=True,
 )
 
 
