@@ -109,6 +109,15 @@ def of_pull(refused: RegistryRefusal, reference: Reference) -> MoorageError:
     return _general(refused, reference)
 
 
+def of_blob(refused: RegistryRefusal, reference: Reference, digest: str) -> MoorageError:
+    """Say what a refusal means for who wanted the blob *digest*."""
+    if refused.status == 404:
+        return NotFound(
+            f"{digest} of {reference.familiar} is not there: {refused}", hint=f"at {refused.host}"
+        )
+    return of_pull(refused, reference)
+
+
 def of_push(refused: RegistryRefusal, reference: Reference) -> MoorageError:
     """Say what a refusal means for who wanted to push *reference*."""
     if refused.code == "DENIED":

@@ -77,6 +77,10 @@ class Repository:
         self._authorizer = authorizer
         self._url = endpoint.repository_url(reference.path)
 
+    async def pause(self, seconds: float) -> None:
+        """Wait before trying again."""
+        await self._transport.sleep(seconds)
+
     def _scopes(self, *actions: str, mount_from: str = "") -> frozenset[str]:
         path = self._url.removeprefix(f"{self.endpoint.api}/")
         wanted = {f"repository:{path}:{','.join(actions)}"}

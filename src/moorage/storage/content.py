@@ -238,6 +238,10 @@ class BlobWriter:
             self.restart()
         os.lseek(self._fd, self.offset, os.SEEK_SET)
 
+    def reader(self) -> int:
+        """Return a descriptor that reads what is being written; the caller closes it."""
+        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
     def restart(self) -> None:
         """Throw away what was written (the server does not resume, or it was wrong)."""
         os.ftruncate(self._fd, 0)
