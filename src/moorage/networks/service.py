@@ -5,13 +5,34 @@ Operations live in the modules beside this one; here they are only composed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from collections.abc import Collection
 
-from moorage.lib.errors import NotImplemented_
+from msgspec import structs
+
+from moorage.lib import offload, tasks
+from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError, System
 from moorage.lib.tasks import Supervisor
+from moorage.networks import (
+    attach,
+    builtin,
+    create,
+    endpoints,
+    files,
+    host,
+    listing,
+    live,
+    ports,
+    remove,
+)
 from moorage.networks.config import NetworksConfig
-from moorage.networks.values import NameFiles, Sandbox, SandboxRequest, SandboxSettings
+from moorage.networks.domain import Domain, NameFilesChanged, Publisher
+from moorage.networks.drivers.bridge import Bridge
+from moorage.networks.drivers.none import Bare
+from moorage.networks.firewall.keeper import Keeper
+from moorage.networks.ports import HostPorts
+from moorage.networks.records import NetworkRecord, Records
+from moorage.networks.registry import Registry
+from moorage.networks.values import Sandbox, SandboxRequest, SandboxSettings
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.network import (
     EndpointSettings,
@@ -23,15 +44,7 @@ from moorage.spec.engine.network import (
 )
 from moorage.storage.metadata import Database
 
-
-class Publisher(Protocol):
-    """Where events go (``events.bus.Bus``)."""
-
-    def publish(self, kind: str, action: str, actor_id: str, attributes: dict[str, str], /) -> None:
-        """Announce one event; never blocks."""
-
-
-NameFilesChanged = Callable[[str, NameFiles], None]  # (container id, new contents); never blocks
+__all__ = ["Networks", "NetworksConfig", "Sandbox", "SandboxRequest", "SandboxSettings"]
 
 
 class Networks:
@@ -39,6 +52,7 @@ class Networks:
 
     Reads (``list_all``, ``inspect``, ``settings``) come from memory and never wait. Changes of one
     container are serialised by its owner; changes of one network are serialised here.
+    Changes go on if the caller is cancelled: a client that hangs up leaves nothing half-made.
     """
 
     def __init__(
@@ -49,25 +63,77 @@ class Networks:
         events: Publisher,
         supervisor: Supervisor,
     ) -> None:
-        self._config = config
-        self._database = database
-        self._events = events
-        self._supervisor = supervisor
-        self.on_name_files: NameFilesChanged = lambda _container_id, _files: None
+        keeper = Keeper(config.instance, supervisor)
+        self._domain = Domain(
+            config=config,
+            registry=Registry(Records(database)),
+            drivers={
+                "null": Bare("null"),
+                "host": Bare("host"),
+                "bridge": Bridge(
+                    keeper,
+                    allow_direct_routing=config.allow_direct_routing,
+                    default_mtu=config.mtu,
+                ),
+            },
+            keeper=keeper,
+            host_ports=HostPorts(),
+            events=events,
+            supervisor=supervisor,
+        )
+
+    @property
+    def on_name_files(self) -> NameFilesChanged:
+        """Called when a running container's /etc/hosts and /etc/resolv.conf are to change."""
+        return self._domain.on_name_files
+
+    @on_name_files.setter
+    def on_name_files(self, callback: NameFilesChanged) -> None:
+        self._domain.on_name_files = callback
 
     async def open(self) -> None:
         """Load what is stored, make the default networks, put firewall and names right.
 
         Works on what an earlier daemon left: running containers keep their traffic throughout.
         """
-        raise NotImplemented_("networks")
+        domain = self._domain
+        (domain.config.exec_root / "netns").mkdir(mode=0o700, parents=True, exist_ok=True)
+        domain.registry.load()
+        await builtin.ensure(domain)
+        networks = [n for n in domain.registry.networks.values() if not n.config_only]
+        if domain.config.ip_forward:
+            await offload.run("net", host.enable_forwarding, ipv6=any(n.ipv6 for n in networks))
+        for network in networks:
+            await self._revive(network)
+        for sandbox in domain.registry.sandboxes.values():
+            attach.note_existing(domain, sandbox)
+        await domain.keeper.open()
+
+    async def _revive(self, network: NetworkRecord) -> None:
+        """Make what the host has lost of a stored network, as after a reboot."""
+        try:
+            found = await self._domain.driver(network).create(network)
+        except (MoorageError, OSError) as error:
+            if network.name == "bridge":
+                raise System(f"cannot set up the default bridge: {error}") from error
+            attach.log.warning("network %s is not usable: %s", network.name, error)
+            return
+        if found != network:
+            self._domain.registry.enter(found)
 
     async def restore(self, running: Collection[str]) -> None:
         """Adopt the sandboxes of *running* containers and release all others; call after open."""
-        raise NotImplemented_("networks")
+        alive = set(running)
+        for container_id in list(self._domain.registry.sandboxes):
+            if container_id not in alive:
+                await attach.leave(self._domain, container_id)
 
     async def close(self) -> None:
         """Stop the daemon's part; traffic, names and published ports of containers go on."""
+        for leaving in list(self._domain.leaving.values()):
+            await leaving
+        await self._domain.keeper.close(remove=not self._domain.registry.sandboxes)
+        self._domain.host_ports.close()
 
     async def join(self, request: SandboxRequest) -> Sandbox:
         """Make the sandbox of a container that starts: all or nothing.
@@ -75,14 +141,15 @@ class Networks:
         Events: ``network connect`` for each network.
         Raises: NotFound (network), InvalidParameter, Conflict, System (address or port taken).
         """
-        raise NotImplemented_("networks")
+        work = attach.join(self._domain, request)
+        return await tasks.finish(work, self._domain.supervisor, "join")
 
     async def leave(self, container_id: str) -> None:
         """Release everything a container holds; idempotent; the kernel tears down later.
 
         Events: ``network disconnect`` for each network.
         """
-        raise NotImplemented_("networks")
+        await attach.leave(self._domain, container_id)
 
     async def connect(
         self, ref: str, request: SandboxRequest, settings: EndpointSettings, *, running: bool
@@ -93,22 +160,74 @@ class Networks:
         Returns: the network's name and the settings to store for the container.
         Raises: NotFound, Forbidden, Conflict, InvalidParameter, System.
         """
-        raise NotImplemented_("networks")
+        domain = self._domain
+        network = domain.registry.find(ref)
+        if network.config_only:
+            raise Forbidden("cannot create endpoint on configuration-only network")
+        on = [self._find_or_none(name) for name in {request.network_mode, *request.endpoints}]
+        for other in (network, *filter(None, on)):
+            attach.refuse_lonely(other)
+        endpoints.check_settings(
+            network, settings, names_on_default=domain.config.names_on_default_bridge
+        )
+        if not running:
+            return network.name, structs.replace(settings, network_id=network.id)
+        made = domain.registry.sandboxes.get(request.container_id)
+        if made is None:
+            raise System(f"container {request.container_id} has no sandbox")
+        if any(e.network_id == network.id for e in made.endpoints):
+            raise Forbidden(
+                f"endpoint with name {request.name} already exists in network {network.name}"
+            )
+        request = structs.replace(request, endpoints={**request.endpoints, network.name: settings})
+        work = live.connect(domain, request, network, settings)
+        return network.name, await tasks.finish(work, domain.supervisor, "connect")
+
+    def _find_or_none(self, ref: str) -> NetworkRecord | None:
+        try:
+            return self._domain.registry.find(ref)
+        except MoorageError:
+            return None
 
     async def disconnect(self, ref: str, container_id: str, *, force: bool) -> str:
         """Take a running container off the network *ref*; return the network's name.
 
         A container that is not running has no endpoint: then only the name is resolved.
         """
-        raise NotImplemented_("networks")
+        domain = self._domain
+        network = domain.registry.find(ref)
+        made = domain.registry.sandboxes.get(container_id)
+        if made is None:
+            return network.name
+        if network.name == "host":
+            attach.refuse_lonely(network)
+        endpoint = next((e for e in made.endpoints if e.network_id == network.id), None)
+        if endpoint is None:
+            if force:
+                return network.name
+            raise System(f"container {container_id} is not connected to network {network.name}")
+        work = live.disconnect(domain, made, endpoint)
+        await tasks.finish(work, domain.supervisor, "disconnect")
+        return network.name
 
     def settings(self, container_id: str) -> SandboxSettings:
         """Return what ``container inspect`` shows; empty for a container without sandbox."""
-        raise NotImplemented_("networks")
+        made = self._domain.registry.sandboxes.get(container_id)
+        return attach.settings_of(self._domain, made) if made else SandboxSettings()
 
     def rename_container(self, container_id: str, name: str) -> None:
         """Let a running container be found under its new name."""
-        raise NotImplemented_("networks")
+        made = self._domain.registry.sandboxes.get(container_id)
+        if made is None:
+            return
+        request = structs.replace(made.request, name=name)
+        renamed = [
+            structs.replace(e, names=endpoints.dns_names(request, e.settings))
+            for e in made.endpoints
+        ]
+        self._domain.registry.enter_sandbox(
+            structs.replace(made, request=request, endpoints=renamed)
+        )
 
     def validate(self, request: SandboxRequest) -> None:
         """Check at ``container create`` what can be known before the start.
@@ -116,36 +235,51 @@ class Networks:
         Raises: InvalidParameter (addresses, ports, extra hosts, aliases). An unknown network is
         no error here: Docker reports it at the start.
         """
-        raise NotImplemented_("networks")
+        ports.wishes(request.port_bindings, request.exposed_ports, publish_all=True)
+        files.check_options(
+            request.extra_hosts, request.dns, request.dns_search, request.dns_options
+        )
+        for name in filter(None, (request.hostname, request.domainname)):
+            if not files.is_name(name):
+                raise InvalidParameter(f"invalid hostname format: {name}")
+        for ref, settings in request.endpoints.items():
+            network = self._find_or_none(ref)
+            if network is not None:
+                endpoints.check_settings(
+                    network,
+                    settings,
+                    names_on_default=self._domain.config.names_on_default_bridge,
+                )
 
     def name_of(self, ref: str) -> str:
         """Return the name of the network *ref* (name, id or unique prefix of the id).
 
         Raises: NotFound.
         """
-        raise NotImplemented_("networks")
+        return self._domain.registry.find(ref).name
 
     async def create(self, request: NetworkCreateRequest) -> NetworkCreateResponse:
         """Create a network. Events: ``network create``."""
-        raise NotImplemented_("networks")
+        work = create.create(self._domain, request)
+        return await tasks.finish(work, self._domain.supervisor, "create network")
 
     async def remove(self, ref: str) -> None:
         """Remove a network without endpoints. Events: ``network destroy``."""
-        raise NotImplemented_("networks")
+        work = remove.remove(self._domain, ref)
+        await tasks.finish(work, self._domain.supervisor, "remove network")
 
     def list_all(self, filters: Filters) -> list[NetworkSummary]:
         """Return the networks that pass *filters*."""
-        raise NotImplemented_("networks")
+        return listing.list_all(self._domain, filters)
 
     def inspect(self, ref: str, *, scope: str = "", verbose: bool = False) -> NetworkInspect:
         """Return one network with its endpoints."""
-        raise NotImplemented_("networks")
+        return listing.inspect(self._domain, ref, scope=scope, verbose=verbose)
 
-    async def prune(
-        self, filters: Filters, in_use: Mapping[str, str] | None = None
-    ) -> NetworkPruneResponse:
-        """Remove the user's networks that no container uses. Events: ``destroy``, ``prune``.
+    async def prune(self, filters: Filters, in_use: Collection[str] = ()) -> NetworkPruneResponse:
+        """Remove the user's networks that no container is on. Events: ``destroy``, ``prune``.
 
-        *in_use*: network names that stopped containers refer to; they are kept too.
+        *in_use*: names of networks that stopped containers refer to; they are kept too.
         """
-        raise NotImplemented_("networks")
+        work = remove.prune(self._domain, filters, in_use)
+        return await tasks.finish(work, self._domain.supervisor, "prune networks")

@@ -1,0 +1,317 @@
+"""Joining and leaving: a container's sandbox as a whole.
+
+Order of a join, each step undone if a later one fails::
+
+    addresses and host ports (memory) → record (disk) → namespace and interfaces (kernel)
+    → rules (nftables) → names → events
+
+The record is written before the kernel is touched; ``leave`` works backwards from it, and after a
+kill -9 it is what the next daemon cleans up by.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from msgspec import structs
+
+from moorage.lib import ids, offload
+from moorage.lib.errors import InvalidParameter, MoorageError, System
+from moorage.lib.failpoint import failpoint
+from moorage.networks import endpoints, namefiles, publishing, sandbox
+from moorage.networks.domain import Domain
+from moorage.networks.drivers import bridge, options
+from moorage.networks.firewall.rules import PortLink
+from moorage.networks.ports import parse_port
+from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
+from moorage.networks.sandbox import Wire
+from moorage.networks.values import Sandbox, SandboxRequest, SandboxSettings
+from moorage.spec.engine.network import EndpointSettings
+
+log = logging.getLogger(__name__)
+
+
+async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
+    """Make the sandbox of a container that starts: all or nothing."""
+    if (leaving := domain.leaving.get(request.container_id)) is not None:
+        await leaving
+    if request.container_id in domain.registry.sandboxes:
+        await leave(domain, request.container_id)
+    chosen = _choose(domain, request)
+    if chosen[0][0].name == "host":
+        return _host_sandbox(domain, request, chosen[0])
+    async with AsyncExitStack() as undo:
+        made = SandboxRecord(id=ids.new_id(), request=request)
+        for network, settings in chosen:
+            endpoint = await make_endpoint(domain, made, network, settings, undo)
+            made = structs.replace(made, endpoints=[*made.endpoints, endpoint])
+        published = publishing.take(domain, request, made.endpoints)
+        undo.callback(publishing.release, domain, published)
+        made = structs.replace(made, published=published)
+        domain.registry.enter_sandbox(made)
+        undo.callback(_forget, domain, request.container_id)
+        failpoint("networks.join.after_record")
+        files = namefiles.compose(domain, made)
+        handle = domain.handle(made.id)
+        wires = list(filter(None, (wire(domain, made, endpoint) for endpoint in made.endpoints)))
+        gateway = endpoints.gateway(domain.registry, made.endpoints)
+        try:
+            await offload.run_disposable(sandbox.build, handle, wires, gateway)
+        except OSError as error:
+            raise System(f"failed to set up the network namespace: {error}") from error
+        undo.push_async_callback(_tear_down, handle, made)
+        failpoint("networks.join.after_namespace")
+        _note_rules(domain, made)
+        undo.push_async_callback(_withdraw_rules, domain, made)
+        await domain.keeper.settle()
+        failpoint("networks.join.after_rules")
+        undo.pop_all()
+    for endpoint in made.endpoints:
+        announce(domain, "connect", made, endpoint)
+    return Sandbox(
+        id=made.id,
+        key=handle,
+        hosts=files.hosts,
+        resolv_conf=files.resolv_conf,
+        settings=settings_of(domain, made),
+    )
+
+
+def _choose(
+    domain: Domain, request: SandboxRequest
+) -> list[tuple[NetworkRecord, EndpointSettings]]:
+    """Return the networks to join, that of the network mode first, with the user's settings."""
+    first = domain.registry.find(request.network_mode or "default")
+    by_id: dict[str, tuple[NetworkRecord, EndpointSettings]] = {}
+    by_id[first.id] = (first, EndpointSettings(mac_address=request.mac_address))
+    for ref, settings in request.endpoints.items():
+        network = domain.registry.find(ref)
+        if network.id == first.id and request.mac_address and not settings.mac_address:
+            settings = structs.replace(settings, mac_address=request.mac_address)  # noqa: PLW2901
+        by_id[network.id] = (network, settings)
+    if len(by_id) > 1:
+        for network, _ in by_id.values():
+            refuse_lonely(network)
+    for network, settings in by_id.values():
+        if network.config_only:
+            raise InvalidParameter(
+                f"configuration-only network {network.name} cannot be used for containers"
+            )
+        endpoints.check_settings(
+            network, settings, names_on_default=domain.config.names_on_default_bridge
+        )
+    return list(by_id.values())
+
+
+def refuse_lonely(network: NetworkRecord) -> None:
+    """Refuse to put a container on *network* beside others.
+
+    Raises: InvalidParameter, with Docker's sentences.
+    """
+    if network.name == "host":
+        raise InvalidParameter(
+            "container cannot be disconnected from host network or connected to host network"
+        )
+    if network.name == "none":
+        raise InvalidParameter(
+            "container cannot be connected to multiple networks with one of the networks in"
+            " private (none) mode"
+        )
+
+
+def _host_sandbox(
+    domain: Domain, request: SandboxRequest, chosen: tuple[NetworkRecord, EndpointSettings]
+) -> Sandbox:
+    network, settings = chosen
+    endpoint = Endpoint(id=ids.new_id(), network_id=network.id, interface="", settings=settings)
+    made = SandboxRecord(id=ids.new_id(), request=request, endpoints=[endpoint])
+    files = namefiles.of_host(domain, request)
+    domain.registry.enter_sandbox(made)
+    announce(domain, "connect", made, endpoint)
+    return Sandbox(
+        id=made.id,
+        key=None,
+        hosts=files.hosts,
+        resolv_conf=files.resolv_conf,
+        settings=settings_of(domain, made),
+    )
+
+
+async def make_endpoint(
+    domain: Domain,
+    made: SandboxRecord,
+    network: NetworkRecord,
+    settings: EndpointSettings,
+    undo: AsyncExitStack,
+) -> Endpoint:
+    """Make an endpoint that holds its addresses; what undoes it goes on *undo*."""
+    driver = domain.driver(network)
+    endpoint = endpoints.make(
+        domain.registry, network, settings, made.request, endpoints.taken_interfaces(made)
+    )
+    undo.callback(domain.registry.release_addresses, endpoint)
+    joining = domain.registry.joining
+    joining[network.id] = joining.get(network.id, 0) + 1
+    try:
+        endpoint = await driver.create_endpoint(network, endpoint)
+    finally:
+        joining[network.id] -= 1
+    undo.push_async_callback(driver.delete_endpoint, network, endpoint)
+    if _separate(network):
+        endpoint = structs.replace(endpoint, links=_port_links(domain, made.request, endpoint))
+    return endpoint
+
+
+def _separate(network: NetworkRecord) -> bool:
+    return network.driver == "bridge" and not options.boolean(
+        network.options, bridge.ICC, default=True
+    )
+
+
+def _port_links(domain: Domain, request: SandboxRequest, endpoint: Endpoint) -> list[PortLink]:
+    """Return the ports of linked containers that ``enable_icc=false`` leaves open."""
+    found: list[PortLink] = []
+    for link in request.links:
+        other = domain.registry.sandboxes.get(link.container_id)
+        if other is None:
+            continue
+        for far in other.endpoints:
+            if far.network_id != endpoint.network_id or not far.ipv4:
+                continue
+            for key in other.request.exposed_ports:
+                number, protocol = parse_port(key)
+                found.append(
+                    PortLink(
+                        client=endpoint.ipv4.partition("/")[0],
+                        server=far.ipv4.partition("/")[0],
+                        protocol=protocol,
+                        port=number,
+                    )
+                )
+    return found
+
+
+def wire(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> Wire | None:
+    """Return how an endpoint is plugged in."""
+    network = domain.registry.networks[endpoint.network_id]
+    return domain.driver(network).wire(network, endpoint, hairpin=bool(made.published))
+
+
+def _note_rules(domain: Domain, made: SandboxRecord) -> None:
+    for endpoint in made.endpoints:
+        note_endpoint(domain, endpoint)
+    domain.keeper.publish(made.published)
+
+
+def note_endpoint(domain: Domain, endpoint: Endpoint) -> None:
+    """Note the rules of one endpoint."""
+    network = domain.registry.networks.get(endpoint.network_id)
+    if network is not None and network.driver == "bridge":
+        domain.keeper.add_port(endpoint.port, separate=_separate(network))
+        domain.keeper.add_links(endpoint.links)
+
+
+def note_existing(domain: Domain, made: SandboxRecord) -> None:
+    """Note the rules and hold the ports of a sandbox that was there before this daemon."""
+    _note_rules(domain, made)
+    publishing.adopt(domain, made.published)
+
+
+async def _withdraw_rules(domain: Domain, made: SandboxRecord) -> None:
+    domain.keeper.unpublish(made.published)
+    for endpoint in made.endpoints:
+        domain.keeper.remove_port(endpoint.port)
+        domain.keeper.remove_links(endpoint.links)
+    try:
+        await domain.keeper.settle()
+    except MoorageError as error:
+        log.warning("rules of container %s stay for now: %s", made.container_id, error)
+
+
+async def _tear_down(handle: Path, made: SandboxRecord) -> None:
+    await offload.run("net", _tear_down_now, handle, [e.port for e in made.endpoints if e.port])
+
+
+def _tear_down_now(handle: Path, ports: list[str]) -> None:
+    for port in ports:
+        sandbox.cut(port)
+    sandbox.unpin(handle)
+
+
+def _forget(domain: Domain, container_id: str) -> None:
+    domain.registry.drop_sandbox(container_id)
+    domain.registry.forget_sandbox(container_id)
+
+
+async def leave(domain: Domain, container_id: str) -> None:
+    """Release everything a container holds. Idempotent; never fails for what is gone.
+
+    Host ports are free at once; addresses as soon as the old interface can no longer answer for
+    them; the record goes last.
+    """
+    made = domain.registry.drop_sandbox(container_id)
+    if made is None:
+        if (leaving := domain.leaving.get(container_id)) is not None:
+            await leaving
+        return
+    publishing.release(domain, made.published)
+    task = domain.supervisor.start(_leave(domain, made), f"leave {container_id[:12]}")
+    domain.leaving[container_id] = task
+    task.add_done_callback(lambda _: domain.leaving.pop(container_id, None))
+    for endpoint in made.endpoints:
+        announce(domain, "disconnect", made, endpoint)
+
+
+async def _leave(domain: Domain, made: SandboxRecord) -> None:
+    await _withdraw_rules(domain, made)
+    await _tear_down(domain.handle(made.id), made)
+    for endpoint in made.endpoints:
+        await delete_endpoint(domain, made, endpoint)
+    domain.registry.forget_sandbox(made.container_id)
+
+
+async def delete_endpoint(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> None:
+    """Give back what an endpoint that is unplugged held."""
+    domain.registry.release_addresses(endpoint)
+    network = domain.registry.networks.get(endpoint.network_id)
+    if network is None:
+        return
+    try:
+        await domain.driver(network).delete_endpoint(network, endpoint)
+    except MoorageError as error:
+        log.warning("endpoint of %s on %s: %s", made.container_id, network.name, error)
+
+
+def names_shown(domain: Domain, network: NetworkRecord) -> bool:
+    """Whether a network's endpoints have names that others can look up."""
+    if network.name in {"host", "none"}:
+        return False
+    return network.name != "bridge" or domain.config.names_on_default_bridge
+
+
+def settings_of(domain: Domain, made: SandboxRecord) -> SandboxSettings:
+    """Return what ``container inspect`` shows of a sandbox."""
+    shown: dict[str, EndpointSettings] = {}
+    on_host = False
+    for endpoint in made.endpoints:
+        network = domain.registry.networks.get(endpoint.network_id)
+        if network is not None:
+            on_host = on_host or network.name == "host"
+            shown[network.name] = endpoints.shown(
+                network, endpoint, names=names_shown(domain, network)
+            )
+    return SandboxSettings(
+        sandbox_id=made.id,
+        sandbox_key="" if on_host else str(domain.handle(made.id)),
+        ports={} if on_host else publishing.shown(made),
+        networks=shown,
+    )
+
+
+def announce(domain: Domain, action: str, made: SandboxRecord, endpoint: Endpoint) -> None:
+    """Publish ``connect`` or ``disconnect``."""
+    network = domain.registry.networks.get(endpoint.network_id)
+    if network is not None:
+        domain.announce(action, network, container=made.container_id)

@@ -1,0 +1,240 @@
+"""Creating a network: check, choose subnets, store, make."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from collections.abc import Iterable
+
+from msgspec import structs
+
+from moorage.lib import clock, ids, offload
+from moorage.lib.errors import Conflict, Forbidden, InvalidParameter, Unavailable
+from moorage.lib.failpoint import failpoint
+from moorage.netlink import route
+from moorage.netlink.nlsocket import NetlinkSocket
+from moorage.networks import ipam
+from moorage.networks.config import AddressPool
+from moorage.networks.domain import Domain
+from moorage.networks.drivers import options
+from moorage.networks.ipam import IPNetwork, Subnet
+from moorage.networks.records import NetworkRecord
+from moorage.networks.registry import BUILTIN
+from moorage.spec.engine.network import IPAM, NetworkCreateRequest, NetworkCreateResponse
+
+_ENABLE4 = "com.docker.network.enable_ipv4"
+_ENABLE6 = "com.docker.network.enable_ipv6"
+_ULA_FACT = "ula"
+
+
+async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreateResponse:
+    """Make a network: all or nothing. Events: ``network create``."""
+    _refuse(domain, request)
+    async with domain.creating:
+        _refuse_taken(domain, request.name)
+        network = _describe(domain, request)
+        if not network.config_only:
+            routes = await offload.run("net", host_routes)
+            network = choose_subnets(domain, network, routes)
+            network = domain.driver(network).prepare(network)
+            _refuse_same_device(domain, network)
+        domain.registry.enter(network)
+        try:
+            failpoint("networks.create.after_record")
+            if not network.config_only:
+                network = await domain.driver(network).create(network)
+                domain.registry.enter(network)
+            failpoint("networks.create.after_driver")
+        except BaseException:
+            domain.registry.drop(network)
+            raise
+    domain.announce("create", network)
+    return NetworkCreateResponse(id=network.id)
+
+
+def _refuse(domain: Domain, request: NetworkCreateRequest) -> None:
+    name = request.name
+    if not name.strip():
+        raise InvalidParameter("invalid name: name is empty")
+    if any(not c.isprintable() or c == "/" for c in name):
+        raise InvalidParameter(f"invalid name: {name!r}", hint="no '/' and no control characters")
+    if name in {*BUILTIN, "default"} or name.startswith("container:"):
+        raise Forbidden(f"operation is not permitted on predefined {name} network")
+    if request.ingress:
+        raise Forbidden(
+            "ingress networks are made by swarm mode, which this engine does not have",
+            hint="publish ports on a bridge or overlay network",
+        )
+    if request.scope == "swarm":
+        raise Unavailable("This node is not a swarm manager.", hint="leave --scope out")
+    if request.config_only and request.config_from and request.config_from.network:
+        raise InvalidParameter(
+            "a configuration network cannot depend on another configuration network"
+        )
+    if request.config_from and request.config_from.network:
+        _check_config_from(domain, request)
+
+
+def _check_config_from(domain: Domain, request: NetworkCreateRequest) -> None:
+    assert request.config_from is not None  # noqa: S101 - the caller looked
+    source = domain.registry.find(request.config_from.network)
+    if not source.config_only:
+        raise Forbidden(f"{source.name} is not a configuration network")
+    if (request.ipam and (request.ipam.config or request.ipam.options)) or request.options:
+        raise Forbidden(
+            "user specified configurations are not supported if the network depends on a"
+            " configuration network"
+        )
+
+
+def _refuse_taken(domain: Domain, name: str) -> None:
+    if domain.registry.has_name(name):
+        raise Conflict(f"network with name {name} already exists")
+
+
+def _refuse_same_device(domain: Domain, network: NetworkRecord) -> None:
+    if network.driver != "bridge":
+        return
+    for other in domain.registry.networks.values():
+        if other.device == network.device and other.driver == network.driver:
+            raise Forbidden(
+                f"cannot create network {network.id} ({network.device}): conflicts with network"
+                f" {other.id} ({other.device}): networks have same bridge name"
+            )
+
+
+def _describe(domain: Domain, request: NetworkCreateRequest) -> NetworkRecord:
+    """Return the record of the request, before subnets are chosen."""
+    driver = request.driver or "bridge"
+    source: NetworkRecord | None = None
+    if request.config_from and request.config_from.network:
+        source = domain.registry.find(request.config_from.network)
+    defaults = domain.config.default_network_opts.get(driver, {})
+    given = {**defaults, **(source.options if source else request.options or {})}
+    config = request.ipam or IPAM()
+    subnets = source.subnets if source else _subnets(config)
+    ipv4 = request.enable_ipv4
+    ipv6 = request.enable_ipv6
+    record = NetworkRecord(
+        id=ids.new_id(),
+        name=request.name,
+        driver=driver,
+        created_ns=clock.now_ns(),
+        ipv4=options.boolean(given, _ENABLE4, default=True) if ipv4 is None else ipv4,
+        ipv6=options.boolean(given, _ENABLE6, default=source.ipv6 if source else False)
+        if not ipv6
+        else True,
+        internal=request.internal,
+        attachable=request.attachable,
+        config_only=request.config_only,
+        config_from=source.name if source else "",
+        options=given,
+        labels=request.labels or {},
+        ipam_driver=config.driver or "default",
+        ipam_options=config.options or {},
+        subnets=subnets,
+        subnets_given=any(subnet.cidr for subnet in subnets),
+    )
+    if not record.ipv4 and not record.ipv6:
+        raise InvalidParameter("IPv4 or IPv6 must be enabled")
+    if not request.config_only:
+        found = domain.driver(record)
+        record = structs.replace(record, scope=found.scope)
+    return record
+
+
+def _subnets(config: IPAM) -> list[Subnet]:
+    return [
+        Subnet(
+            cidr=item.subnet,
+            ip_range=item.ip_range,
+            gateway=item.gateway,
+            auxiliary=item.auxiliary_addresses or {},
+        )
+        for item in config.config or []
+    ]
+
+
+def choose_subnets(
+    domain: Domain,
+    network: NetworkRecord,
+    routes: Iterable[IPNetwork],
+    pools: Iterable[AddressPool] = (),
+) -> NetworkRecord:
+    """Return *network* with a checked or chosen subnet for each IP version it has.
+
+    Chosen ones keep clear of the networks of this daemon and of the host's *routes*.
+    Raises: InvalidParameter, Forbidden (overlap).
+    """
+    if network.ipam_driver != "default" or not domain.driver(network).addressed:
+        return network
+    for subnet in network.subnets:
+        if not subnet.cidr and (subnet.gateway or subnet.ip_range):
+            raise InvalidParameter(f"no matching subnet for gateway {subnet.gateway}")
+    given = [s for s in network.subnets if s.cidr]
+    wrong = ipam.check_subnets(given, ipv4=network.ipv4, ipv6=network.ipv6)
+    if wrong:
+        raise InvalidParameter("invalid network config:\n" + "\n".join(wrong))
+    taken = list(domain.registry.subnets())
+    chosen: list[Subnet] = []
+    for subnet in given:
+        wanted = ipaddress.ip_network(subnet.cidr)
+        if not (network.ipv6 if wanted.version == 6 else network.ipv4):
+            continue
+        if wanted.network_address.is_unspecified and wanted.prefixlen:
+            sized = [
+                structs.replace(p, size=wanted.prefixlen) for p in _pools(domain, wanted.version)
+            ]
+            wanted = ipam.free_subnet(sized, [*_nets(taken), *routes], like=wanted.version)
+            subnet = structs.replace(subnet, cidr=str(wanted))  # noqa: PLW2901
+        ipam.refuse_overlap(wanted, taken)
+        taken.append((network.name, wanted))
+        chosen.append(subnet)
+    for version, on in ((4, network.ipv4), (6, network.ipv6)):
+        if on and not any(ipaddress.ip_network(s.cidr).version == version for s in chosen):
+            own = [p for p in pools if (":" in p.base) == (version == 6)]
+            found = ipam.free_subnet(
+                own or _pools(domain, version), [*_nets(taken), *routes], like=version
+            )
+            chosen.append(Subnet(cidr=str(found)))
+    return structs.replace(
+        network,
+        subnets=[
+            s if s.gateway else structs.replace(s, gateway=str(ipam.gateway_of(s))) for s in chosen
+        ],
+    )
+
+
+def _nets(taken: Iterable[tuple[str, IPNetwork]]) -> list[IPNetwork]:
+    return [network for _, network in taken]
+
+
+def _pools(domain: Domain, version: int) -> list[AddressPool]:
+    own = [p for p in domain.config.default_address_pools if (":" in p.base) == (version == 6)]
+    if own:
+        return own
+    if version == 4:
+        return list(ipam.DEFAULT_POOLS)
+    return [AddressPool(base=ula(domain), size=64)]
+
+
+def ula(domain: Domain) -> str:
+    """Return this host's own /48 of unique local addresses (RFC 4193), the same for ever."""
+    known = domain.registry.records.fact(_ULA_FACT)
+    if not known:
+        raw = b"\xfd" + secrets.token_bytes(5) + bytes(10)
+        known = str(ipaddress.IPv6Network((raw, 48)))
+        domain.registry.records.remember(_ULA_FACT, known)
+    return known
+
+
+def host_routes() -> list[IPNetwork]:
+    """Return where the host's routes lead, but for default routes. Blocking."""
+    with NetlinkSocket() as host:
+        found = [
+            r.destination
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for r in route.read_all(host, family)
+        ]
+    return [network for network in found if network.prefixlen > 0]

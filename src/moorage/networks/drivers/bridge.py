@@ -1,0 +1,222 @@
+"""The bridge driver: one Linux bridge for each network, with this host as its router."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Struct, structs
+
+from moorage.lib import offload
+from moorage.lib.errors import Conflict, InvalidParameter
+from moorage.netlink import address, link
+from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
+from moorage.networks import sandbox
+from moorage.networks.drivers import options
+from moorage.networks.drivers.contract import LocalEndpoints
+from moorage.networks.firewall.keeper import Keeper
+from moorage.networks.firewall.rules import NetworkRules
+from moorage.networks.ipam import gateway_of
+from moorage.networks.records import Endpoint, NetworkRecord
+from moorage.networks.sandbox import Plug, Wire
+
+NAME: Final = "com.docker.network.bridge.name"
+ICC: Final = "com.docker.network.bridge.enable_icc"
+MASQUERADE: Final = "com.docker.network.bridge.enable_ip_masquerade"
+HOST_BINDING4: Final = "com.docker.network.bridge.host_binding_ipv4"
+HOST_BINDING6: Final = "com.docker.network.bridge.host_binding_ipv6"
+DEFAULT_BRIDGE: Final = "com.docker.network.bridge.default_bridge"
+TRUSTED: Final = "com.docker.network.bridge.trusted_host_interfaces"
+INHIBIT4: Final = "com.docker.network.bridge.inhibit_ipv4"
+MODE4: Final = "com.docker.network.bridge.gateway_mode_ipv4"
+MODE6: Final = "com.docker.network.bridge.gateway_mode_ipv6"
+SOURCE4: Final = "com.docker.network.host_ipv4"
+SOURCE6: Final = "com.docker.network.host_ipv6"
+MODES: Final = ("nat", "nat-unprotected", "routed", "isolated")
+DEFAULT_MTU: Final = 1500
+
+
+class BridgePlan(Struct, frozen=True, kw_only=True):
+    """A bridge as it is to be in the kernel."""
+
+    name: str
+    mac: str
+    mtu: int
+    addresses: list[str]
+    ipv6: bool
+    own: bool
+
+
+class Bridge(LocalEndpoints):
+    """Networks on this host, joined to the world by routing."""
+
+    name = "bridge"
+    scope = "local"
+    addressed = True
+    translated = True
+
+    def __init__(self, keeper: Keeper, *, allow_direct_routing: bool, default_mtu: int) -> None:
+        self._keeper = keeper
+        self._allow_direct_routing = allow_direct_routing
+        self._default_mtu = default_mtu or DEFAULT_MTU
+
+    def prepare(self, network: NetworkRecord) -> NetworkRecord:
+        """Check the options and name the bridge."""
+        given = network.options
+        options.mtu(given, self._default_mtu)
+        for name in (ICC, MASQUERADE, INHIBIT4):
+            options.boolean(given, name, default=True)
+        for name, version in ((HOST_BINDING4, 4), (HOST_BINDING6, 6), (SOURCE4, 4), (SOURCE6, 6)):
+            options.address(given, name, version)
+        for name in (MODE4, MODE6):
+            mode = given.get(name, "nat")
+            if mode not in MODES:
+                raise InvalidParameter(f"unknown gateway mode {mode}", hint=", ".join(MODES))
+            if mode == "isolated" and not network.internal:
+                raise InvalidParameter(
+                    "gateway mode 'isolated' can only be used for an internal network"
+                )
+        for interface in filter(None, given.get(TRUSTED, "").split(":")):
+            options.interface_name(interface, "trusted host interface")
+        for version in (4, 6):
+            if sum(_version(s.cidr) == version for s in network.subnets) > 1:
+                raise InvalidParameter(
+                    f"bridge driver doesn't support multiple IPv{version} subnets",
+                    hint="macvlan, ipvlan and overlay networks take several",
+                )
+        device = options.interface_name(
+            given.get(NAME, "") or f"br-{network.id[:12]}", "bridge name"
+        )
+        return structs.replace(network, device=network.device or device)
+
+    async def create(self, network: NetworkRecord) -> NetworkRecord:
+        """Make or take the bridge, give it the gateway's addresses, and enter its rules."""
+        own = await offload.run("net", make_bridge, self._plan(network))
+        network = structs.replace(network, own_device=own and network.own_device)
+        try:
+            self._keeper.add_network(self._rules(network))
+            await self._keeper.settle()
+        except BaseException:
+            self._keeper.remove_network(network.id[:12])
+            if network.own_device:
+                await offload.run("net", sandbox.delete_link, network.device)
+            raise
+        return network
+
+    async def remove(self, network: NetworkRecord) -> None:
+        """Take the rules away and delete the bridge if it is ours."""
+        self._keeper.remove_network(network.id[:12])
+        await self._keeper.settle()
+        if network.own_device:
+            await offload.run("net", sandbox.delete_link, network.device)
+
+    def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
+        """Return a veth from the bridge."""
+        given = endpoint.settings.driver_opts or {}
+        return Wire(
+            plug=Plug(kind="veth", device=network.device, port=endpoint.port, hairpin=hairpin),
+            interface=endpoint.interface,
+            mac=endpoint.mac,
+            mtu=options.mtu(network.options, self._default_mtu),
+            addresses=[*filter(None, (endpoint.ipv4, endpoint.ipv6)), *link_local(endpoint)],
+            ipv6=network.ipv6,
+            sysctls=options.endpoint_sysctls(given, endpoint.interface),
+        )
+
+    def _plan(self, network: NetworkRecord) -> BridgePlan:
+        addresses = []
+        for subnet in network.subnets:
+            version = _version(subnet.cidr)
+            isolated = network.options.get(MODE4 if version == 4 else MODE6) == "isolated"
+            inhibited = version == 4 and options.boolean(network.options, INHIBIT4, default=False)
+            if not isolated and not inhibited and not network.fixed_address:
+                length = subnet.cidr.partition("/")[2]
+                addresses.append(f"{gateway_of(subnet)}/{length}")
+        return BridgePlan(
+            name=network.device,
+            mac=bytes((0x02, 0x42, *bytes.fromhex(network.id[:8]))).hex(":"),
+            mtu=options.mtu(network.options, self._default_mtu),
+            addresses=addresses,
+            ipv6=network.ipv6,
+            own=network.own_device,
+        )
+
+    def _rules(self, network: NetworkRecord) -> NetworkRules:
+        given = network.options
+        mode4, mode6 = given.get(MODE4, "nat"), given.get(MODE6, "nat")
+        return NetworkRules(
+            tag=network.id[:12],
+            bridge=network.device,
+            subnets=tuple(s.cidr for s in network.subnets),
+            internal=network.internal,
+            masquerade=options.boolean(given, MASQUERADE, default=True),
+            source4=options.address(given, SOURCE4, 4),
+            source6=options.address(given, SOURCE6, 6),
+            open4=mode4 == "nat-unprotected" or self._allow_direct_routing,
+            open6=mode6 == "nat-unprotected" or self._allow_direct_routing,
+            routed4=mode4 == "routed",
+            routed6=mode6 == "routed",
+            trusted=tuple(filter(None, given.get(TRUSTED, "").split(":"))),
+        )
+
+
+def link_local(endpoint: Endpoint) -> list[str]:
+    """Return the link-local addresses the user asked for, with prefix length."""
+    ipam = endpoint.settings.ipam_config
+    wanted = (ipam.link_local_i_ps if ipam else None) or []
+    return [f"{text}/{64 if ':' in text else 16}" for text in wanted]
+
+
+def make_bridge(plan: BridgePlan) -> bool:
+    """Make the kernel agree with *plan*; return whether the bridge was made by us. Blocking.
+
+    Raises: Conflict, if something else than a bridge has the name.
+    """
+    with NetlinkSocket() as host:
+        own = plan.own
+        try:
+            found = link.read(host, plan.name)
+        except NetlinkError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            host.run(link.bridge(plan.name, mac=plan.mac, mtu=plan.mtu))
+            found = link.read(host, plan.name)
+            own = True
+        else:
+            if found.kind != "bridge":
+                raise Conflict(
+                    f"interface {plan.name} exists and is not a bridge",
+                    hint="choose another name with -o com.docker.network.bridge.name",
+                )
+            own = plan.own and found.address == plan.mac
+        _tune(plan)
+        host.run(link.set_up(plan.name))
+        for text in plan.addresses:
+            host.run(address.add(found.index, ipaddress.ip_interface(text)))
+    return own
+
+
+def _tune(plan: BridgePlan) -> None:
+    """Set the bridge's sysctls.
+
+    ``route_localnet`` lets this host reach published ports through 127.0.0.1; the rules keep
+    packets from the bridge out of 127.0.0.0/8 (CVE-2020-8558).
+    """
+    for name, value in (
+        (f"ipv4/conf/{plan.name}/route_localnet", "1"),
+        (f"ipv6/conf/{plan.name}/accept_ra", "0"),
+        (f"ipv6/conf/{plan.name}/disable_ipv6", "0" if plan.ipv6 else "1"),
+    ):
+        with suppress(FileNotFoundError):  # a kernel without IPv6
+            fd = os.open(f"/proc/sys/net/{name}", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, value.encode())
+            finally:
+                os.close(fd)
+
+
+def _version(cidr: str) -> int:
+    return 6 if ":" in cidr else 4

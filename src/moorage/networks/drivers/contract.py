@@ -1,0 +1,68 @@
+"""What a network driver is.
+
+Vocabulary: a *network* is stored as a ``NetworkRecord``; an *endpoint* is a container's interface
+on it; a *wire* is the plan by which ``networks.sandbox`` plugs that interface in.
+
+The walk of a network: ``prepare`` (pure: check the options, name the device) → addresses are
+allocated and the record is stored → ``create`` (kernel and firewall; also called for every stored
+network when the daemon starts, so it must take what is already there) → … → ``remove``.
+
+The walk of an endpoint: ``create_endpoint`` (may change its addresses, may fail) → ``wire`` (pure)
+→ the sandbox is plugged → … → ``delete_endpoint`` (must not fail for what is gone).
+
+A driver refuses with InvalidParameter what the user can mend, and leaves nothing behind when it
+raises.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from moorage.networks.records import Endpoint, NetworkRecord
+from moorage.networks.sandbox import Wire
+
+
+class Driver(Protocol):
+    """A kind of network."""
+
+    name: str
+    scope: str  # "local", or "global" for networks that span hosts
+    addressed: bool  # endpoints have addresses of the network's pools
+    translated: bool  # ports can be published, names are served, the gateway is this host
+
+    def prepare(self, network: NetworkRecord) -> NetworkRecord:
+        """Check the options of a new network; fill in what follows from them.
+
+        Raises: InvalidParameter.
+        """
+
+    async def create(self, network: NetworkRecord) -> NetworkRecord:
+        """Make the network in the kernel, or take what is there; return it complete.
+
+        Raises: InvalidParameter, Conflict, System.
+        """
+
+    async def remove(self, network: NetworkRecord) -> None:
+        """Unmake the network; what is gone is fine."""
+
+    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
+        """Make ready for *endpoint*, and return it complete."""
+
+    async def delete_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> None:
+        """Forget *endpoint*; one that is unknown is fine."""
+
+    def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire | None:
+        """Return how the endpoint's interface is plugged in; None if it has none."""
+
+
+class LocalEndpoints:
+    """The part of a driver whose endpoints need nothing before they are plugged in."""
+
+    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
+        """Nothing to do."""
+        del network
+        return endpoint
+
+    async def delete_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> None:
+        """Nothing to do."""
+        del network, endpoint

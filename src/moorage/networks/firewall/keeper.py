@@ -1,0 +1,163 @@
+"""Keeper of the nftables rules: applies changes in order and mends what others break."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from moorage.lib import offload
+from moorage.lib.errors import System
+from moorage.lib.tasks import Supervisor
+from moorage.netlink.nft import Nft, NftError
+from moorage.netlink.nftmonitor import NftMonitor
+from moorage.networks.firewall import rules
+from moorage.networks.firewall.rules import NetworkRules, PortLink, Published, Wanted
+
+log = logging.getLogger(__name__)
+
+_HEAL_PAUSE_S: Final = 0.2  # a flush comes as many notifications; mend once
+
+
+class Keeper:
+    """Owns the tables ``moorage_<instance>`` and knows all that they must hold.
+
+    A change is noted at once and applied by ``settle``; whoever calls it takes along the changes
+    of others that wait. The lock is held while a transaction runs.
+    """
+
+    def __init__(self, instance: str, supervisor: Supervisor) -> None:
+        self.table = f"moorage_{instance}"
+        self.wanted = Wanted()
+        self._supervisor = supervisor
+        self._lock = asyncio.Lock()
+        self._pending: list[str] = []
+        self._broken = False  # the tables may differ from what is wanted
+        self._nft: Nft | None = None
+        self._monitor: NftMonitor | None = None
+        self._healing = False
+        self._task: asyncio.Task[None] | None = None
+        self.mended = 0  # times that somebody else's change was undone
+
+    async def open(self) -> None:
+        """Put the whole of what is wanted in place, and begin to watch over it."""
+        self._nft = Nft()
+        self._monitor = NftMonitor(self.table)
+        self._pending.clear()
+        async with self._lock:
+            await self._replace()
+        self._monitor.learn()
+        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._noticed)
+
+    async def close(self, *, remove: bool = False) -> None:
+        """Stop watching; the rules stay in force unless they are to be removed."""
+        if self._monitor is not None:
+            asyncio.get_running_loop().remove_reader(self._monitor.fileno())
+            self._monitor.close()
+            self._monitor = None
+        if self._nft is not None:
+            if remove:
+                async with self._lock:
+                    await self._run(rules.remove_all(self.table))
+            self._nft.close()
+            self._nft = None
+
+    def add_network(self, network: NetworkRules) -> None:
+        """Note the rules of a bridge; those it had are replaced."""
+        if (old := self.wanted.networks.get(network.tag)) is not None:
+            self._pending.append(rules.remove_network(self.table, old))
+        self.wanted.networks[network.tag] = network
+        self._pending.append(rules.add_network(self.table, network))
+
+    def remove_network(self, tag: str) -> None:
+        """Note that a bridge is gone."""
+        if (old := self.wanted.networks.pop(tag, None)) is not None:
+            self._pending.append(rules.remove_network(self.table, old))
+
+    def publish(self, ports: Iterable[Published]) -> None:
+        """Note ports to open."""
+        new = [p for p in ports if p not in self.wanted.published]
+        self.wanted.published.update(dict.fromkeys(new))
+        self._note(rules.publish(self.table, new))
+
+    def unpublish(self, ports: Iterable[Published]) -> None:
+        """Note ports to close."""
+        old = [p for p in ports if p in self.wanted.published]
+        for port in old:
+            del self.wanted.published[port]
+        self._note(rules.unpublish(self.table, old))
+
+    def add_port(self, name: str, *, separate: bool) -> None:
+        """Note a bridge port of a container; *separate*: its network has enable_icc=false."""
+        self.wanted.guarded_ports[name] = None
+        if separate:
+            self.wanted.separate_ports[name] = None
+        self._note(rules.add_ports(self.table, [name], [name] if separate else []))
+
+    def remove_port(self, name: str) -> None:
+        """Note that a bridge port is gone."""
+        if name in self.wanted.guarded_ports:
+            separate = name in self.wanted.separate_ports
+            del self.wanted.guarded_ports[name]
+            self.wanted.separate_ports.pop(name, None)
+            self._note(rules.remove_ports(self.table, [name], [name] if separate else []))
+
+    def add_links(self, links: Iterable[PortLink]) -> None:
+        """Note ports that linked containers may use."""
+        new = [x for x in links if x not in self.wanted.links]
+        self.wanted.links.update(dict.fromkeys(new))
+        self._note(rules.add_links(self.table, new))
+
+    def remove_links(self, links: Iterable[PortLink]) -> None:
+        """Note that links have ended."""
+        old = [x for x in links if x in self.wanted.links]
+        for link in old:
+            del self.wanted.links[link]
+        self._note(rules.remove_links(self.table, old))
+
+    def _note(self, commands: str) -> None:
+        if commands:
+            self._pending.append(commands)
+
+    async def settle(self) -> None:
+        """Wait until every change noted so far is in force; before ``open`` they only wait.
+
+        Raises: System, if the kernel refuses even the whole afresh.
+        """
+        if self._nft is None:
+            return
+        async with self._lock:
+            if self._broken:
+                await self._replace()
+            elif self._pending:
+                commands, self._pending = "\n".join(self._pending), []
+                try:
+                    await self._run(commands)
+                except NftError as error:
+                    log.info("nftables differ from what was last applied (%s); replacing", error)
+                    await self._replace()
+
+    async def _replace(self) -> None:
+        self._broken = True
+        self._pending.clear()
+        await self._run(rules.whole(self.table, self.wanted))
+        self._broken = False
+
+    async def _run(self, commands: str) -> None:
+        if self._nft is None:
+            raise System("the firewall is closed")
+        await offload.run("net", self._nft.run, commands)
+
+    def _noticed(self) -> None:
+        if self._monitor is not None and self._monitor.harmed() and not self._healing:
+            self._healing = True
+            self._task = self._supervisor.start(self._heal(), "mend nftables")
+
+    async def _heal(self) -> None:
+        await asyncio.sleep(_HEAL_PAUSE_S)
+        self._healing = False
+        async with self._lock:
+            await self._replace()
+        self.mended += 1
+        log.warning("nftables table %s was changed from outside and has been restored", self.table)

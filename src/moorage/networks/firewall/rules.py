@@ -1,0 +1,305 @@
+"""The nftables rules of a daemon, as text. Pure: what is wanted goes in, commands come out.
+
+Two tables, both named ``moorage_<instance>``, hold all of it. The way of a packet through
+``inet``::
+
+    from outside, another container          from this host
+        |                                        |
+    prerouting: dnat by the maps publish*     output: dnat by the same maps
+        |                                        |
+    forward:  established -> accept              |
+              to one of our bridges: published, trusted or from the same bridge, else dropped
+              from an internal network: dropped  |
+        |                                        |
+    postrouting: from a bridge to elsewhere -> masquerade; hairpin and 127.0.0.1 -> masquerade
+
+A verdict map finds the chains of a bridge, and sets find a port, in constant time, however many
+networks there are. ``bridge`` holds what must be decided between two ports of one bridge: router
+advertisements of containers are dropped (CVE-2020-13401), and ``enable_icc=false`` is enforced.
+
+An *accept* here never overrides a *drop* of the host's own tables; see docs/networks.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from msgspec import Struct
+
+_NFPROTO: Final = {"ip": "ipv4", "ip6": "ipv6"}
+_ICMP: Final = {"ip": "icmp", "ip6": "ipv6-icmp"}
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,15}\Z")
+
+
+class NetworkRules(Struct, frozen=True, kw_only=True):
+    """What one bridge needs."""
+
+    tag: str  # short id of the network: the name of its chains
+    bridge: str
+    subnets: tuple[str, ...]
+    internal: bool = False
+    masquerade: bool = True
+    source4: str = ""  # host address for outgoing traffic instead of the route's own
+    source6: str = ""
+    open4: bool = False  # direct routing from outside to any port (nat-unprotected)
+    open6: bool = False
+    routed4: bool = False  # no NAT; direct routing to published ports
+    routed6: bool = False
+    trusted: tuple[str, ...] = ()  # host interfaces that may route directly
+
+
+class Published(Struct, frozen=True, kw_only=True):
+    """One published port; *host* is ``0.0.0.0`` or ``::`` for every address of the host."""
+
+    protocol: str  # tcp, udp, sctp
+    host: str
+    host_port: int
+    container: str
+    container_port: int
+    routed: bool = False  # the network routes: open the port instead of translating it
+
+
+class PortLink(Struct, frozen=True, kw_only=True):
+    """One port that a linked container may use although ``enable_icc`` is false."""
+
+    client: str
+    server: str
+    protocol: str
+    port: int
+
+
+class Wanted(Struct, kw_only=True):
+    """All that the tables must hold; the keeper changes it and this module writes it."""
+
+    networks: dict[str, NetworkRules] = {}
+    published: dict[Published, None] = {}
+    guarded_ports: dict[str, None] = {}  # bridge ports of containers
+    separate_ports: dict[str, None] = {}  # those of bridges with enable_icc=false
+    links: dict[PortLink, None] = {}
+
+
+def interface(name: str) -> str:
+    """Quote an interface name for nft.
+
+    Raises: ValueError, for what could be read as more than a name.
+    """
+    if not _NAME.match(name):
+        message = f"not an interface name: {name!r}"
+        raise ValueError(message)
+    return f'"{name}"'
+
+
+def whole(table: str, wanted: Wanted) -> str:
+    """Return the commands that replace both tables by what is *wanted*, atomically."""
+    parts = [
+        f"add table inet {table}\ndelete table inet {table}",
+        f"add table bridge {table}\ndelete table bridge {table}",
+        _skeleton(table),
+    ]
+    parts += [add_network(table, rules) for rules in wanted.networks.values()]
+    parts.append(publish(table, wanted.published))
+    parts.append(add_ports(table, wanted.guarded_ports, wanted.separate_ports))
+    parts.append(add_links(table, wanted.links))
+    return "\n".join(filter(None, parts))
+
+
+def remove_all(table: str) -> str:
+    """Return the commands that remove both tables, whether they exist or not."""
+    return "\n".join(
+        f"add table {family} {table}\ndelete table {family} {table}"
+        for family in ("inet", "bridge")
+    )
+
+
+def _skeleton(table: str) -> str:
+    return f"""table inet {table} {{
+  map publish4 {{ type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }}
+  map publish4_any {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
+  map publish6 {{ type inet_proto . ipv6_addr . inet_service : ipv6_addr . inet_service; }}
+  map publish6_any {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
+  set routed4 {{ type inet_proto . ipv4_addr . inet_service; }}
+  set routed6 {{ type inet_proto . ipv6_addr . inet_service; }}
+  set bridges {{ type ifname; }}
+  map forward_to {{ type ifname : verdict; }}
+  map forward_from {{ type ifname : verdict; }}
+  map post_from {{ type ifname : verdict; }}
+  chain raw {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname @bridges ip daddr 127.0.0.0/8 counter drop
+  }}
+  chain published {{
+    dnat ip to meta l4proto . ip daddr . th dport map @publish4
+    dnat ip to meta l4proto . th dport map @publish4_any
+    dnat ip6 to meta l4proto . ip6 daddr . th dport map @publish6
+    dnat ip6 to meta l4proto . th dport map @publish6_any
+  }}
+  chain prerouting {{
+    type nat hook prerouting priority dstnat; policy accept;
+    iifname != "lo" ip daddr 127.0.0.0/8 return
+    fib daddr type local jump published
+  }}
+  chain output {{
+    type nat hook output priority -100; policy accept;
+    fib daddr type local jump published
+  }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    ct state established,related accept
+    oifname vmap @forward_to
+    iifname vmap @forward_from
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname @bridges ip saddr 127.0.0.0/8 masquerade
+    oifname @bridges ip6 saddr ::1 masquerade
+    iifname vmap @post_from
+  }}
+}}
+table bridge {table} {{
+  set ports {{ type ifname; }}
+  set separate {{ type ifname; }}
+  set link_to {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; }}
+  chain prerouting {{
+    type filter hook prerouting priority -300; policy accept;
+    iifname @ports icmpv6 type {{ nd-router-advert, nd-redirect }} counter drop
+  }}
+  chain separated {{
+    ether type arp accept
+    ip saddr . ip daddr . meta l4proto . th dport @link_to accept
+    ip daddr . ip saddr . meta l4proto . th sport @link_to accept
+    counter drop
+  }}
+  chain forward {{
+    type filter hook forward priority -200; policy accept;
+    iifname @separate oifname @separate jump separated
+  }}
+}}"""
+
+
+def add_network(table: str, rules: NetworkRules) -> str:
+    """Return the commands that make the chains of one bridge and enter it into the maps."""
+    bridge, tag = interface(rules.bridge), rules.tag
+    to, source, post = f"to_{tag}", f"from_{tag}", f"post_{tag}"
+    lines = [f"add chain inet {table} {chain}" for chain in (to, source, post)]
+
+    def rule(chain: str, text: str) -> None:
+        lines.append(f"add rule inet {table} {chain} {text}")
+
+    rule(to, f"iifname {bridge} accept")
+    if not rules.internal:
+        rule(to, "ct status dnat accept")
+        for name in rules.trusted:
+            rule(to, f"iifname {interface(name)} accept")
+        _direct(rule, to, "ip", open_=rules.open4, routed="routed4" if rules.routed4 else "")
+        _direct(rule, to, "ip6", open_=rules.open6, routed="routed6" if rules.routed6 else "")
+    rule(to, "counter drop")
+    rule(source, "counter drop" if rules.internal else "accept")
+    rule(post, f"oifname {bridge} ct status dnat masquerade")
+    rule(post, f"oifname {bridge} return")
+    if rules.masquerade and not rules.internal:
+        for subnet in rules.subnets:
+            family, fixed, skip = (
+                ("ip6", rules.source6, rules.routed6)
+                if ":" in subnet
+                else ("ip", rules.source4, rules.routed4)
+            )
+            if not skip:
+                action = f"snat {family} to {fixed}" if fixed else "masquerade"
+                rule(post, f"{family} saddr {subnet} {action}")
+    lines += [
+        f"add element inet {table} bridges {{ {bridge} }}",
+        f"add element inet {table} forward_to {{ {bridge} : jump {to} }}",
+        f"add element inet {table} forward_from {{ {bridge} : jump {source} }}",
+        f"add element inet {table} post_from {{ {bridge} : jump {post} }}",
+    ]
+    return "\n".join(lines)
+
+
+def _direct(
+    rule: Callable[[str, str], None], chain: str, family: str, *, open_: bool, routed: str
+) -> None:
+    if open_:
+        rule(chain, f"meta nfproto {_NFPROTO[family]} accept")
+    elif routed:
+        rule(chain, f"meta l4proto . {family} daddr . th dport @{routed} accept")
+        rule(chain, f"meta l4proto {_ICMP[family]} accept")
+
+
+def remove_network(table: str, rules: NetworkRules) -> str:
+    """Return the commands that undo ``add_network``."""
+    bridge, tag = interface(rules.bridge), rules.tag
+    return "\n".join(
+        [f"delete element inet {table} bridges {{ {bridge} }}"]
+        + [
+            f"delete element inet {table} {name} {{ {bridge} }}"
+            for name in ("forward_to", "forward_from", "post_from")
+        ]
+        + [f"delete chain inet {table} {chain}_{tag}" for chain in ("to", "from", "post")]
+    )
+
+
+def publish(table: str, ports: Iterable[Published]) -> str:
+    """Return the commands that open *ports*."""
+    return _elements("add", table, ports, with_target=True)
+
+
+def unpublish(table: str, ports: Iterable[Published]) -> str:
+    """Return the commands that close *ports*."""
+    return _elements("delete", table, ports, with_target=False)
+
+
+def _elements(verb: str, table: str, ports: Iterable[Published], *, with_target: bool) -> str:
+    found: dict[str, list[str]] = {}
+    for port in ports:
+        version = "6" if ":" in port.container else "4"
+        if port.routed:
+            key = f"{port.protocol} . {port.container} . {port.container_port}"
+            found.setdefault(f"routed{version}", []).append(key)
+            continue
+        if port.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+            name, key = f"publish{version}_any", f"{port.protocol} . {port.host_port}"
+        else:
+            name = f"publish{version}"
+            key = f"{port.protocol} . {port.host} . {port.host_port}"
+        if with_target:
+            key += f" : {port.container} . {port.container_port}"
+        found.setdefault(name, []).append(key)
+    return "\n".join(
+        f"{verb} element inet {table} {name} {{ {', '.join(keys)} }}"
+        for name, keys in found.items()
+    )
+
+
+def add_ports(table: str, guarded: Iterable[str], separate: Iterable[str]) -> str:
+    """Return the commands that enter bridge ports into the sets of the bridge table."""
+    return _port_elements("add", table, guarded, separate)
+
+
+def remove_ports(table: str, guarded: Iterable[str], separate: Iterable[str]) -> str:
+    """Return the commands that undo ``add_ports``."""
+    return _port_elements("delete", table, guarded, separate)
+
+
+def _port_elements(verb: str, table: str, guarded: Iterable[str], separate: Iterable[str]) -> str:
+    return "\n".join(
+        f"{verb} element bridge {table} {name} {{ {', '.join(map(interface, ports))} }}"
+        for name, ports in (("ports", list(guarded)), ("separate", list(separate)))
+        if ports
+    )
+
+
+def add_links(table: str, links: Iterable[PortLink]) -> str:
+    """Return the commands that let linked containers talk."""
+    return _link_elements("add", table, links)
+
+
+def remove_links(table: str, links: Iterable[PortLink]) -> str:
+    """Return the commands that undo ``add_links``."""
+    return _link_elements("delete", table, links)
+
+
+def _link_elements(verb: str, table: str, links: Iterable[PortLink]) -> str:
+    keys = [f"{x.client} . {x.server} . {x.protocol} . {x.port}" for x in links]
+    return f"{verb} element bridge {table} link_to {{ {', '.join(keys)} }}" if keys else ""

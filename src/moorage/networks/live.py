@@ -1,0 +1,119 @@
+"""Connecting and disconnecting a container that runs."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, suppress
+
+from msgspec import structs
+
+from moorage.lib import offload
+from moorage.lib.errors import MoorageError, System
+from moorage.lib.failpoint import failpoint
+from moorage.networks import attach, endpoints, namefiles, publishing, sandbox
+from moorage.networks.domain import Domain
+from moorage.networks.firewall.rules import Published
+from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
+from moorage.networks.values import SandboxRequest
+from moorage.spec.engine.network import EndpointSettings
+
+
+async def connect(
+    domain: Domain, request: SandboxRequest, network: NetworkRecord, settings: EndpointSettings
+) -> EndpointSettings:
+    """Add an endpoint to a running container: all or nothing."""
+    made = domain.registry.sandboxes[request.container_id]
+    async with AsyncExitStack() as undo:
+        endpoint = await attach.make_endpoint(domain, made, network, settings, undo)
+        new = structs.replace(made, request=request, endpoints=[*made.endpoints, endpoint])
+        new = structs.replace(new, published=_republish(domain, made, new, undo))
+        domain.registry.enter_sandbox(new)
+        undo.callback(domain.registry.enter_sandbox, made)
+        failpoint("networks.connect.after_record")
+        wire = attach.wire(domain, new, endpoint)
+        gateway = endpoints.gateway(domain.registry, new.endpoints)
+        if wire is not None:
+            try:
+                await offload.run_disposable(sandbox.add, domain.handle(made.id), wire, gateway)
+            except OSError as error:
+                raise System(
+                    f"failed to add interface {wire.interface} to sandbox: {error}"
+                ) from error
+            undo.push_async_callback(_unplug, domain, made, endpoint)
+        failpoint("networks.connect.after_namespace")
+        attach.note_endpoint(domain, endpoint)
+        undo.callback(domain.keeper.remove_port, endpoint.port)
+        await domain.keeper.settle()
+        undo.pop_all()
+    attach.announce(domain, "connect", new, endpoint)
+    _refresh(domain, new)
+    return endpoints.shown(network, endpoint, names=attach.names_shown(domain, network))
+
+
+async def disconnect(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> None:
+    """Take an endpoint away from a running container."""
+    rest = [e for e in made.endpoints if e.id != endpoint.id]
+    request = structs.replace(
+        made.request,
+        endpoints={
+            ref: settings
+            for ref, settings in made.request.endpoints.items()
+            if not _means(domain, ref, endpoint.network_id)
+        },
+    )
+    new = structs.replace(made, request=request, endpoints=rest)
+    async with AsyncExitStack() as undo:
+        new = structs.replace(new, published=_republish(domain, made, new, undo))
+        undo.pop_all()
+    domain.registry.enter_sandbox(new)
+    domain.keeper.remove_port(endpoint.port)
+    domain.keeper.remove_links(endpoint.links)
+    await domain.keeper.settle()
+    await _unplug(domain, new, endpoint)
+    await attach.delete_endpoint(domain, made, endpoint)
+    attach.announce(domain, "disconnect", made, endpoint)
+    _refresh(domain, new)
+
+
+def _means(domain: Domain, ref: str, network_id: str) -> bool:
+    with suppress(MoorageError):
+        return domain.registry.find(ref).id == network_id
+    return False
+
+
+async def _unplug(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> None:
+    gateway = endpoints.gateway(domain.registry, made.endpoints)
+    network = domain.registry.networks[endpoint.network_id]
+    wire = domain.driver(network).wire(network, endpoint, hairpin=False)
+    give_back = wire.plug.device if wire and wire.plug.kind == "moved" else ""
+    await offload.run("net", sandbox.cut, endpoint.port)
+    await offload.run_disposable(
+        sandbox.remove,
+        domain.handle(made.id),
+        endpoint.interface,
+        gateway,
+        give_back=give_back,
+    )
+
+
+def _republish(
+    domain: Domain, old: SandboxRecord, new: SandboxRecord, undo: AsyncExitStack
+) -> list[Published]:
+    """Let the published ports follow the endpoint that the default route leads through."""
+    if old.published:
+        published = publishing.retarget(domain, old.published, new.endpoints)
+    else:
+        published = publishing.take(domain, new.request, new.endpoints)
+        undo.callback(publishing.release, domain, published)
+    if published != old.published:
+        _swap(domain, old.published, published)
+        undo.callback(_swap, domain, published, old.published)
+    return published
+
+
+def _swap(domain: Domain, old: list[Published], new: list[Published]) -> None:
+    domain.keeper.unpublish(old)
+    domain.keeper.publish(new)
+
+
+def _refresh(domain: Domain, made: SandboxRecord) -> None:
+    domain.on_name_files(made.container_id, namefiles.compose(domain, made))

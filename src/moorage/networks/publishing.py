@@ -1,0 +1,143 @@
+"""Publishing the ports of a sandbox: on which addresses of this host, and to which endpoint."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from msgspec import structs
+
+from moorage.lib.errors import InvalidParameter
+from moorage.networks import ports
+from moorage.networks.domain import Domain
+from moorage.networks.drivers import bridge
+from moorage.networks.endpoints import exit_endpoints
+from moorage.networks.firewall.rules import Published
+from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
+from moorage.networks.values import SandboxRequest
+from moorage.spec.engine.hostconfig import PortBinding
+
+_ANY4 = "0.0.0.0"  # noqa: S104 - Docker's word for every address
+_ANY6 = "::"
+
+
+def take(domain: Domain, request: SandboxRequest, endpoints: list[Endpoint]) -> list[Published]:
+    """Hold the host ports a container wants and return what is to be translated to where.
+
+    On failure nothing is held.
+    Raises: InvalidParameter, Conflict, System.
+    """
+    wanted = ports.wishes(
+        request.port_bindings, request.exposed_ports, publish_all=request.publish_all
+    )
+    if not wanted:
+        return []
+    targets = _targets(domain, endpoints)
+    if not any(targets):
+        return []
+    published: list[Published] = []
+    try:
+        for wish in wanted:
+            published += _take_one(domain, wish, targets)
+    except BaseException:
+        release(domain, published)
+        raise
+    return published
+
+
+def release(domain: Domain, published: Iterable[Published]) -> None:
+    """Let go of host ports."""
+    for port in published:
+        domain.host_ports.free(port.protocol, port.host, port.host_port)
+
+
+def adopt(domain: Domain, published: Iterable[Published]) -> None:
+    """Hold the host ports of a container that was running before this daemon."""
+    for port in published:
+        domain.host_ports.hold(port.protocol, port.host, port.host_port, adopt=True)
+
+
+def retarget(
+    domain: Domain, published: list[Published], endpoints: list[Endpoint]
+) -> list[Published]:
+    """Return *published* led to the endpoints that packets now leave through.
+
+    A port whose IP version has lost its way out keeps its old target: its host port stays held,
+    and a later connection brings it back.
+    """
+    targets = _targets(domain, endpoints)
+    found: list[Published] = []
+    for port in published:
+        version6 = ":" in port.container
+        target = targets[1] if version6 else targets[0]
+        if target is None:
+            found.append(port)
+            continue
+        network, endpoint = target
+        inside = (endpoint.ipv6 if version6 else endpoint.ipv4).partition("/")[0]
+        mode = network.options.get(bridge.MODE6 if version6 else bridge.MODE4)
+        found.append(structs.replace(port, container=inside, routed=mode == "routed"))
+    return found
+
+
+Target = tuple[NetworkRecord, Endpoint] | None
+
+
+def _targets(domain: Domain, endpoints: list[Endpoint]) -> tuple[Target, Target]:
+    found: list[Target] = []
+    for endpoint in exit_endpoints(domain.registry, endpoints):
+        target: Target = None
+        if endpoint is not None:
+            network = domain.registry.networks[endpoint.network_id]
+            if domain.driver(network).translated and not network.internal:
+                target = (network, endpoint)
+        found.append(target)
+    return found[0], found[1]
+
+
+def _take_one(domain: Domain, wish: ports.Wish, targets: tuple[Target, Target]) -> list[Published]:
+    pairs: list[tuple[str, NetworkRecord, str]] = []  # host address, network, container address
+    for version, target, every, option in (
+        (4, targets[0], _ANY4, bridge.HOST_BINDING4),
+        (6, targets[1], _ANY6, bridge.HOST_BINDING6),
+    ):
+        if target is None:
+            continue
+        network, endpoint = target
+        default = network.options.get(option) or domain.config.ip
+        host = wish.host_ip or default or every
+        if ipaddress.ip_address(host).version != version:
+            continue
+        inside = (endpoint.ipv4 if version == 4 else endpoint.ipv6).partition("/")[0]
+        pairs.append((str(ipaddress.ip_address(host)), network, inside))
+    if not pairs:
+        raise InvalidParameter(
+            f"cannot publish port {wish.port}/{wish.protocol} on"
+            f" {wish.host_ip or domain.config.ip}: the container has no address of that IP version",
+            hint="make the network with --ipv6, or give a host address of the other version",
+        )
+    number = domain.host_ports.take(wish, [host for host, _, _ in pairs])
+    return [
+        Published(
+            protocol=wish.protocol,
+            host=host,
+            host_port=number,
+            container=inside,
+            container_port=wish.port,
+            routed=network.options.get(bridge.MODE6 if ":" in inside else bridge.MODE4) == "routed",
+        )
+        for host, network, inside in pairs
+    ]
+
+
+def shown(sandbox: SandboxRecord) -> dict[str, list[PortBinding] | None]:
+    """Return the ports as ``container inspect`` shows them: exposed ones, and where published."""
+    found: dict[str, list[PortBinding] | None] = {}
+    for key in (*sandbox.request.exposed_ports, *sandbox.request.port_bindings):
+        number, protocol = ports.parse_port(key)
+        found.setdefault(f"{number}/{protocol}", None)
+    for port in sandbox.published:
+        key = f"{port.container_port}/{port.protocol}"
+        binding = PortBinding(host_ip=port.host, host_port=str(port.host_port))
+        found[key] = [*(found.get(key) or []), binding]
+    return found

@@ -1,0 +1,137 @@
+"""The networks and sandboxes of this daemon in memory, beside their records on disk.
+
+Everything that reads, reads here and never waits. All changes happen on the event loop, so between
+two awaits nobody sees half of one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from moorage.lib.errors import Conflict, NotFound
+from moorage.networks.ipam import IPNetwork, Pool, gateway_of
+from moorage.networks.records import Endpoint, NetworkRecord, Records, SandboxRecord
+
+BUILTIN = ("bridge", "host", "none")
+
+
+class Registry:
+    """Networks by id and name, their address pools, their endpoints by container."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.networks: dict[str, NetworkRecord] = {}
+        self.pools: dict[str, list[Pool]] = {}
+        self.sandboxes: dict[str, SandboxRecord] = {}
+        self.members: dict[str, dict[str, Endpoint]] = {}  # network id -> container id -> endpoint
+        self.joining: dict[str, int] = {}  # network id -> endpoints that are being made
+        self._ids: dict[str, str] = {}  # by name
+
+    def load(self) -> None:
+        """Read all records, with the addresses they hold."""
+        for network in self.records.networks():
+            self._enter(network)
+        for sandbox in self.records.sandboxes():
+            self._enter_sandbox(sandbox)
+            for endpoint in sandbox.endpoints:
+                self._claim(endpoint)
+
+    def find(self, ref: str) -> NetworkRecord:
+        """Return the network with this id, name, or unique beginning of the id.
+
+        Raises: NotFound, Conflict (several ids begin so).
+        """
+        if ref == "default":
+            ref = "bridge"
+        if (found := self.networks.get(ref)) is not None:
+            return found
+        if (network_id := self._ids.get(ref)) is not None:
+            return self.networks[network_id]
+        matches = [n for n in self.networks.values() if ref and n.id.startswith(ref)]
+        if len(matches) > 1:
+            raise Conflict(
+                f"network {ref} is ambiguous ({len(matches)} matches found on ID prefix)",
+                hint="give more digits of the id, or the name",
+            )
+        if not matches:
+            raise NotFound(f"network {ref} not found")
+        return matches[0]
+
+    def has_name(self, name: str) -> bool:
+        """Whether a network has this name."""
+        return name in self._ids
+
+    def subnets(self) -> Iterator[tuple[str, IPNetwork]]:
+        """Return (network name, subnet) of all networks."""
+        for network in self.networks.values():
+            for pool in self.pools[network.id]:
+                yield network.name, pool.network
+
+    def enter(self, network: NetworkRecord, *, save: bool = True) -> None:
+        """Add or replace a network; its pools are made when it is new."""
+        if network.id in self.networks:
+            self.networks[network.id] = network
+        else:
+            self._enter(network)
+        if save:
+            self.records.save_network(network)
+
+    def _enter(self, network: NetworkRecord) -> None:
+        self.networks[network.id] = network
+        self._ids[network.name] = network.id
+        self.members.setdefault(network.id, {})
+        pools = [Pool(subnet) for subnet in network.subnets if network.ipam_driver == "default"]
+        for pool in pools:
+            pool.claim(gateway_of(pool.subnet))
+            for text in pool.subnet.auxiliary.values():
+                pool.claim(ipaddress.ip_address(text))
+        self.pools[network.id] = pools
+
+    def drop(self, network: NetworkRecord) -> None:
+        """Forget a network."""
+        self.networks.pop(network.id, None)
+        self._ids.pop(network.name, None)
+        self.members.pop(network.id, None)
+        self.pools.pop(network.id, None)
+        self.records.delete_network(network.id)
+
+    def enter_sandbox(self, sandbox: SandboxRecord) -> None:
+        """Add or replace a sandbox, on disk first."""
+        self.records.save_sandbox(sandbox)
+        old = self.sandboxes.get(sandbox.container_id)
+        for endpoint in old.endpoints if old else ():
+            self.members.get(endpoint.network_id, {}).pop(sandbox.container_id, None)
+        self._enter_sandbox(sandbox)
+
+    def _enter_sandbox(self, sandbox: SandboxRecord) -> None:
+        self.sandboxes[sandbox.container_id] = sandbox
+        for endpoint in sandbox.endpoints:
+            self.members.setdefault(endpoint.network_id, {})[sandbox.container_id] = endpoint
+
+    def drop_sandbox(self, container_id: str) -> SandboxRecord | None:
+        """Take a sandbox out of memory; its record stays until ``forget_sandbox``."""
+        sandbox = self.sandboxes.pop(container_id, None)
+        for endpoint in sandbox.endpoints if sandbox else ():
+            self.members.get(endpoint.network_id, {}).pop(container_id, None)
+        return sandbox
+
+    def forget_sandbox(self, container_id: str) -> None:
+        """Delete the record of a sandbox that is out of memory."""
+        if container_id not in self.sandboxes:
+            self.records.delete_sandbox(container_id)
+
+    def _claim(self, endpoint: Endpoint) -> None:
+        for text in filter(None, (endpoint.ipv4, endpoint.ipv6)):
+            address = ipaddress.ip_interface(text).ip
+            for pool in self.pools.get(endpoint.network_id, ()):
+                if address in pool:
+                    pool.claim(address)
+
+    def release_addresses(self, endpoint: Endpoint) -> None:
+        """Give the addresses of an endpoint back to the pools of its network."""
+        for text in filter(None, (endpoint.ipv4, endpoint.ipv6)):
+            address = ipaddress.ip_interface(text).ip
+            for pool in self.pools.get(endpoint.network_id, ()):
+                if address in pool:
+                    pool.release(address)

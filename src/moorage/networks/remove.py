@@ -1,0 +1,105 @@
+"""Removing networks, one or all that nobody uses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from moorage.lib import clock, units
+from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError
+from moorage.lib.failpoint import failpoint
+from moorage.networks.domain import Domain
+from moorage.networks.records import NetworkRecord
+from moorage.networks.registry import BUILTIN
+from moorage.spec.engine.filters import Filters
+from moorage.spec.engine.network import NetworkPruneResponse
+
+log = logging.getLogger(__name__)
+_FILTERS = ("label", "label!", "until")
+
+
+async def remove(domain: Domain, ref: str) -> None:
+    """Remove a network without endpoints. Events: ``network destroy``.
+
+    Raises: NotFound, Forbidden (predefined, or in use).
+    """
+    network = domain.registry.find(ref)
+    if network.name in BUILTIN:
+        raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+    members = domain.registry.members[network.id]
+    if members:
+        names = ", ".join(
+            f'name:"{domain.registry.sandboxes[c].request.name}" id:"{e.id[:12]}"'
+            for c, e in members.items()
+        )
+        raise Forbidden(
+            f"error while removing network: network {network.name} has active endpoints ({names})",
+            hint="disconnect or stop these containers first",
+        )
+    if domain.registry.joining.get(network.id):
+        raise Forbidden(
+            f"error while removing network: network {network.name} has active endpoints"
+        )
+    users = [n.name for n in domain.registry.networks.values() if n.config_from == network.name]
+    if network.config_only and users:
+        raise Forbidden(
+            f"configuration network {network.name!r} is in use", hint=", ".join(sorted(users))
+        )
+    await _remove(domain, network)
+
+
+async def _remove(domain: Domain, network: NetworkRecord) -> None:
+    domain.registry.drop(network)
+    failpoint("networks.remove.after_record")
+    if not network.config_only:
+        try:
+            await domain.driver(network).remove(network)
+        except MoorageError as error:
+            log.warning("network %s left something behind: %s", network.name, error)
+    domain.announce("destroy", network)
+
+
+async def prune(domain: Domain, filters: Filters, in_use: Collection[str]) -> NetworkPruneResponse:
+    """Remove the user's networks that no container is on. Events: ``destroy``, then ``prune``."""
+    filters.require_known(_FILTERS)
+    until = _until(filters)
+    deleted: list[str] = []
+    for network in list(domain.registry.networks.values()):
+        if (
+            network.name in BUILTIN
+            or network.name in in_use
+            or domain.registry.members[network.id]
+            or domain.registry.joining.get(network.id)
+            or (until is not None and network.created_ns > until)
+            or not filters.labels(network.labels)
+            or ("label!" in filters and filters.labels(network.labels, "label!"))
+        ):
+            continue
+        try:
+            await remove(domain, network.id)
+        except MoorageError as error:
+            log.info("network %s is not pruned: %s", network.name, error)
+            continue
+        deleted.append(network.name)
+    domain.events.publish("network", "prune", "", {"reclaimed": "0"})
+    return NetworkPruneResponse(networks_deleted=deleted or None)
+
+
+def _until(filters: Filters) -> int | None:
+    values = filters.get("until")
+    if not values:
+        return None
+    if len(values) > 1:
+        raise InvalidParameter("more than one until filter specified")
+    text = values[0]
+    try:
+        return clock.now_ns() - units.parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        whole, _, fraction = text.partition(".")
+        if whole.isdecimal():
+            return int(whole) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+        return clock.parse_rfc3339(text if "T" in text else f"{text}T00:00:00Z")
+    except ValueError as error:
+        raise InvalidParameter(f"invalid filter 'until={text}'") from error
