@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from moorage.engine.system import System
     from moorage.events.bus import Bus
+    from moorage.networks.service import Networks
     from moorage.volumes.service import Volumes
 
 
@@ -17,4 +18,5 @@ class Engine:
 
     events: Bus
     system: System
+    networks: Networks
     volumes: Volumes
