@@ -83,7 +83,7 @@ def kill_all(directory: str) -> None:
     for pid in _members(directory):
         with suppress(OSError):
             held.append((pid, os.pidfd_open(pid)))
-    still_there = set(_members(directory))  # a pid that has been reused meanwhile is not
+    still_there = set(_members(directory)) if held else set()  # a pid reused meanwhile is not
     for pid, pidfd in held:
         if pid in still_there:
             with suppress(OSError):
@@ -93,7 +93,15 @@ def kill_all(directory: str) -> None:
 
 def _members(directory: str) -> list[int]:
     try:
-        with open(f"{directory}/cgroup.procs", "rb") as file:
-            return [int(line) for line in file]
+        fd = os.open(f"{directory}/cgroup.procs", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return []
+    try:
+        content = b""
+        while chunk := os.read(fd, 65536):
+            content += chunk
+    except OSError:
+        return []
+    finally:
+        os.close(fd)
+    return [int(line) for line in content.split()]

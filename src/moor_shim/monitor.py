@@ -234,14 +234,14 @@ class Monitor:
         if self._process.is_container and self._job.get("cgroup"):
             kill_all(self._job["cgroup"])
         self._stdio.drain()
-        if self._state == "draining":
+        if self._stdio.ended():
+            self._end()
+        else:
             self._loop.after(DRAIN_S, self._drained)
 
     def _drained(self) -> None:
-        if self._state == "draining":
-            self._stdio.drain()
-        if self._state == "draining":
-            self._end()
+        self._stdio.drain()
+        self._end()
 
     def _output_ended(self) -> None:
         if self._state == "draining":
@@ -251,6 +251,8 @@ class Monitor:
 
     def _end(self) -> None:
         """Make the end known: log, exit file, event, attachments; then clean up."""
+        if self._state == "ended":
+            return
         self._state = "ended"
         if self._sink is not None:
             self._stdio.outputs.remove(self._sink)

@@ -72,6 +72,7 @@ def _become_monitor(first: socket.socket) -> None:
 def main() -> None:
     """Serve the socket that the daemon left as descriptor 3."""
     os.umask(0o077)
+    os.closerange(REQUEST_FD + 1, os.sysconf("SC_OPEN_MAX"))  # whatever the daemon's parent leaked
     _prctl(PR_SET_NAME, b"moor-zygote", 0, 0, 0)
     os.set_inheritable(REQUEST_FD, False)  # noqa: FBT003
     serve(socket.socket(fileno=REQUEST_FD))

@@ -46,7 +46,10 @@ class ExitStatus(Struct, frozen=True, kw_only=True):
 
 
 class StartFailed(InvalidParameter):
-    """The process could not be started; *exit_code* is Docker's 126, 127 or 128."""
+    """The program could not be executed: *exit_code* is Docker's 126 or 127.
+
+    Whatever else fails at a start is System; Docker records 128 for it.
+    """
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

@@ -69,7 +69,6 @@ _DEVICE_RULES: Final = (
     LinuxDeviceCgroup(allow=True, type="c", major=5, minor=1, access="rwm"),  # console
     LinuxDeviceCgroup(allow=True, type="c", major=5, minor=2, access="rwm"),  # ptmx
     LinuxDeviceCgroup(allow=True, type="c", major=136, access="rwm"),  # pts
-    LinuxDeviceCgroup(allow=False, type="c", major=10, minor=229, access="rwm"),  # fuse
 )
 
 

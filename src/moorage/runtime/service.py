@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from moorage.lib.errors import NotImplemented_
+import msgspec
+
+from moor_shim import protocol
+from moorage.kernel import pidfd
+from moorage.lib import atomicfile, offload
+from moorage.lib.errors import Conflict, InvalidParameter, System
+from moorage.lib.failpoint import failpoint
 from moorage.lib.tasks import Supervisor
+from moorage.runtime import bundle, defaults, host, oci, seccomp_default, seccomp_profile
+from moorage.runtime.connection import Connection, connect
 from moorage.runtime.contract import ExitStatus, ProcessIO, RuntimeConfig
-from moorage.runtime.task import Task
+from moorage.runtime.seccomp import FilterCache
+from moorage.runtime.shim import Zygote
+from moorage.runtime.task import Place, Task, read_exit, unknown_end
 from moorage.spec.oci.runtime import Spec
 
 
 class Runtime:
-    """One for the daemon."""
+    """One for the daemon.
+
+    ::
+
+        exec_root/tasks/<container>/              bundle and monitor, see moor_shim.protocol
+        exec_root/tasks/<container>/exec/<exec>/  the same for a process executed in it
+        exec_root/runtimes/<name>/                state of the OCI runtime
+        state_root/seccomp/                       compiled filters, see FilterCache
+    """
 
     def __init__(
         self,
@@ -25,31 +44,196 @@ class Runtime:
         supervisor: Supervisor,
         on_oom: Callable[[str], None] | None = None,
     ) -> None:
-        self._exec_root = exec_root
-        self._state_root = state_root
-        self._runtimes = dict(runtimes)
-        self._default = default
-        self._supervisor = supervisor
+        self._tasks_root = exec_root / "tasks"
+        self._runtimes_root = exec_root / "runtimes"
+        self._configured = dict(runtimes)
+        self._wanted_default = default
         self._on_oom = on_oom
-        self.warnings: list[str] = []  # what `info` should say about the host
+        self._filters = FilterCache(state_root / "seccomp")
+        self._zygote = Zygote(supervisor)
+        self._fitness: host.Fitness | None = None
+        self._tasks: set[Task] = set()
+
+    @property
+    def fitness(self) -> host.Fitness:
+        """What the host offers: cgroups, usable runtimes, the default; and warnings."""
+        if self._fitness is None:
+            raise System("the runtime is not open")
+        return self._fitness
+
+    @property
+    def warnings(self) -> list[str]:
+        """What ``info`` should say about the host."""
+        return self.fitness.warnings
 
     async def open(self) -> None:
-        """Check the host (cgroups, hybrid trap), choose the runtime, start the zygote."""
-        raise NotImplemented_("runtime")
+        """Check the host (cgroups, hybrid trap), choose the runtime, start the zygote.
+
+        Raises: InvalidParameter (default runtime unknown), System (none can be used).
+        """
+        for directory in (self._tasks_root, self._runtimes_root):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._zygote.start()
+        self._fitness = await offload.run(
+            "fs", host.examine, self._configured, self._wanted_default, self._runtimes_root
+        )
+        usual = seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES)
+        await offload.run("cpu", self._filters.annotation, usual)
 
     async def create(
         self, container_id: str, *, runtime: str | None = None, spec: Spec, io: ProcessIO
     ) -> Task:
         """OCI create: everything is made, the process waits for ``Task.start``.
 
-        Raises: StartFailed (126/127/128), InvalidParameter (unknown runtime), System.
+        Undone if it fails or is cancelled.
+        Raises: StartFailed (126, 127), InvalidParameter (unknown runtime, bad profile), Conflict
+        (it runs already), System.
         """
-        raise NotImplemented_("runtime")
+        chosen = self._runtime(runtime)
+        directory = self._tasks_root / bundle.check_id(container_id)
+        await self._make_way(container_id, directory)
+        prepared = await bundle.prepare(container_id, spec, io, chosen, self._filters)
+        assert prepared.linux is not None  # noqa: S101 - filled in by prepare
+        cgroups_path = prepared.linux.cgroups_path or ""
+        program = spec.process.args[0] if spec.process and spec.process.args else ""
+        task = self._task(container_id, directory, chosen, cgroups_path, program, tty=io.tty)
+        group = self.fitness.cgroups.cgroup(cgroups_path)
+        directory.mkdir(mode=0o700)
+        try:
+            (directory / "config.json").write_bytes(msgspec.json.encode(prepared))
+            bundle.write_record(
+                directory,
+                bundle.Record(
+                    container_id=container_id,
+                    kind="container",
+                    runtime=chosen,
+                    cgroups_path=cgroups_path,
+                ),
+            )
+            failpoint("runtime.create.after_bundle")
+            try:
+                await task.launch(
+                    bundle.job(
+                        kind="container",
+                        container_id=container_id,
+                        directory=directory,
+                        runtime=chosen,
+                        io=io,
+                        start_fifo=chosen.start_fifo(container_id, spec),
+                        cgroup=group.directory(),
+                        oom_file=group.oom_file(),
+                    )
+                )
+            except System as error:
+                oci.raise_failure(
+                    error.message, verb="create", program=program, runtime=chosen.name
+                )
+            failpoint("runtime.create.after_launch")
+        except BaseException:
+            task.abandon()
+            raise
+        self._tasks.add(task)
+        return task
+
+    async def _make_way(self, container_id: str, directory: Path) -> None:
+        """Remove what an earlier run of the container left behind."""
+        if bundle.read_record(directory) is not None:
+            found = await self.recover(container_id)
+            if isinstance(found, Task):
+                raise Conflict(f"container {container_id} is already running")
+        await self.discard(container_id)
 
     async def recover(self, container_id: str) -> Task | ExitStatus | None:
-        """Find a container of a former daemon: running, ended meanwhile, or nothing known."""
-        raise NotImplemented_("runtime")
+        """Find a container of a former daemon: running, ended meanwhile, or nothing known.
+
+        Call ``discard`` once an end has been recorded.
+        """
+        directory = self._tasks_root / bundle.check_id(container_id)
+        record = bundle.read_record(directory)
+        if record is None:
+            return None
+        task = self._task(
+            container_id, directory, record.runtime, record.cgroups_path, "", tty=False
+        )
+        return await self._recover(task, directory)
+
+    async def _recover(self, task: Task, directory: Path) -> Task | ExitStatus | None:
+        try:
+            connection = Connection(await connect(directory), task.on_event, task.on_lost)
+            task.use(connection)
+            task.take(await connection.request("hello"))
+        except (OSError, System):
+            task.disconnect()
+            return self._recover_orphan(task, directory)
+        if task.exit_status is not None:
+            task.disconnect()
+            return task.exit_status
+        self._tasks.add(task)
+        return task
+
+    def _recover_orphan(self, task: Task, directory: Path) -> Task | ExitStatus | None:
+        """Look for a process whose monitor is gone."""
+        status = read_exit(directory)
+        if status is not None:
+            return status
+        try:
+            known = msgspec.json.decode((directory / protocol.TASK_FILE).read_bytes())
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None  # the monitor ended before there was a process
+        fd = pidfd.open_verified(known["pid"], known["start_time"])
+        if fd is None:
+            return unknown_end()
+        task.pid = known["pid"]
+        task.watch_orphan(fd)
+        self._tasks.add(task)
+        return task
+
+    def known(self) -> list[str]:
+        """Return the containers that have left something: running ones, and ends not discarded."""
+        return sorted(entry.name for entry in os.scandir(self._tasks_root))
+
+    async def discard(self, container_id: str) -> None:
+        """Remove what is left of a container that does not run; absent is fine."""
+        directory = self._tasks_root / bundle.check_id(container_id)
+        record = bundle.read_record(directory)
+        if record is not None:
+            task = self._task(
+                container_id, directory, record.runtime, record.cgroups_path, "", tty=False
+            )
+            await task.remove_remains()
+        atomicfile.remove_tree(directory)
 
     async def close(self) -> None:
         """Let go of the monitors, which stay."""
-        raise NotImplemented_("runtime")
+        for task in tuple(self._tasks):
+            task.disconnect()
+        self._tasks.clear()
+        self._zygote.close()
+
+    def _runtime(self, name: str | None) -> oci.OciRuntime:
+        chosen = name or self.fitness.default
+        try:
+            return self.fitness.runtimes[chosen]
+        except KeyError:
+            raise InvalidParameter(f"unknown or invalid runtime name: {chosen}") from None
+
+    def _task(
+        self,
+        container_id: str,
+        directory: Path,
+        runtime: oci.OciRuntime,
+        cgroups_path: str,
+        program: str,
+        *,
+        tty: bool,
+    ) -> Task:
+        place = Place(
+            container_id=container_id,
+            directory=directory,
+            runtime=runtime,
+            group=self.fitness.cgroups.cgroup(cgroups_path),
+            zygote=self._zygote,
+            on_oom=self._on_oom,
+            on_deleted=self._tasks.discard,
+        )
+        return Task(place, is_container=True, program=program, tty=tty)

@@ -2,66 +2,387 @@
 
 from __future__ import annotations
 
-from moorage.lib.errors import NotImplemented_
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from moor_shim import protocol
+from moorage.kernel import pidfd as pidfds
+from moorage.kernel import spawn
+from moorage.kernel.cgroup.contract import Cgroup
+from moorage.lib import atomicfile, clock, offload
+from moorage.lib.errors import Conflict, System
+from moorage.runtime import attachment, bundle, limits, oci, stats
 from moorage.runtime.attachment import Attachment
-from moorage.runtime.contract import ExitStatus, ProcessIO
+from moorage.runtime.connection import Connection
+from moorage.runtime.contract import UNKNOWN_CODE, ExitStatus, ProcessIO
+from moorage.runtime.shim import Zygote
 from moorage.spec.engine.stats import ContainerStatsResponse
 from moorage.spec.oci.runtime import LinuxResources, Process
+
+log = logging.getLogger(__name__)
+
+_FREEZE_S: Final = 10.0
+_KILL_S: Final = 30.0
+_REAP_S: Final = 1.0
+_POLL_S: Final = 0.005
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """Where a task lives: what it shares with others of its container."""
+
+    container_id: str
+    directory: Path  # of this task
+    runtime: oci.OciRuntime
+    group: Cgroup
+    zygote: Zygote
+    on_oom: Callable[[str], None] | None
+    on_deleted: Callable[[Task], None]
 
 
 class Task:
     """What can be done to a process that a monitor holds."""
 
-    container_id: str
-    pid: int  # on the host; of an exec: 0 until started
+    def __init__(self, place: Place, *, is_container: bool, program: str, tty: bool) -> None:
+        self.container_id = place.container_id
+        self.pid = 0  # on the host; of an exec: 0 until started
+        self.oom_killed = False
+        self._place = place
+        self._is_container = is_container
+        self._program = program
+        self._tty = tty
+        self._pidfd = -1
+        self._connection: Connection | None = None
+        self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+        self._deleting = asyncio.Lock()
+        self._deleted = False
+
+    # -- the monitor
+
+    def use(self, connection: Connection) -> None:
+        """Take over the control connection."""
+        self._connection = connection
+
+    def take(self, reply: protocol.Message) -> None:
+        """Note what the monitor says of the process: pid, descriptor, end."""
+        self.pid = int(reply["pid"])
+        if self._connection is not None:
+            for fd in self._connection.take_fds():
+                if self._pidfd < 0:
+                    self._pidfd = fd
+                else:
+                    os.close(fd)
+        if reply["exit"] is not None:
+            self._end(exit_status(reply["exit"]))
+
+    def on_event(self, event: protocol.Message) -> None:
+        """Note an event of the monitor."""
+        if event["event"] == "exit":
+            self._end(exit_status(event))
+        elif event["event"] == "oom":
+            self.oom_killed = True
+            if self._place.on_oom is not None:
+                self._place.on_oom(self.container_id)
+
+    def on_lost(self) -> None:
+        """Go on without the monitor: it has ended after its work, or has been killed."""
+        self._connection = None
+        if self._ended.done():
+            return
+        status = read_exit(self._place.directory)
+        if status is not None:
+            self._end(status)
+        elif self._pidfd >= 0:
+            log.warning("the monitor of %s is gone; watching its process", self.container_id)
+            self.watch_orphan(self._pidfd)
+        else:
+            self._end(unknown_end())
+
+    def watch_orphan(self, pidfd: int) -> None:
+        """Watch the process itself: its monitor is gone."""
+        self._pidfd = pidfd
+        asyncio.get_running_loop().add_reader(pidfd, self._orphan_ended)
+
+    def _orphan_ended(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._pidfd)
+        self._learn_orphans_end(loop.time() + _REAP_S)
+
+    def _learn_orphans_end(self, deadline: float) -> None:
+        """The kernel tells the exit code once the process's new parent has reaped it."""
+        loop = asyncio.get_running_loop()
+        code = pidfds.exit_code(self._pidfd) if self._pidfd >= 0 else None
+        if code is None and self._pidfd >= 0 and loop.time() < deadline:
+            loop.call_later(_POLL_S, self._learn_orphans_end, deadline)
+        elif code is None:
+            self._end(unknown_end())
+        else:
+            self._end(ExitStatus(code=code, finished_ns=clock.now_ns()))
+
+    def _end(self, status: ExitStatus) -> None:
+        if not self._ended.done():
+            self._ended.set_result(status)
+
+    # -- life
 
     async def start(self) -> None:
         """Let the process run.
 
-        Raises: StartFailed, System.
+        Raises: StartFailed (126, 127), System.
         """
-        raise NotImplemented_("runtime")
+        if self._connection is None:
+            raise System("the container's monitor is gone")
+        try:
+            reply = await self._connection.request("start")
+        except System as error:
+            if not self._is_container:
+                self._end(unknown_end())
+            oci.raise_failure(
+                error.message,
+                verb="create" if self._is_container else "exec",
+                program=self._program,
+                runtime=self._place.runtime.name,
+            )
+        self.take(reply)
 
     async def wait(self) -> ExitStatus:
         """Wait for the end; any number of waiters, also after the end."""
-        raise NotImplemented_("runtime")
+        return await asyncio.shield(self._ended)
+
+    @property
+    def exit_status(self) -> ExitStatus | None:
+        """How it ended, or None while it has not."""
+        return self._ended.result() if self._ended.done() else None
 
     async def signal(self, signum: int, *, all_processes: bool = False) -> None:
         """Send a signal to the process, or to all of the container; ended already is fine."""
-        raise NotImplemented_("runtime")
+        if not self._place.runtime.shares_kernel and self._is_container:
+            arguments = ["--all"] if all_processes else []
+            await self._ask("kill", *arguments, self.container_id, str(signum))
+        elif all_processes and signum == signal.SIGKILL:
+            self._place.group.kill()
+        elif all_processes:
+            for pid in self._place.group.procs():
+                with suppress(OSError):
+                    fd = pidfds.pidfd_open(pid)
+                    try:
+                        pidfds.pidfd_send_signal(fd, signum)
+                    finally:
+                        os.close(fd)
+        elif self._pidfd >= 0:
+            with suppress(ProcessLookupError):
+                pidfds.pidfd_send_signal(self._pidfd, signum)
 
     async def pause(self) -> None:
-        """Freeze all processes of the container."""
-        raise NotImplemented_("runtime")
+        """Freeze all processes of the container.
+
+        Raises: System (not frozen within 10 s: all are let go again).
+        """
+        if not self._place.runtime.shares_kernel:
+            await self._ask("pause", self.container_id)
+            return
+        group = self._place.group
+        try:
+            async with asyncio.timeout(_FREEZE_S):
+                while True:
+                    group.freeze(frozen=True)  # v1 may need to be asked again
+                    if group.is_frozen():
+                        return
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            group.freeze(frozen=False)
+            raise System("cannot pause: a process does not freeze") from None
+        except OSError as error:
+            raise System(f"cannot pause: {error.strerror}") from error
 
     async def resume(self) -> None:
         """Thaw what ``pause`` froze."""
-        raise NotImplemented_("runtime")
+        if not self._place.runtime.shares_kernel:
+            await self._ask("resume", self.container_id)
+            return
+        try:
+            self._place.group.freeze(frozen=False)
+        except OSError as error:
+            raise System(f"cannot resume: {error.strerror}") from error
 
     async def update(self, resources: LinuxResources) -> None:
-        """Change the limits that *resources* names; others stay."""
-        raise NotImplemented_("runtime")
+        """Change the limits that *resources* names; others stay.
 
-    async def exec(self, exec_id: str, process: Process, io: ProcessIO) -> Task:
-        """Prepare another process in the container; ``start`` of the result runs it."""
-        raise NotImplemented_("runtime")
-
-    async def attach(self, *, stdin: bool, stdout: bool, stderr: bool) -> Attachment:
-        """Connect to the streams, before the start or later; several clients at once."""
-        raise NotImplemented_("runtime")
+        Raises: System, naming the limit that the kernel refuses.
+        """
+        await offload.run("fs", limits.apply, self._place.group, resources)
 
     async def resize(self, height: int, width: int) -> None:
-        """Set the size of the terminal; without a terminal nothing happens."""
-        raise NotImplemented_("runtime")
+        """Set the size of the terminal; without a terminal, and after the end, nothing happens."""
+        if self._connection is not None:
+            with suppress(System):
+                await self._connection.request("resize", height=height, width=width)
 
     def pids(self) -> list[int]:
         """Return the processes of the container, as the host numbers them."""
-        raise NotImplemented_("runtime")
+        return self._place.group.procs()
 
     def stats(self) -> ContainerStatsResponse:
         """Return the cgroup's readings: cpu, memory, pids, blkio; the rest is the caller's."""
-        raise NotImplemented_("runtime")
+        return stats.response(self._place.group.readings())
+
+    async def attach(self, *, stdin: bool, stdout: bool, stderr: bool) -> Attachment:
+        """Connect to the streams, before the start or later; several clients at once.
+
+        Raises: Conflict (the monitor is gone).
+        """
+        return await attachment.attach(
+            self._place.directory, stdin=stdin, stdout=stdout, stderr=stderr
+        )
+
+    async def exec(self, exec_id: str, process: Process, io: ProcessIO) -> Task:
+        """Prepare another process in the container; ``start`` of the result runs it.
+
+        Its own monitor waits for it; ``delete`` of the result must follow, also after a failure.
+        Raises: Conflict (the container has ended), System.
+        """
+        if self._ended.done():
+            raise Conflict(f"container {self.container_id} is not running")
+        directory = self._place.directory / "exec" / bundle.check_id(exec_id)
+        place = Place(
+            container_id=self.container_id,
+            directory=directory,
+            runtime=self._place.runtime,
+            group=self._place.group,
+            zygote=self._place.zygote,
+            on_oom=None,
+            on_deleted=self._place.on_deleted,
+        )
+        directory.mkdir(mode=0o700, parents=True)
+        prepared = bundle.prepare_process(process, io)
+        (directory / "process.json").write_bytes(msgspec.json.encode(prepared))
+        program = process.args[0] if process.args else ""
+        task = Task(place, is_container=False, program=program, tty=io.tty)
+        try:
+            await task.launch(
+                bundle.job(
+                    kind="exec",
+                    container_id=self.container_id,
+                    directory=directory,
+                    runtime=self._place.runtime,
+                    io=io,
+                )
+            )
+        except BaseException:
+            task.abandon()
+            raise
+        return task
+
+    async def launch(self, job: protocol.Message) -> None:
+        """Make the monitor and give it its order.
+
+        Raises: System, with the runtime's complaint.
+        """
+        first = self._place.zygote.fork()
+        connection = Connection(first, self.on_event, self.on_lost)
+        self.use(connection)
+        self.take(await connection.request("create", **job))
+
+    def abandon(self) -> None:
+        """Give up what was launched: the monitor undoes it when it sees that nobody is there."""
+        self.disconnect()
+        self._close_pidfd()
+        atomicfile.remove_tree(self._place.directory)
+
+    def disconnect(self) -> None:
+        """Let go of the monitor, which stays."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # -- the end
 
     async def delete(self) -> None:
-        """Kill what runs and remove runtime state, cgroup, monitor and bundle; may run twice."""
-        raise NotImplemented_("runtime")
+        """Kill what runs and remove runtime state, cgroup, monitor and bundle; may run twice.
+
+        Raises: System (a process cannot be killed: it is in the kernel's hands).
+        """
+        async with self._deleting:
+            if self._deleted:
+                return
+            if not self._ended.done() and (self.pid or self._is_container):
+                await self._kill()
+            if self._connection is not None:
+                with suppress(System):
+                    await self._connection.request("delete")
+                self.disconnect()
+            elif self._is_container and self._place.runtime.may_know(self.container_id):
+                await self._ask("delete", "--force", self.container_id)
+            if self._is_container:
+                self._remove_group()
+            self._close_pidfd()
+            atomicfile.remove_tree(self._place.directory)
+            self._end(unknown_end())
+            self._deleted = True
+            self._place.on_deleted(self)
+
+    async def remove_remains(self) -> None:
+        """Remove what an ended container has left behind."""
+        self._end(unknown_end())
+        await self.delete()
+
+    def _close_pidfd(self) -> None:
+        if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    async def _kill(self) -> None:
+        await self.signal(signal.SIGKILL)
+        if self._is_container and self._place.runtime.shares_kernel:
+            await self.signal(signal.SIGKILL, all_processes=True)
+        try:
+            async with asyncio.timeout(_KILL_S):
+                await self.wait()
+        except TimeoutError:
+            raise System(
+                f"container {self.container_id}: process {self.pid} does not end when killed"
+            ) from None
+
+    def _remove_group(self) -> None:
+        try:
+            self._place.group.remove()
+        except OSError as error:
+            log.warning("cgroup of %s stays: %s", self.container_id, error)
+
+    async def _ask(self, *arguments: str) -> None:
+        """Run a verb of the OCI runtime; complaints about an absent container are none."""
+        done = await spawn.run([*self._place.runtime.command(), *arguments])
+        if done.code and arguments[0] not in {"delete", "kill"}:
+            raise System(done.stderr.decode(errors="replace").strip() or "the runtime failed")
+
+
+def exit_status(message: protocol.Message) -> ExitStatus:
+    """Return the end that a monitor reports."""
+    return ExitStatus(
+        code=int(message["code"]),
+        oom_killed=bool(message["oom_killed"]),
+        finished_ns=int(message["finished_ns"]),
+    )
+
+
+def unknown_end() -> ExitStatus:
+    """Return the end that nobody saw."""
+    return ExitStatus(code=UNKNOWN_CODE, finished_ns=clock.now_ns(), known=False)
+
+
+def read_exit(directory: Path) -> ExitStatus | None:
+    """Return the end that a monitor has left in *directory*."""
+    try:
+        return exit_status(msgspec.json.decode((directory / protocol.EXIT_FILE).read_bytes()))
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

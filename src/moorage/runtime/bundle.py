@@ -1,0 +1,153 @@
+"""The bundle: the specification as this host and this OCI runtime can take it, on disk."""
+
+from __future__ import annotations
+
+import logging
+import re
+import resource
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from moor_shim import protocol
+from moorage.kernel import capability
+from moorage.lib import offload
+from moorage.lib.errors import InvalidParameter
+from moorage.runtime import seccomp
+from moorage.runtime.contract import ProcessIO
+from moorage.runtime.oci import OciRuntime
+from moorage.spec.oci.runtime import Box, Linux, POSIXRlimit, Process, Spec
+
+log = logging.getLogger(__name__)
+
+CGROUP_PARENT: Final = "/moorage"
+UNLIMITED: Final = (1 << 64) - 1  # RLIM_INFINITY as the specification writes it
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}\Z")
+
+
+def check_id(identifier: str) -> str:
+    """Return *identifier* if it may name a directory and a cgroup.
+
+    Raises: InvalidParameter.
+    """
+    if not _ID.match(identifier):
+        raise InvalidParameter(f"invalid id: {identifier!r}")
+    return identifier
+
+
+async def prepare(
+    container_id: str, spec: Spec, io: ProcessIO, runtime: OciRuntime, filters: seccomp.FilterCache
+) -> Spec:
+    """Return *spec* with what depends on host and runtime filled in.
+
+    Raises: InvalidParameter (seccomp profile that cannot be compiled).
+    """
+    linux = spec.linux or Linux()
+    annotations = dict(spec.annotations or {})
+    if linux.cgroups_path is None:
+        path = f"{CGROUP_PARENT}/{container_id}"
+        linux = msgspec.structs.replace(linux, cgroups_path=path)
+    if linux.seccomp is not None and runtime.is_crun:
+        compiled = (
+            filters.annotation(linux.seccomp)
+            if filters.is_ready(linux.seccomp)
+            else await offload.run("cpu", filters.annotation, linux.seccomp)
+        )
+        if compiled is not None:
+            annotations[seccomp.ANNOTATION] = compiled
+            linux = msgspec.structs.replace(linux, seccomp=None)
+    process = prepare_process(spec.process, io) if spec.process is not None else None
+    return msgspec.structs.replace(
+        spec, linux=linux, process=process, annotations=annotations or None
+    )
+
+
+def prepare_process(process: Process, io: ProcessIO) -> Process:
+    """Return *process* with the terminal that *io* asks for and limits that can be set."""
+    box = Box(height=io.console_size[0], width=io.console_size[1]) if io.console_size else None
+    rlimits = process.rlimits
+    if rlimits and "CAP_SYS_RESOURCE" not in capability.effective():
+        rlimits = [clamp(limit, _hard_limit(limit.type)) for limit in rlimits]
+    return msgspec.structs.replace(
+        process, terminal=io.tty, console_size=box if io.tty else None, rlimits=rlimits
+    )
+
+
+def clamp(limit: POSIXRlimit, maximum: int) -> POSIXRlimit:
+    """Return *limit* within *maximum*: without CAP_SYS_RESOURCE no runtime can set more."""
+    if limit.hard <= maximum:
+        return limit
+    log.warning(
+        "%s: hard limit %d is above the daemon's, using %d", limit.type, limit.hard, maximum
+    )
+    return POSIXRlimit(type=limit.type, hard=maximum, soft=min(limit.soft, maximum))
+
+
+def _hard_limit(name: str) -> int:
+    number = getattr(resource, name, None)
+    if not isinstance(number, int):
+        return UNLIMITED
+    hard = resource.getrlimit(number)[1]
+    return UNLIMITED if hard == resource.RLIM_INFINITY else hard
+
+
+def job(
+    *,
+    kind: str,
+    container_id: str,
+    directory: Path,
+    runtime: OciRuntime,
+    io: ProcessIO,
+    start_fifo: str | None = None,
+    cgroup: Path | None = None,
+    oom_file: Path | None = None,
+) -> protocol.Message:
+    """Return the monitor's order; see ``moor_shim.process`` and ``moor_shim.sinks``."""
+    return {
+        "kind": kind,
+        "container_id": container_id,
+        "directory": str(directory),
+        "runtime": runtime.command(),
+        "start_fifo": start_fifo,
+        "cgroup": str(cgroup) if cgroup else None,
+        "oom": str(oom_file) if oom_file else None,
+        "io": {
+            "tty": io.tty,
+            "open_stdin": io.open_stdin,
+            "stdin_once": io.stdin_once,
+            "console_size": io.console_size,
+            "log": {
+                "driver": io.log_driver,
+                "options": dict(io.log_options),
+                "path": str(io.log_path) if io.log_path else None,
+                "attributes": dict(io.log_attributes),
+                "tags": dict(io.log_tags),
+            },
+        },
+    }
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What a later daemon must know of a task to take it over: ``record.json``."""
+
+    container_id: str
+    kind: str
+    runtime: OciRuntime
+    cgroups_path: str
+
+
+RECORD_FILE: Final = "record.json"
+
+
+def write_record(directory: Path, record: Record) -> None:
+    """Save the record; the directory is on tmpfs and read only after its monitor began."""
+    (directory / RECORD_FILE).write_bytes(msgspec.json.encode(record))
+
+
+def read_record(directory: Path) -> Record | None:
+    """Return the record, or None if there is none (whole)."""
+    try:
+        return msgspec.json.decode((directory / RECORD_FILE).read_bytes(), type=Record)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,77 @@
+"""Is this host fit for its OCI runtime: the hybrid trap of control groups, and which are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from moorage.kernel import spawn
+from moorage.kernel.cgroup import hybrid
+from moorage.lib.errors import InvalidParameter, System
+from moorage.runtime import oci
+from moorage.runtime.contract import RuntimeConfig
+
+BUILT_IN: Final = {
+    "crun": RuntimeConfig(path="crun"),
+    "runc": RuntimeConfig(path="runc"),
+}
+
+
+class Fitness(Struct, frozen=True, kw_only=True):
+    """What was found and done."""
+
+    cgroups: hybrid.Host
+    runtimes: dict[str, oci.OciRuntime]  # those whose program exists
+    default: str
+    warnings: list[str]
+
+
+def examine(configured: Mapping[str, RuntimeConfig], default: str, root: Path) -> Fitness:
+    """Find the runtimes, mend the cgroup hierarchies if crun is to run, choose the default.
+
+    Blocking. *root* is where the runtimes keep their state.
+    Raises: InvalidParameter (default runtime not configured), System (no runtime at all).
+    """
+    warnings: list[str] = []
+    wanted = {**BUILT_IN, **configured}
+    if default not in wanted:
+        raise InvalidParameter(f"specified default runtime '{default}' does not exist")
+    found = {
+        name: oci.make(name, config, path, root)
+        for name, config in wanted.items()
+        if (path := spawn.find(config.path)) is not None
+    }
+    cgroups = hybrid.host()
+    usable = dict(found)
+    if cgroups.stray and any(runtime.is_crun for runtime in found.values()):
+        cgroups = _mend(cgroups, warnings)
+        if cgroups.stray:
+            usable = {name: runtime for name, runtime in found.items() if not runtime.is_crun}
+    if default not in usable:
+        fallback = next(iter(usable), None)
+        if fallback is None:
+            raise System(
+                f"no OCI runtime can be used here: {', '.join(wanted)}", hint="install crun or runc"
+            )
+        reason = "cannot be used here" if default in found else "is not installed"
+        warnings.append(f"runtime {default} {reason}: using {fallback}")
+        default = fallback
+    return Fitness(cgroups=cgroups, runtimes=usable, default=default, warnings=warnings)
+
+
+def _mend(found: hybrid.Host, warnings: list[str]) -> hybrid.Host:
+    names = ", ".join(found.stray)
+    assert found.v2 is not None  # noqa: S101 - a hybrid has both
+    if hybrid.in_use(found.v2):
+        warnings.append(f"cgroup controllers {names} are in use on the v2 tree: crun cannot run")
+        return found
+    try:
+        mended = hybrid.take_strays(found)
+    except OSError as error:
+        warnings.append(f"cannot mount cgroup controllers {names} as v1 for crun: {error}")
+        return found
+    warnings.append(f"mounted cgroup controllers {names} as v1: crun refuses them on v2")
+    return mended

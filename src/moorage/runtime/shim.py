@@ -1,0 +1,88 @@
+"""The daemon's side of the zygote: one message, and there is another monitor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+import moor_shim
+from moor_shim import zygote
+from moorage.kernel import spawn
+from moorage.lib.errors import System
+from moorage.lib.tasks import Supervisor
+
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from moor_shim.zygote import main; main()"
+)
+
+
+class Zygote:
+    """Started when first needed, and again should it die: it holds nothing."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._socket: socket.socket | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the process unless it runs.
+
+        Raises: System.
+        """
+        if self._socket is not None:
+            return
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        interpreter = os.path.realpath(sys.executable)
+        package = str(Path(moor_shim.__file__).parent.parent)
+        # isolated and without site: nothing of the host's or a user's Python is loaded
+        argv = [interpreter, "-I", "-S", "-c", _START, package]
+        try:
+            process = spawn.start(argv, files={zygote.REQUEST_FD: theirs.fileno()})
+        except OSError as error:
+            ours.close()
+            raise System(f"cannot start the monitors' zygote: {error}") from error
+        finally:
+            theirs.close()
+        self._socket = ours
+        self._watcher = self._supervisor.start(self._watch(process, ours), "zygote")
+
+    async def _watch(self, process: spawn.Process, ours: socket.socket) -> None:
+        await process.wait()
+        if self._socket is ours:
+            self._socket = None
+        ours.close()
+
+    def fork(self) -> socket.socket:
+        """Return the first control connection of a new monitor.
+
+        Raises: System.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            for attempt in range(2):
+                self.start()
+                assert self._socket is not None  # noqa: S101 - set by start
+                try:
+                    socket.send_fds(self._socket, [b"fork"], [theirs.fileno()])
+                except OSError as error:
+                    self._socket = None  # it has died, unnoticed yet
+                    if attempt:
+                        raise System(f"cannot make a monitor: {error}") from error
+                else:
+                    break
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return ours
+
+    def close(self) -> None:
+        """Let the zygote end; monitors stay."""
+        if self._socket is not None:
+            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket = None
