@@ -25,11 +25,15 @@ RTM_GETROUTE: Final = 26
 _RTA_DST: Final = 1
 _RTA_OIF: Final = 4
 _RTA_GATEWAY: Final = 5
+_RTA_PRIORITY: Final = 6
 _RT_TABLE_MAIN: Final = 254
+_RT_TABLE_LOCAL: Final = 255
 _RTPROT_STATIC: Final = 4
 _RT_SCOPE_UNIVERSE: Final = 0
 _RT_SCOPE_LINK: Final = 253
 _RTN_UNICAST: Final = 1
+_RTN_LOCAL: Final = 2
+_LAST: Final = 1 << 20  # a metric behind all others
 _RTM_F_CLONED: Final = 0x200
 _AF: Final = {4: 2, 6: 10}
 
@@ -72,6 +76,24 @@ def add(destination: IPNetwork, *, gateway: IPAddress | None = None, interface: 
     return Request(
         RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, _body(destination, gateway, interface)
     )
+
+
+def add_local(destination: IPNetwork, interface: int) -> Request:
+    """Take packets to *destination* that come in on *interface* as this host's own."""
+    body = _RTMSG.pack(
+        _AF[destination.version],
+        destination.prefixlen,
+        0,
+        0,
+        _RT_TABLE_LOCAL,
+        _RTPROT_STATIC,
+        _RT_SCOPE_UNIVERSE,
+        _RTN_LOCAL,
+        0,
+    )
+    body += attr(_RTA_DST, destination.network_address.packed)
+    body += u32(_RTA_OIF, interface) + u32(_RTA_PRIORITY, _LAST)
+    return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
 def delete(

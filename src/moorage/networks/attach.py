@@ -22,7 +22,7 @@ from moorage.lib.errors import InvalidParameter, MoorageError, System
 from moorage.lib.failpoint import failpoint
 from moorage.networks import endpoints, namefiles, publishing, sandbox
 from moorage.networks.domain import Domain
-from moorage.networks.drivers import bridge, options
+from moorage.networks.drivers import bridge
 from moorage.networks.firewall.rules import PortLink
 from moorage.networks.ports import parse_port
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
@@ -159,15 +159,9 @@ async def make_endpoint(
     finally:
         joining[network.id] -= 1
     undo.push_async_callback(driver.delete_endpoint, network, endpoint)
-    if _separate(network):
+    if bridge.is_separate(network):
         endpoint = structs.replace(endpoint, links=_port_links(domain, made.request, endpoint))
     return endpoint
-
-
-def _separate(network: NetworkRecord) -> bool:
-    return network.driver == "bridge" and not options.boolean(
-        network.options, bridge.ICC, default=True
-    )
 
 
 def _port_links(domain: Domain, request: SandboxRequest, endpoint: Endpoint) -> list[PortLink]:
@@ -201,16 +195,8 @@ def wire(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> Wire | None
 
 def _note_rules(domain: Domain, made: SandboxRecord) -> None:
     for endpoint in made.endpoints:
-        note_endpoint(domain, endpoint)
-    domain.keeper.publish(made.published)
-
-
-def note_endpoint(domain: Domain, endpoint: Endpoint) -> None:
-    """Note the rules of one endpoint."""
-    network = domain.registry.networks.get(endpoint.network_id)
-    if network is not None and network.driver == "bridge":
-        domain.keeper.add_port(endpoint.port, separate=_separate(network))
         domain.keeper.add_links(endpoint.links)
+    domain.keeper.publish(made.published)
 
 
 def note_existing(domain: Domain, made: SandboxRecord) -> None:
@@ -222,7 +208,6 @@ def note_existing(domain: Domain, made: SandboxRecord) -> None:
 async def _withdraw_rules(domain: Domain, made: SandboxRecord) -> None:
     domain.keeper.unpublish(made.published)
     for endpoint in made.endpoints:
-        domain.keeper.remove_port(endpoint.port)
         domain.keeper.remove_links(endpoint.links)
     try:
         await domain.keeper.settle()

@@ -126,12 +126,10 @@ def make(
     ipv4, pool4 = shown.get(4, ("", None))
     ipv6, pool6 = shown.get(6, ("", None))
     mac = settings.mac_address or (mac_for(held[0][1]) if held else "")
-    endpoint_id = ids.new_id()
     return Endpoint(
-        id=endpoint_id,
+        id=ids.new_id(),
         network_id=network.id,
         interface=_interface(network, settings, taken_names),
-        port=f"veth{endpoint_id[:7]}",
         mac=mac,
         ipv4=ipv4,
         ipv6=ipv6,

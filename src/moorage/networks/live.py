@@ -40,8 +40,8 @@ async def connect(
                 ) from error
             undo.push_async_callback(_unplug, domain, made, endpoint)
         failpoint("networks.connect.after_namespace")
-        attach.note_endpoint(domain, endpoint)
-        undo.callback(domain.keeper.remove_port, endpoint.port)
+        domain.keeper.add_links(endpoint.links)
+        undo.callback(domain.keeper.remove_links, endpoint.links)
         await domain.keeper.settle()
         undo.pop_all()
     attach.announce(domain, "connect", new, endpoint)
@@ -65,7 +65,6 @@ async def disconnect(domain: Domain, made: SandboxRecord, endpoint: Endpoint) ->
         new = structs.replace(new, published=_republish(domain, made, new, undo))
         undo.pop_all()
     domain.registry.enter_sandbox(new)
-    domain.keeper.remove_port(endpoint.port)
     domain.keeper.remove_links(endpoint.links)
     await domain.keeper.settle()
     await _unplug(domain, new, endpoint)

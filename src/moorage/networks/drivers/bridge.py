@@ -12,13 +12,13 @@ from msgspec import Struct, structs
 
 from moorage.lib import offload
 from moorage.lib.errors import Conflict, InvalidParameter
-from moorage.netlink import address, link
+from moorage.netlink import address, link, route
 from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
 from moorage.networks import sandbox
 from moorage.networks.drivers import options
 from moorage.networks.drivers.contract import LocalEndpoints
 from moorage.networks.firewall.keeper import Keeper
-from moorage.networks.firewall.rules import NetworkRules
+from moorage.networks.firewall.rules import NetworkRules, port_name
 from moorage.networks.ipam import gateway_of
 from moorage.networks.records import Endpoint, NetworkRecord
 from moorage.networks.sandbox import Plug, Wire
@@ -37,6 +37,7 @@ SOURCE4: Final = "com.docker.network.host_ipv4"
 SOURCE6: Final = "com.docker.network.host_ipv6"
 MODES: Final = ("nat", "nat-unprotected", "routed", "isolated")
 DEFAULT_MTU: Final = 1500
+_LOOPBACK6: Final = ipaddress.ip_network("::1/128")
 
 
 class BridgePlan(Struct, frozen=True, kw_only=True):
@@ -48,6 +49,11 @@ class BridgePlan(Struct, frozen=True, kw_only=True):
     addresses: list[str]
     ipv6: bool
     own: bool
+
+
+def is_separate(network: NetworkRecord) -> bool:
+    """Whether the containers of a bridge are kept from one another."""
+    return network.driver == "bridge" and not options.boolean(network.options, ICC, default=True)
 
 
 class Bridge(LocalEndpoints):
@@ -112,6 +118,11 @@ class Bridge(LocalEndpoints):
         await self._keeper.settle()
         if network.own_device:
             await offload.run("net", sandbox.delete_link, network.device)
+
+    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
+        """Name the bridge port."""
+        name = port_name(self._keeper.instance, endpoint.id, separate=is_separate(network))
+        return structs.replace(endpoint, port=name)
 
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
         """Return a veth from the bridge."""
@@ -196,6 +207,11 @@ def make_bridge(plan: BridgePlan) -> bool:
         host.run(link.set_up(plan.name))
         for text in plan.addresses:
             host.run(address.add(found.index, ipaddress.ip_interface(text)))
+        if plan.ipv6:
+            # Answers to what this host asked through [::1] come back on the bridge; without this
+            # route the kernel would not take them there. Nobody outside can use it: packets to
+            # ::1 from a wire are dropped before any rule (RFC 4291, 2.5.3).
+            host.run(route.add_local(_LOOPBACK6, found.index))
     return own
 
 

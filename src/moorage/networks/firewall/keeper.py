@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from moorage.lib import offload
@@ -17,6 +18,7 @@ from moorage.networks.firewall.rules import NetworkRules, PortLink, Published, W
 
 log = logging.getLogger(__name__)
 
+_BRIDGE_CALLS: Final = Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")
 _HEAL_PAUSE_S: Final = 0.2  # a flush comes as many notifications; mend once
 
 
@@ -28,7 +30,8 @@ class Keeper:
     """
 
     def __init__(self, instance: str, supervisor: Supervisor) -> None:
-        self.table = f"moorage_{instance}"
+        self.instance = instance
+        self.table = rules.table_name(instance)
         self.wanted = Wanted()
         self._supervisor = supervisor
         self._lock = asyncio.Lock()
@@ -78,6 +81,8 @@ class Keeper:
     def publish(self, ports: Iterable[Published]) -> None:
         """Note ports to open."""
         new = [p for p in ports if p not in self.wanted.published]
+        if any(":" in p.host for p in new) and self.wanted.loopback6 != _loopback6():
+            self._broken = True  # br_netfilter has come or gone: the whole is written afresh
         self.wanted.published.update(dict.fromkeys(new))
         self._note(rules.publish(self.table, new))
 
@@ -87,21 +92,6 @@ class Keeper:
         for port in old:
             del self.wanted.published[port]
         self._note(rules.unpublish(self.table, old))
-
-    def add_port(self, name: str, *, separate: bool) -> None:
-        """Note a bridge port of a container; *separate*: its network has enable_icc=false."""
-        self.wanted.guarded_ports[name] = None
-        if separate:
-            self.wanted.separate_ports[name] = None
-        self._note(rules.add_ports(self.table, [name], [name] if separate else []))
-
-    def remove_port(self, name: str) -> None:
-        """Note that a bridge port is gone."""
-        if name in self.wanted.guarded_ports:
-            separate = name in self.wanted.separate_ports
-            del self.wanted.guarded_ports[name]
-            self.wanted.separate_ports.pop(name, None)
-            self._note(rules.remove_ports(self.table, [name], [name] if separate else []))
 
     def add_links(self, links: Iterable[PortLink]) -> None:
         """Note ports that linked containers may use."""
@@ -141,7 +131,8 @@ class Keeper:
     async def _replace(self) -> None:
         self._broken = True
         self._pending.clear()
-        await self._run(rules.whole(self.table, self.wanted))
+        self.wanted.loopback6 = _loopback6()
+        await self._run(rules.whole(self.instance, self.wanted))
         self._broken = False
 
     async def _run(self, commands: str) -> None:
@@ -161,3 +152,10 @@ class Keeper:
             await self._replace()
         self.mended += 1
         log.warning("nftables table %s was changed from outside and has been restored", self.table)
+
+
+def _loopback6() -> bool:
+    try:
+        return _BRIDGE_CALLS.read_text().strip() == "0"
+    except OSError:
+        return True  # br_netfilter is not loaded

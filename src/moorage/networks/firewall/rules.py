@@ -28,6 +28,7 @@ from typing import Final
 
 from msgspec import Struct
 
+_CHAINS: Final = ("to", "from", "post", "back")
 _NFPROTO: Final = {"ip": "ipv4", "ip6": "ipv6"}
 _ICMP: Final = {"ip": "icmp", "ip6": "ipv6-icmp"}
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,15}\Z")
@@ -75,9 +76,11 @@ class Wanted(Struct, kw_only=True):
 
     networks: dict[str, NetworkRules] = {}
     published: dict[Published, None] = {}
-    guarded_ports: dict[str, None] = {}  # bridge ports of containers
-    separate_ports: dict[str, None] = {}  # those of bridges with enable_icc=false
     links: dict[PortLink, None] = {}
+    # Whether published ports are translated from [::1] too. Not where the bridge hands packets to
+    # the inet rules itself (bridge-nf-call-ip6tables): the answers would come to ::1 from a wire,
+    # which the kernel drops, and a client would wait instead of trying 127.0.0.1.
+    loopback6: bool = True
 
 
 def interface(name: str) -> str:
@@ -91,16 +94,30 @@ def interface(name: str) -> str:
     return f'"{name}"'
 
 
-def whole(table: str, wanted: Wanted) -> str:
+def table_name(instance: str) -> str:
+    """Return the name of both tables of a daemon."""
+    return f"moorage_{instance}"
+
+
+def port_name(instance: str, endpoint_id: str, *, separate: bool) -> str:
+    """Return the name of a container's bridge port.
+
+    It says whose it is, and whether its network has ``enable_icc=false`` (*separate*): the rules
+    between ports go by the beginning of the name, so a container costs no change of rules.
+    """
+    return f"m{instance[:5]}{'s' if separate else 'p'}{endpoint_id[:8]}"
+
+
+def whole(instance: str, wanted: Wanted) -> str:
     """Return the commands that replace both tables by what is *wanted*, atomically."""
+    table = table_name(instance)
     parts = [
         f"add table inet {table}\ndelete table inet {table}",
         f"add table bridge {table}\ndelete table bridge {table}",
-        _skeleton(table),
+        _skeleton(table, instance[:5], "" if wanted.loopback6 else "ip6 daddr ::1 return"),
     ]
     parts += [add_network(table, rules) for rules in wanted.networks.values()]
     parts.append(publish(table, wanted.published))
-    parts.append(add_ports(table, wanted.guarded_ports, wanted.separate_ports))
     parts.append(add_links(table, wanted.links))
     return "\n".join(filter(None, parts))
 
@@ -113,7 +130,7 @@ def remove_all(table: str) -> str:
     )
 
 
-def _skeleton(table: str) -> str:
+def _skeleton(table: str, mark: str, loopback6: str) -> str:
     return f"""table inet {table} {{
   map publish4 {{ type inet_proto . ipv4_addr . inet_service : ipv4_addr . inet_service; }}
   map publish4_any {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
@@ -125,6 +142,7 @@ def _skeleton(table: str) -> str:
   map forward_to {{ type ifname : verdict; }}
   map forward_from {{ type ifname : verdict; }}
   map post_from {{ type ifname : verdict; }}
+  map post_to {{ type ifname : verdict; }}
   chain raw {{
     type filter hook prerouting priority raw; policy accept;
     iifname @bridges ip daddr 127.0.0.0/8 counter drop
@@ -142,6 +160,7 @@ def _skeleton(table: str) -> str:
   }}
   chain output {{
     type nat hook output priority -100; policy accept;
+    {loopback6}
     fib daddr type local jump published
   }}
   chain forward {{
@@ -154,16 +173,16 @@ def _skeleton(table: str) -> str:
     type nat hook postrouting priority srcnat; policy accept;
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
     oifname @bridges ip6 saddr ::1 masquerade
+    oifname vmap @post_to
     iifname vmap @post_from
   }}
 }}
 table bridge {table} {{
-  set ports {{ type ifname; }}
-  set separate {{ type ifname; }}
   set link_to {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; }}
   chain prerouting {{
     type filter hook prerouting priority -300; policy accept;
-    iifname @ports icmpv6 type {{ nd-router-advert, nd-redirect }} counter drop
+    iifname "m{mark}p*" icmpv6 type {{ nd-router-advert, nd-redirect }} counter drop
+    iifname "m{mark}s*" icmpv6 type {{ nd-router-advert, nd-redirect }} counter drop
   }}
   chain separated {{
     ether type arp accept
@@ -173,7 +192,7 @@ table bridge {table} {{
   }}
   chain forward {{
     type filter hook forward priority -200; policy accept;
-    iifname @separate oifname @separate jump separated
+    iifname "m{mark}s*" oifname "m{mark}s*" jump separated
   }}
 }}"""
 
@@ -181,8 +200,8 @@ table bridge {table} {{
 def add_network(table: str, rules: NetworkRules) -> str:
     """Return the commands that make the chains of one bridge and enter it into the maps."""
     bridge, tag = interface(rules.bridge), rules.tag
-    to, source, post = f"to_{tag}", f"from_{tag}", f"post_{tag}"
-    lines = [f"add chain inet {table} {chain}" for chain in (to, source, post)]
+    to, source, post, back = (f"{kind}_{tag}" for kind in _CHAINS)
+    lines = [f"add chain inet {table} {chain}" for chain in (to, source, post, back)]
 
     def rule(chain: str, text: str) -> None:
         lines.append(f"add rule inet {table} {chain} {text}")
@@ -196,16 +215,21 @@ def add_network(table: str, rules: NetworkRules) -> str:
         _direct(rule, to, "ip6", open_=rules.open6, routed="routed6" if rules.routed6 else "")
     rule(to, "counter drop")
     rule(source, "counter drop" if rules.internal else "accept")
-    rule(post, f"oifname {bridge} ct status dnat masquerade")
+    for subnet in rules.subnets:
+        # A container that comes back to its own network through a published port must be
+        # answered through this host; the source says so even where the bridge, not the router,
+        # carried the packet (bridge-nf-call-iptables) and no incoming interface is known.
+        rule(back, f"{_family(subnet)} saddr {subnet} ct status dnat masquerade")
     rule(post, f"oifname {bridge} return")
     if rules.masquerade and not rules.internal:
         for subnet in rules.subnets:
-            family, fixed, skip = (
-                ("ip6", rules.source6, rules.routed6)
-                if ":" in subnet
-                else ("ip", rules.source4, rules.routed4)
+            family = _family(subnet)
+            fixed, routed = (
+                (rules.source6, rules.routed6)
+                if family == "ip6"
+                else (rules.source4, rules.routed4)
             )
-            if not skip:
+            if not routed:
                 action = f"snat {family} to {fixed}" if fixed else "masquerade"
                 rule(post, f"{family} saddr {subnet} {action}")
     lines += [
@@ -213,8 +237,13 @@ def add_network(table: str, rules: NetworkRules) -> str:
         f"add element inet {table} forward_to {{ {bridge} : jump {to} }}",
         f"add element inet {table} forward_from {{ {bridge} : jump {source} }}",
         f"add element inet {table} post_from {{ {bridge} : jump {post} }}",
+        f"add element inet {table} post_to {{ {bridge} : jump {back} }}",
     ]
     return "\n".join(lines)
+
+
+def _family(subnet: str) -> str:
+    return "ip6" if ":" in subnet else "ip"
 
 
 def _direct(
@@ -234,9 +263,9 @@ def remove_network(table: str, rules: NetworkRules) -> str:
         [f"delete element inet {table} bridges {{ {bridge} }}"]
         + [
             f"delete element inet {table} {name} {{ {bridge} }}"
-            for name in ("forward_to", "forward_from", "post_from")
+            for name in ("forward_to", "forward_from", "post_from", "post_to")
         ]
-        + [f"delete chain inet {table} {chain}_{tag}" for chain in ("to", "from", "post")]
+        + [f"delete chain inet {table} {chain}_{tag}" for chain in _CHAINS]
     )
 
 
@@ -269,24 +298,6 @@ def _elements(verb: str, table: str, ports: Iterable[Published], *, with_target:
     return "\n".join(
         f"{verb} element inet {table} {name} {{ {', '.join(keys)} }}"
         for name, keys in found.items()
-    )
-
-
-def add_ports(table: str, guarded: Iterable[str], separate: Iterable[str]) -> str:
-    """Return the commands that enter bridge ports into the sets of the bridge table."""
-    return _port_elements("add", table, guarded, separate)
-
-
-def remove_ports(table: str, guarded: Iterable[str], separate: Iterable[str]) -> str:
-    """Return the commands that undo ``add_ports``."""
-    return _port_elements("delete", table, guarded, separate)
-
-
-def _port_elements(verb: str, table: str, guarded: Iterable[str], separate: Iterable[str]) -> str:
-    return "\n".join(
-        f"{verb} element bridge {table} {name} {{ {', '.join(map(interface, ports))} }}"
-        for name, ports in (("ports", list(guarded)), ("separate", list(separate)))
-        if ports
     )
 
 
