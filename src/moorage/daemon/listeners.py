@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import grp
 import logging
 import os
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Final
 
 from moorage.api.origin import HostCheck
 from moorage.api.server import Connection, Server
+from moorage.api.tls import TlsProtocol
 from moorage.daemon.config import Config
 from moorage.daemon.hosts import DEFAULT_PORT, DEFAULT_TLS_PORT, HostAddress, parse_host
+from moorage.daemon.validate import require_guarded
 from moorage.lib.errors import InvalidParameter, System
 
 if TYPE_CHECKING:
@@ -69,7 +72,7 @@ def bind_all(config: Config) -> list[Listener]:
 
 def _bind(address: HostAddress, text: str, config: Config) -> list[Listener]:
     if address.kind == "fd":
-        return _inherited(address.path, text)
+        return _inherited(address.path, text, config)
     try:
         if address.kind == "unix":
             return [_bind_unix(Path(address.path), text, config.group)]
@@ -144,7 +147,7 @@ def _bind_tcp(address: HostAddress, text: str, *, secure: bool) -> list[Listener
     return listeners
 
 
-def _inherited(name: str, text: str) -> list[Listener]:
+def _inherited(name: str, text: str, config: Config) -> list[Listener]:
     """Take over the sockets of socket activation: all, or those of that name or number."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         raise System(f"cannot listen on {text}: no sockets were handed over by systemd")
@@ -157,7 +160,10 @@ def _inherited(name: str, text: str) -> list[Listener]:
         os.set_inheritable(number, False)  # noqa: FBT003 - the signature is the module's
         inherited = socket.socket(fileno=number)
         os.set_inheritable(number, False)  # noqa: FBT003
-        kind = "unix" if inherited.family == socket.AF_UNIX else "tcp"
+        kind = "unix"
+        if inherited.family != socket.AF_UNIX:
+            require_guarded(config, text)
+            kind = "tls" if config.tls or config.tlsverify else "tcp"
         listeners.append(Listener(inherited, text, kind))
     if not listeners:
         raise System(f"cannot listen on {text}: no socket of that name was handed over")
@@ -175,6 +181,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     host_check = HostCheck([*allowed_hosts, *(_named_host(x.address) for x in listeners)])
     servers: list[asyncio.Server] = []
+    factory: Callable[[], asyncio.Protocol]
     for listener in listeners:
         listener.socket.setblocking(False)  # noqa: FBT003
         kind, check = listener.kind, host_check if listener.kind == "tcp" else None
@@ -183,18 +190,15 @@ async def serve(
             for option, value in _KEEPALIVE:
                 listener.socket.setsockopt(socket.IPPROTO_TCP, option, value)
 
-        def connection(kind: str = kind, check: HostCheck | None = check) -> Connection:
-            return Connection(server, kind, check)
-
-        context = tls if kind == "tls" else None
+        factory = functools.partial(Connection, server, kind, check)
+        if kind == "tls":
+            assert tls is not None  # noqa: S101 - no TLS listener is made without
+            factory = functools.partial(TlsProtocol, tls, factory)
         if listener.socket.family == socket.AF_UNIX:
-            servers.append(await loop.create_unix_server(connection, sock=listener.socket))
+            acceptor = await loop.create_unix_server(factory, sock=listener.socket)
         else:
-            servers.append(
-                await loop.create_server(
-                    connection, sock=listener.socket, ssl=context, backlog=_BACKLOG
-                )
-            )
+            acceptor = await loop.create_server(factory, sock=listener.socket, backlog=_BACKLOG)
+        servers.append(acceptor)
         log.info("API listen on %s", listener.address)
     return servers
 

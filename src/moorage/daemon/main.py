@@ -21,6 +21,16 @@ from moorage.daemon import (
     notify,
     ownership,
     purge,
+    tls,
+    wiring,
+)
+    commandline,
+    listeners,
+    loading,
+    logsetup,
+    notify,
+    ownership,
+    purge,
     wiring,
 )
 from moorage.daemon.config import Config
@@ -82,7 +92,7 @@ async def _serve(config: Config) -> None:
         server = Server(Application(engine, routing.load()), requests)
         signals = Signals(lambda: log.info("reload"))
         accepting = await listeners.serve(
-            server, bound, tls=None, allowed_hosts=config.allowed_hosts
+            server, bound, tls=tls.server_context(config), allowed_hosts=config.allowed_hosts
         )
         log.info("daemon has completed initialization in %.3f s", clock.monotonic() - started)
         notify.notify("READY=1")

@@ -162,19 +162,27 @@ def _validate_unsupported(config: Config) -> None:
 
 def _validate_hosts(config: Config) -> None:
     for host in config.hosts:
-        address = parse_host(host)
-        if address.kind != "tcp" or config.tls or config.tlsverify:
-            continue
-        said = config.tls is False or config.tlsverify is False or config.allow_insecure_tcp
-        if not said:
-            raise InvalidParameter(
-                f"invalid configuration: hosts: {host}: refusing to serve the API on TCP without"
-                " TLS: whoever reaches it is root on this host",
-                hint="use --tlsverify with --tlscacert, --tlscert and --tlskey, or say"
-                " --tls=false if the network itself is guarded",
-            )
+        if parse_host(host).kind == "tcp":
+            require_guarded(config, host)
     if config.metrics_addr:
         _check("metrics-addr", config.metrics_addr, host_port)
+
+
+def require_guarded(config: Config, host: str) -> None:
+    """Refuse TCP without TLS unless it was said, in one of the ways that dockerd knows.
+
+    Raises: InvalidParameter.
+    """
+    if config.tls or config.tlsverify or config.allow_insecure_tcp:
+        return
+    if config.tls is False or config.tlsverify is False:
+        return
+    raise InvalidParameter(
+        f"invalid configuration: hosts: {host}: refusing to serve the API on TCP without TLS:"
+        " whoever reaches it is root on this host",
+        hint="use --tlsverify with --tlscacert, --tlscert and --tlskey, or say --tls=false if the"
+        " network itself is guarded",
+    )
 
 
 def host_port(text: str) -> tuple[str, int]:
