@@ -78,6 +78,14 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def name(pid: int) -> str:
+    """Return the short name of *pid*, or nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def all_pids() -> list[int]:
     """Return every process there is."""
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
@@ -186,18 +194,18 @@ class Moorage(Daemon):
     def version(self) -> str:
         return "moord " + run(self.cli("version", "--format", "{{.Server.Version}}")).strip()
 
-    def daemon_pids(self) -> list[int]:
-        mine = str(self.root)
+    def _pids(self) -> list[int]:
         return [
             pid
             for pid in all_pids()
-            if mine in command_line(pid)
-            and pid not in self.monitor_pids()
-            and "docker" not in command_line(pid)
+            if f"{self.root}/" in command_line(pid) and name(pid) != "docker"
         ]
 
+    def daemon_pids(self) -> list[int]:
+        return [pid for pid in self._pids() if name(pid) != "moor-monitor"]
+
     def monitor_pids(self) -> list[int]:
-        return [pid for pid in all_pids() if command_line(pid).startswith("moor-monitor")]
+        return [pid for pid in self._pids() if name(pid) == "moor-monitor"]
 
 
 class Dockerd(Daemon):
