@@ -33,7 +33,7 @@ class ImageSource(Struct, frozen=True, kw_only=True, tag="image"):
 
     reference: str
     config: Digest
-    chain_id: Digest | None  # None: an image without layers
+    diff_ids: tuple[Digest, ...]  # its layers, lowest first
 
 
 class ContextSource(Struct, frozen=True, kw_only=True, tag="context"):

@@ -42,7 +42,6 @@ from moorage.build.ignore import Matcher
 from moorage.build.needs import BaseImage, BaseImages
 from moorage.build.options import BuildOptions
 from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError
-from moorage.spec import digest as digests
 from moorage.spec import platforms
 from moorage.spec.oci.image import ContainerConfig, History
 from moorage.spec.platforms import Platform
@@ -371,11 +370,8 @@ class _Converter:
         return self.bases[key]
 
     def _image_vertex(self, base: BaseImage, span: Span, label: str, use_cache: bool) -> Vertex:  # noqa: FBT001
-        chain = digests.chain_ids(list(base.layers))
         return Vertex(
-            ImageSource(
-                reference=base.reference, config=base.id, chain_id=chain[-1] if chain else None
-            ),
+            ImageSource(reference=base.reference, config=base.id, diff_ids=base.layers),
             name=f"[{label}] FROM {base.reference}",
             place=f"{self.file.source.name}:{span.start}",
             span=(span.start, span.end),

@@ -1,0 +1,123 @@
+"""COPY, ADD and WORKDIR on a mounted root file system. Blocking: for a thread."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Sequence
+from typing import BinaryIO, Final
+
+from msgspec import Struct
+
+from moorage.build.files.copy import Copier, Style, is_directory, make_directories
+from moorage.build.files.select import Selected, select
+from moorage.build.graph import Copy, CopyAction, MakeDirectory
+from moorage.build.ignore import Matcher
+from moorage.kernel.openat2 import openat2
+from moorage.lib.errors import InvalidParameter
+from moorage.runtime import users
+from moorage.storage.archive import chunks, compression, header
+from moorage.storage.archive.extract import extract
+from moorage.storage.archive.options import ExtractOptions
+
+_BLOCK: Final = 512
+
+
+class SourceRoot(Struct, frozen=True):
+    """An opened source of files."""
+
+    fd: int
+    as_root: bool  # owners on disk mean nothing
+    linkable: bool = False  # its files never change, so that hard links to them may be made
+
+
+def copy(root_fd: int, operation: Copy, sources: Sequence[SourceRoot | None]) -> None:
+    """Do a COPY or ADD below *root_fd*; *sources* by the number of the input.
+
+    Raises: NotFound (a source), InvalidParameter, OSError.
+    """
+    owner = None
+    if operation.owner is not None:
+        files = users.read_user_files(root_fd)
+        found = users.look_up(operation.owner, files)
+        by_number = operation.owner.isdigit()
+        owner = (found.uid, found.uid if by_number else found.gid)
+    exclude = Matcher(operation.exclude) if operation.exclude else None
+    plan = [(action, _selected(action, operation, sources)) for action in operation.actions]
+    count = sum(len(items) + len(action.files) for action, items in plan)
+    destination = operation.destination
+    into = destination.endswith("/") or operation.parents or is_directory(root_fd, destination)
+    if count > 1 and not into:
+        raise InvalidParameter(
+            "When using COPY with more than one source file, the destination must be a directory "
+            "and end with a /"
+        )
+    for action, items in plan:
+        source = sources[action.input] if action.input is not None else None
+        style = Style(
+            owner=owner or ((0, 0) if source is None or source.as_root else None),
+            mode=operation.mode,
+            exclude=exclude,
+            link=source is not None and source.linkable,
+        )
+        copier = Copier(root_fd, style)
+        for file in action.files:
+            target = posixpath.join(destination, file.name) if into else destination
+            copier.write(file.content.encode("utf-8", "surrogateescape"), target)
+        for item in items:
+            if source is None:
+                continue
+            if exclude is not None and not item.is_directory and exclude.excludes(item.target):
+                continue
+            if action.unpack and not item.is_directory and is_archive(source.fd, item.path):
+                _unpack(root_fd, source, item, destination, owner)
+            else:
+                copier.copy(source.fd, item, destination, into_directory=into)
+
+
+def _selected(
+    action: CopyAction, operation: Copy, sources: Sequence[SourceRoot | None]
+) -> list[Selected]:
+    source = sources[action.input] if action.input is not None else None
+    if source is None:
+        return []
+    return [
+        item
+        for path in action.paths
+        for item in select(source.fd, path, parents=operation.parents, required=action.required)
+    ]
+
+
+def make_directory(root_fd: int, operation: MakeDirectory) -> None:
+    """Do a WORKDIR. Raises: InvalidParameter (something is in the way)."""
+    os.close(make_directories(root_fd, operation.path))
+
+
+def is_archive(root_fd: int, path: str) -> bool:
+    """Say whether the file is a tar, plain or compressed."""
+    with _opened(root_fd, path) as file:
+        try:
+            _, plain = compression.decompress(chunks.of_file(file))
+            head = chunks.ChunkReader(plain).take(_BLOCK)
+            if len(head) == _BLOCK:
+                header.parse(head)
+        except (InvalidParameter, EOFError, ValueError):
+            return False
+    return len(head) == _BLOCK
+
+
+def _unpack(
+    root_fd: int,
+    source: SourceRoot,
+    item: Selected,
+    destination: str,
+    owner: tuple[int, int] | None,
+) -> None:
+    os.close(make_directories(root_fd, destination, owner=owner or (0, 0)))
+    with _opened(source.fd, item.path) as file:
+        _, plain = compression.decompress(chunks.of_file(file))
+        extract(root_fd, destination, plain, ExtractOptions(owner=owner))
+
+
+def _opened(root_fd: int, path: str) -> BinaryIO:
+    return os.fdopen(openat2(root_fd, path, os.O_RDONLY | os.O_NONBLOCK), "rb")

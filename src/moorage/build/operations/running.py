@@ -1,0 +1,353 @@
+"""RUN: a command in a container of its own on a writable layer, with its mounts and its network.
+
+Everything made for a command is undone in reverse, whether it succeeds, fails or is cancelled.
+What is mounted is opened below the root it belongs to first, and bound by that descriptor to a
+staging place of the daemon's, so a link swapped meanwhile leads nowhere (CVE-2024-23651).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from moorage.build.files.copy import Copier, Style
+from moorage.build.files.select import Selected
+from moorage.build.graph import Exec, ExecMount, Limits, Vertex
+from moorage.build.needs import CommandNetworks, Layers
+from moorage.build.operations import exec_spec
+from moorage.build.operations.cachemounts import CacheMounts
+from moorage.build.operations.exec_spec import Around, Confinement
+from moorage.build.operations.redact import Redactor
+from moorage.build.operations.stubs import Target, maker
+from moorage.build.result import Files, Result, Snapshot
+from moorage.build.session import Session
+from moorage.build.solver import Step
+from moorage.kernel import mount as kernel_mount
+from moorage.kernel.openat2 import openat2
+from moorage.lib import atomicfile, ids, offload
+from moorage.lib.errors import InvalidParameter, MoorageError, NotFound
+from moorage.lib.failpoint import failpoint
+from moorage.runtime import users
+from moorage.runtime.attachment import Attachment
+from moorage.runtime.contract import ExitStatus, ProcessIO
+from moorage.runtime.service import Runtime
+from moorage.spec.oci.runtime import Mount, Spec
+
+_NAME_FILES: Final = ("/etc/hosts", "/etc/resolv.conf")
+_NOT_FOUND: Final = 127  # what shells return
+_OUTPUT_LIMIT: Final = 2 << 20  # bytes of one command's output that are kept, as BuildKit
+
+
+class CommandFailed(MoorageError):
+    """A command ended with another code than 0."""
+
+    def __init__(self, arguments: Sequence[str], status: ExitStatus) -> None:
+        self.command = " ".join(arguments)
+        self.code = status.code
+        reason = f"exit code: {status.code}"
+        hint = None
+        if status.oom_killed:
+            reason += ": cannot allocate memory"
+            hint = "the kernel ended it for want of memory; raise --memory"
+        elif status.code == _NOT_FOUND:
+            hint = "command not found: is it installed in an earlier step?"
+        super().__init__(
+            f'process "{self.command}" did not complete successfully: {reason}', hint=hint
+        )
+
+
+@dataclass(slots=True)
+class Host:
+    """What a command runs on."""
+
+    layers: Layers
+    processes: Runtime
+    networks: CommandNetworks
+    cache_mounts: CacheMounts
+    staging: Path  # on tmpfs, 0700: secrets, staging places of mounts
+    confinement: Confinement
+    cpus: int = 1
+    cgroup_v2: bool = False
+
+
+class Running:
+    """One command."""
+
+    def __init__(
+        self, host: Host, vertex: Vertex, inputs: Sequence[Result], limits: Limits
+    ) -> None:
+        assert isinstance(vertex.operation, Exec)  # noqa: S101 - the worker chose by this
+        self.command = vertex.operation
+        self.vertex = vertex
+        self.id = ids.new_id()
+        self._host = host
+        self._inputs = inputs
+        self._limits = limits
+        self._undo = AsyncExitStack()
+        self._directory = host.staging / self.id
+        self._extra_environment: list[str] = list(vertex.proxy)
+        self._secrets: list[bytes] = []
+
+    async def run(self, session: Session, step: Step) -> None:
+        """Run the command; its changes are in the writable layer ``id`` until ``remove``.
+
+        Raises: CommandFailed, NotFound (a secret or source), InvalidParameter, StartFailed.
+        """
+        async with self._undo as undo:
+            await offload.run("fs", self._directory.mkdir, 0o700, True)  # noqa: FBT003 - parents
+            undo.push_async_callback(offload.run, "fs", atomicfile.remove_tree, self._directory)
+            undo.push_async_callback(self._host.networks.leave, self.id)
+            namespace = await self._host.networks.join(
+                self.id, self.command.network, self.command.extra_hosts
+            )
+            failpoint("build.run.after_network")
+            mounts, targets = await self._mounts(session)
+            for path, content in zip(
+                _NAME_FILES, (namespace.hosts, namespace.resolv_conf), strict=True
+            ):
+                file = self._directory / path.rsplit("/", 1)[1]
+                file.write_bytes(content)
+                file.chmod(0o644)
+                mounts.insert(0, _bind(file, path, readonly=False))
+                targets.append(Target(path, is_directory=False))
+            root = await offload.run("fs", self._make_root, targets)
+            undo.push_async_callback(offload.run, "fs", self._host.layers.unmount_rw, self.id)
+            failpoint("build.run.after_mount")
+            identity = await offload.run("fs", _identity, root, self.command.user)
+            spec = exec_spec.build(
+                self.command,
+                self._limits,
+                Around(
+                    id=self.id,
+                    root=str(root),
+                    identity=identity,
+                    network_namespace=namespace.path,
+                    mounts=mounts,
+                    environment=self._extra_environment,
+                    cpus=self._host.cpus,
+                    cgroup_v2=self._host.cgroup_v2,
+                ),
+                self._host.confinement,
+            )
+            await self._execute(spec, step)
+
+    async def remove(self) -> None:
+        """Remove the writable layer; absent is fine."""
+        await offload.run("fs", self._host.layers.remove_rw, self.id)
+
+    def _make_root(self, targets: list[Target]) -> Path:
+        base = self._inputs[0]
+        parent = base.chain_id if isinstance(base, Snapshot) else None
+        self._host.layers.create_rw(self.id, parent=parent, init=maker(targets))
+        return self._host.layers.mount_rw(self.id)
+
+    async def _execute(self, spec: Spec, step: Step) -> None:
+        task = await self._host.processes.create(self.id, spec=spec, io=ProcessIO())
+        self._undo.push_async_callback(task.delete)
+        output = await task.attach(stdin=False, stdout=True, stderr=True)
+        self._undo.push_async_callback(output.close)
+        failpoint("build.run.before_start")
+        await task.start()
+        await self._pass_output(output, step)
+        status = await task.wait()
+        if status.code != 0:
+            raise CommandFailed(self.command.arguments, status)
+
+    async def _pass_output(self, output: Attachment, step: Step) -> None:
+        redactors = {1: Redactor(self._secrets), 2: Redactor(self._secrets)}
+        left = _OUTPUT_LIMIT
+        while (found := await output.read()) is not None:
+            stream, chunk = found
+            shown = redactors[stream].feed(chunk)
+            if shown and left > 0:
+                step.log(stream, shown[:left])
+                left -= len(shown)
+                if left <= 0:
+                    step.log(2, b"\n[output clipped, log limit 2MiB reached]\n")
+        for stream, redactor in redactors.items():
+            if (rest := redactor.finish()) and left > 0:
+                step.log(stream, rest)
+
+    # --- mounts --------------------------------------------------------------------------------
+
+    async def _mounts(self, session: Session) -> tuple[list[Mount], list[Target]]:
+        mounts: list[Mount] = []
+        targets: list[Target] = []
+        for number, mount in enumerate(self.command.mounts):
+            made = await self._mount(mount, number, session)
+            if made is None:
+                continue
+            oci, is_directory = made
+            mounts.append(oci)
+            if not oci.destination.startswith(("/dev/", "/proc/", "/sys/")):
+                targets.append(Target(oci.destination, is_directory))
+        return mounts, targets
+
+    async def _mount(
+        self, mount: ExecMount, number: int, session: Session
+    ) -> tuple[Mount, bool] | None:
+        if mount.content is not None:
+            path = self._directory / f"script{number}"
+            path.write_bytes(mount.content.encode("utf-8", "surrogateescape"))
+            path.chmod(mount.mode or 0o755)
+            return _bind(path, mount.target, readonly=True), False
+        match mount.kind:
+            case "tmpfs":
+                size = [f"size={mount.size_bytes}"] if mount.size_bytes else []
+                options = ["nosuid", "nodev", *size]
+                return Mount(
+                    destination=mount.target, type="tmpfs", source="tmpfs", options=options
+                ), True
+            case "secret":
+                return self._secret(mount, number, session)
+            case "ssh":
+                return self._agent(mount, session)
+            case "cache":
+                return await self._cache(mount, number)
+            case _:
+                return await self._bind_input(mount, number)
+
+    def _secret(self, mount: ExecMount, number: int, session: Session) -> tuple[Mount, bool] | None:
+        value = session.secrets.get(mount.id)
+        if value is None:
+            if mount.required:
+                raise NotFound(f"secret {mount.id}: not found", hint="give it with --secret")
+            return None
+        self._secrets.append(value)
+        if mount.env is not None:
+            name = mount.env or mount.id
+            self._extra_environment.append(f"{name}={value.decode('utf-8', 'surrogateescape')}")
+            if not mount.target:
+                return None
+        path = self._directory / f"secret{number}"
+        _write_secret(path, value, mount)
+        return _bind(path, mount.target, readonly=True), False
+
+    def _agent(self, mount: ExecMount, session: Session) -> tuple[Mount, bool] | None:
+        socket = session.agents.get(mount.id)
+        if socket is None:
+            if mount.required:
+                raise NotFound(f"unset ssh forward key {mount.id}", hint="give an agent with --ssh")
+            return None
+        os.chown(socket, mount.uid, mount.gid)
+        socket.chmod(mount.mode if mount.mode is not None else 0o600)
+        if not any(pair.startswith("SSH_AUTH_SOCK=") for pair in self._extra_environment):
+            self._extra_environment.append(f"SSH_AUTH_SOCK={mount.target}")
+        return _bind(socket, mount.target, readonly=False), False
+
+    async def _cache(self, mount: ExecMount, number: int) -> tuple[Mount, bool]:
+        base, populate = "", None
+        if mount.input is not None:
+            root, base = await self._input_root(mount.input, number)
+
+            def populate(path: Path) -> None:
+                _fill(root, mount.source, path)
+
+        directory = await self._undo.enter_async_context(
+            self._host.cache_mounts.use(mount, base + mount.source, populate)
+        )
+        inner = mount.source if mount.input is None else ""
+        staged, _ = await offload.run("fs", self._stage, directory, inner, number)
+        return _bind(staged, mount.target, readonly=mount.readonly), True
+
+    async def _bind_input(self, mount: ExecMount, number: int) -> tuple[Mount, bool]:
+        assert mount.input is not None  # noqa: S101 - the frontend gives every bind its input
+        root, _ = await self._input_root(mount.input, number)
+        if not mount.readonly:
+            root = await offload.run("fs", self._throw_away, root, number)
+        staged, is_directory = await offload.run("fs", self._stage, root, mount.source, number)
+        return _bind(staged, mount.target, readonly=mount.readonly), is_directory
+
+    async def _input_root(self, index: int, number: int) -> tuple[Path, str]:
+        """Return where the files of an input are, and what identifies them."""
+        found = self._inputs[index]
+        if isinstance(found, Files):
+            return found.root, found.identity
+        if found.chain_id is None:
+            empty = self._directory / f"empty{number}"
+            empty.mkdir()
+            return empty, ""
+        key = f"{self.id}-{number}"
+        root = await offload.run("fs", self._host.layers.mount_view, key, found.chain_id)
+        self._undo.push_async_callback(offload.run, "fs", self._host.layers.unmount_view, key)
+        return root, found.chain_id
+
+    def _stage(self, root: Path, source: str, number: int) -> tuple[Path, bool]:
+        """Bind *source* below *root* to a place of ours; say whether it is a directory."""
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fd = openat2(root_fd, source.strip("/") or ".", os.O_PATH)
+            except FileNotFoundError as error:
+                raise NotFound(f'failed to compute cache key: "{source}": not found') from error
+            except OSError as error:
+                raise InvalidParameter(f"invalid mount source {source}: {error}") from error
+        finally:
+            os.close(root_fd)
+        try:
+            place = self._directory / f"mount{number}"
+            is_directory = (os.fstat(fd).st_mode & 0o170000) == 0o040000
+            if is_directory:
+                place.mkdir()
+            else:
+                place.touch()
+            kernel_mount.mount(f"/proc/self/fd/{fd}", place, None, kernel_mount.MS_BIND)
+            kernel_mount.mount("none", place, None, kernel_mount.MS_PRIVATE)
+        finally:
+            os.close(fd)
+        self._unmount_later(place)
+        return place, is_directory
+
+    def _throw_away(self, root: Path, number: int) -> Path:
+        """Lay a writable directory over *root* whose changes are forgotten."""
+        work = self._directory / f"throwaway{number}"
+        for name in ("upper", "work", "merged"):
+            (work / name).mkdir(parents=True)
+        merged = work / "merged"
+        options = f"lowerdir={root},upperdir={work / 'upper'},workdir={work / 'work'}"
+        kernel_mount.mount("overlay", merged, "overlay", 0, options)
+        self._unmount_later(merged)
+        return merged
+
+    def _unmount_later(self, place: Path) -> None:
+        self._undo.push_async_callback(
+            offload.run, "fs", kernel_mount.umount2, place, kernel_mount.MNT_DETACH
+        )
+
+
+def _bind(source: Path, target: str, *, readonly: bool) -> Mount:
+    options = ["rbind", "rprivate", "ro" if readonly else "rw"]
+    return Mount(destination=target, type="bind", source=str(source), options=options)
+
+
+def _write_secret(path: Path, value: bytes, mount: ExecMount) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(value)
+        os.fchown(fd, mount.uid, mount.gid)
+        os.fchmod(fd, mount.mode if mount.mode is not None else 0o400)
+
+
+def _identity(root: Path, user: str) -> users.Identity:
+    root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return users.look_up(user, users.read_user_files(root_fd))
+    finally:
+        os.close(root_fd)
+
+
+def _fill(root: Path, source: str, target: Path) -> None:
+    """Copy the directory *source* below *root* into *target*."""
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    target_fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        Copier(target_fd, Style()).copy(
+            root_fd, Selected(source.strip("/"), "", is_directory=True), "/", into_directory=True
+        )
+    finally:
+        os.close(target_fd)
+        os.close(root_fd)

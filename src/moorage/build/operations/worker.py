@@ -1,0 +1,373 @@
+"""Does what the solver asks for: keys, look-ups in the cache, the work, and remembering it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from msgspec import Struct
+
+from moorage.build import cache as caches
+from moorage.build.cache import Cache, Record
+from moorage.build.files.digest import of_selection
+from moorage.build.files.select import Selected, select
+from moorage.build.graph import (
+    ContextSource,
+    Copy,
+    Exec,
+    GitSource,
+    HttpSource,
+    ImageSource,
+    Limits,
+    MakeDirectory,
+    Merge,
+    Vertex,
+    operation_key,
+)
+from moorage.build.ignore import Matcher
+from moorage.build.needs import Layer, Layers
+from moorage.build.operations import copying
+from moorage.build.operations.copying import SourceRoot
+from moorage.build.operations.fetching import Fetching
+from moorage.build.operations.running import Host, Running
+from moorage.build.result import Files, LayerRef, Result, Snapshot
+from moorage.build.session import ContextFiles, Session
+from moorage.build.solver import Build, Step
+from moorage.lib import clock, ids, offload
+from moorage.lib.errors import InvalidParameter, NotFound, System
+from moorage.lib.failpoint import failpoint
+from moorage.spec import digest as digests
+from moorage.spec.digest import Digest
+from moorage.storage.archive import chunks
+
+
+class BuildJob(Build):
+    """One build with all that its operations need."""
+
+    def __init__(self, build: Build, session: Session, limits: Limits, epoch_s: int | None) -> None:
+        super().__init__(build.id, build.progress)
+        self.session = session
+        self.limits = limits
+        self.epoch_s = epoch_s
+        self.held: list[str] = []  # ids of cache records
+
+
+class DaemonWorker:
+    """The worker of this daemon."""
+
+    def __init__(self, *, host: Host, cache: Cache, fetching: Fetching) -> None:
+        self._host = host
+        self._layers: Layers = host.layers
+        self._cache = cache
+        self._fetching = fetching
+        self._records: dict[Digest, str] = {}  # chain id -> record that made it
+
+    # --- keys and look-up ----------------------------------------------------------------------
+
+    async def keys(self, vertex: Vertex, inputs: Sequence[Result], build: Build) -> Sequence[str]:
+        """Return the key by what the inputs are, then the one by the content that is used."""
+        operation = vertex.operation
+        if not isinstance(operation, Copy | Exec | MakeDirectory | Merge):
+            return ()
+        epoch = build.epoch_s if isinstance(build, BuildJob) else None
+        start = operation_key(operation) + f"\0{epoch}".encode()
+        known = await self._known_content(vertex, inputs, build)
+        plain = _key(start, [known.get(n) or _name(result) for n, result in enumerate(inputs)])
+        if not isinstance(operation, Copy) or self._cache.find([plain]) is not None:
+            return (plain,)
+        content = await self._copied_content(operation, inputs)
+        if not content:
+            return (plain,)
+        parts = [content.get(n) or _name(result) for n, result in enumerate(inputs)]
+        return (plain, _key(start + b"\0content", parts))
+
+    async def _known_content(
+        self, vertex: Vertex, inputs: Sequence[Result], build: Build
+    ) -> dict[int, str]:
+        """Return the digest of what is used of each input that has no name of its own."""
+        operation = vertex.operation
+        wanted: dict[int, list[tuple[str, bool]]] = {}
+        exclude: tuple[str, ...] = ()
+        if isinstance(operation, Copy):
+            exclude = operation.exclude
+            for action in operation.actions:
+                if action.input is not None:
+                    wanted.setdefault(action.input, []).extend(
+                        (path, action.required) for path in action.paths
+                    )
+        elif isinstance(operation, Exec):
+            for mount in operation.mounts:
+                if mount.input is not None and mount.kind == "bind":
+                    wanted.setdefault(mount.input, []).append((mount.source or "/", True))
+        found: dict[int, str] = {}
+        parents = isinstance(operation, Copy) and operation.parents
+        for index, paths in wanted.items():
+            source = inputs[index]
+            if isinstance(source, Files):
+                part = _Part(tuple(paths), parents, exclude, owners=not source.as_root)
+                memory = _memory(source, build)
+                found[index] = await offload.run("fs", _content, source.root, part, memory)
+        return found
+
+    async def _copied_content(self, operation: Copy, inputs: Sequence[Result]) -> dict[int, str]:
+        """Return the digest of what is copied out of image layers."""
+        found: dict[int, str] = {}
+        for action in operation.actions:
+            index = action.input
+            if index is None or not isinstance(source := inputs[index], Snapshot):
+                continue
+            if source.chain_id is not None:
+                paths = tuple((path, action.required) for path in action.paths)
+                part = _Part(paths, operation.parents, operation.exclude, owners=True)
+                found[index] = await offload.run("fs", self._in_layers, source.chain_id, part)
+        return found
+
+    def _in_layers(self, chain_id: Digest, part: _Part) -> str:
+        key = f"build-digest-{ids.token()}"
+        root = self._layers.mount_view(key, chain_id)
+        try:
+            return _content(root, part, {})
+        finally:
+            self._layers.unmount_view(key)
+
+    async def look_up(
+        self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str]
+    ) -> Result | None:
+        """Return what the cache has under any of *keys*."""
+        record = self._cache.find(keys)
+        if record is None:
+            return None
+        self._cache.add_keys(record, keys)
+        base = _base(vertex, inputs)
+        if record.diff_id is None or record.chain_id is None:
+            return base
+        expected = digests.chain_id(base.chain_id, record.diff_id)
+        if expected != record.chain_id:
+            return None
+        self._records[record.chain_id] = record.id
+        return Snapshot((*base.layers, LayerRef(record.diff_id, record.chain_id, record.size)))
+
+    def hold(self, result: Result, build: Build) -> None:
+        """Protect what made *result* from pruning until the build ends."""
+        if isinstance(result, Snapshot) and result.chain_id and isinstance(build, BuildJob):
+            identity = self._records.get(result.chain_id)
+            if identity is not None:
+                self._cache.use(identity)
+                build.held.append(identity)
+
+    # --- work ----------------------------------------------------------------------------------
+
+    async def work(
+        self,
+        vertex: Vertex,
+        inputs: Sequence[Result],
+        keys: Sequence[str],
+        build: Build,
+        step: Step,
+    ) -> Result:
+        """Do the operation of *vertex*."""
+        if not isinstance(build, BuildJob):
+            raise System("a build without its job")
+        match vertex.operation:
+            case ImageSource():
+                return await offload.run("fs", self._image, vertex.operation)
+            case ContextSource(name=name):
+                files = _context(build.session, name)
+                return Files(root=files.root, identity=files.identity)
+            case HttpSource():
+                return await self._fetching.download(vertex.operation, step)
+            case GitSource():
+                return await self._fetching.checkout(vertex.operation, step)
+            case Exec():
+                layer = await self._run(vertex, inputs, build, step)
+            case Copy():
+                layer = await self._copy(vertex.operation, inputs, build)
+            case MakeDirectory():
+                layer = await self._copy(vertex.operation, inputs, build)
+            case Merge():
+                layer = await self._merge(inputs)
+            case _:
+                raise InvalidParameter(f"unknown operation in {vertex.name}")
+        return self._remember(vertex, _base(vertex, inputs), layer, keys)
+
+    def _image(self, source: ImageSource) -> Snapshot:
+        layers: list[LayerRef] = []
+        for diff_id in source.diff_ids:
+            chain = digests.chain_id(layers[-1].chain_id if layers else None, diff_id)
+            size = self._layers.size_of(chain)
+            if size is None:
+                raise NotFound(f"layer {diff_id} of {source.reference} is not in the store")
+            layers.append(LayerRef(diff_id, chain, size))
+        return Snapshot(tuple(layers))
+
+    async def _run(
+        self, vertex: Vertex, inputs: Sequence[Result], build: BuildJob, step: Step
+    ) -> Layer | None:
+        running = Running(self._host, vertex, inputs, build.limits)
+        try:
+            await running.run(build.session, step)
+            failpoint("build.run.before_commit")
+            return await offload.run("fs", self._commit, running.id, build.epoch_s)
+        finally:
+            await running.remove()
+
+    async def _copy(
+        self, operation: Copy | MakeDirectory, inputs: Sequence[Result], build: BuildJob
+    ) -> Layer | None:
+        identity = ids.new_id()
+        try:
+            return await offload.run(
+                "fs", self._copy_blocking, identity, operation, tuple(inputs), build.epoch_s
+            )
+        finally:
+            await offload.run("fs", self._layers.remove_rw, identity)
+
+    def _copy_blocking(
+        self,
+        identity: str,
+        operation: Copy | MakeDirectory,
+        inputs: Sequence[Result],
+        epoch_s: int | None,
+    ) -> Layer | None:
+        base = inputs[0]
+        parent = base.chain_id if isinstance(base, Snapshot) else None
+        with ExitStack() as undo:
+            self._layers.create_rw(identity, parent=parent)
+            root = self._layers.mount_rw(identity)
+            undo.callback(self._layers.unmount_rw, identity)
+            root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                if isinstance(operation, MakeDirectory):
+                    copying.make_directory(root_fd, operation)
+                else:
+                    with ExitStack() as opened:
+                        sources = [self._open(opened, found) for found in inputs]
+                        copying.copy(root_fd, operation, sources)
+            finally:
+                os.close(root_fd)
+            failpoint("build.copy.before_commit")
+        return self._commit(identity, epoch_s)
+
+    def _open(self, undo: ExitStack, source: Result) -> SourceRoot | None:
+        if isinstance(source, Files):
+            root, as_root = source.root, source.as_root
+        elif source.chain_id is not None:
+            key = f"build-copy-{ids.token()}"
+            root, as_root = self._layers.mount_view(key, source.chain_id), False
+            undo.callback(self._layers.unmount_view, key)
+        else:
+            return None
+        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        undo.callback(os.close, fd)
+        return SourceRoot(fd, as_root)
+
+    async def _merge(self, inputs: Sequence[Result]) -> Layer | None:
+        base, added = inputs
+        if not isinstance(base, Snapshot) or not isinstance(added, Snapshot):
+            raise InvalidParameter("only file systems of images can be merged")
+        if added.chain_id is None:
+            return None
+        return await offload.run("fs", self._apply_again, base.chain_id, added.chain_id)
+
+    def _apply_again(self, parent: Digest | None, chain_id: Digest) -> Layer:
+        return self._layers.apply(chunks.as_file(self._layers.tar(chain_id)), parent=parent)
+
+    def _commit(self, identity: str, epoch_s: int | None) -> Layer | None:
+        if epoch_s is not None and (upper := self._layers.upper(identity)) is not None:
+            clamp_times(upper, epoch_s)
+        return self._layers.commit_rw(identity)
+
+    def _remember(
+        self, vertex: Vertex, base: Snapshot, layer: Layer | None, keys: Sequence[str]
+    ) -> Snapshot:
+        now = clock.now_ns()
+        record = Record(
+            id=caches.new_record_id(),
+            kind=caches.REGULAR,
+            keys=tuple(keys),
+            description=vertex.name,
+            chain_id=layer.chain_id if layer else None,
+            diff_id=layer.diff_id if layer else None,
+            parent_chain=base.chain_id,
+            size=layer.size if layer else 0,
+            created_ns=now,
+            last_used_ns=now,
+            usage_count=1,
+            parents=tuple(filter(None, [self._records.get(base.chain_id or Digest(""))])),
+        )
+        self._cache.add(record)
+        if layer is None:
+            return base
+        self._records[layer.chain_id] = record.id
+        return Snapshot((*base.layers, LayerRef(layer.diff_id, layer.chain_id, layer.size)))
+
+
+def _context(session: Session, name: str) -> ContextFiles:
+    files = session.contexts.get(name)
+    if files is None:
+        raise NotFound(
+            f"no build context {name!r}: this build has none", hint="send one, or name it"
+        )
+    return files
+
+
+def _memory(source: Files, build: Build) -> dict[str, bytes]:
+    if isinstance(build, BuildJob):
+        for files in build.session.contexts.values():
+            if files.root == source.root:
+                return files.known
+    return {}
+
+
+def _base(vertex: Vertex, inputs: Sequence[Result]) -> Snapshot:
+    base = inputs[0] if vertex.inputs else Snapshot()
+    return base if isinstance(base, Snapshot) else Snapshot()
+
+
+def _name(result: Result) -> str:
+    return result.identity if isinstance(result, Files) else result.chain_id or "scratch"
+
+
+def _key(start: bytes, parts: Sequence[str]) -> str:
+    state = hashlib.sha256(start)
+    for part in parts:
+        state.update(b"\0" + part.encode())
+    return f"sha256:{state.hexdigest()}"
+
+
+class _Part(Struct, frozen=True):
+    """What of a tree is used: paths, each with whether it must be there."""
+
+    paths: tuple[tuple[str, bool], ...]
+    parents: bool
+    exclude: tuple[str, ...]
+    owners: bool
+
+
+def _content(root: Path, part: _Part, known: dict[str, bytes]) -> str:
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        selection: list[Selected] = []
+        for path, required in part.paths:
+            selection += select(root_fd, path, parents=part.parents, required=required)
+        matcher = Matcher(part.exclude) if part.exclude else None
+        return of_selection(root_fd, selection, owners=part.owners, exclude=matcher, known=known)
+    finally:
+        os.close(root_fd)
+
+
+def clamp_times(root: Path, epoch_s: int) -> None:
+    """Set every time later than *epoch_s* below *root* to it (SOURCE_DATE_EPOCH)."""
+    limit = epoch_s * 1_000_000_000
+    for directory, names, files in os.walk(root, topdown=False):
+        for name in (*files, *names):
+            _clamp(os.path.join(directory, name), limit)
+    _clamp(str(root), limit)
+
+
+def _clamp(path: str, limit: int) -> None:
+    if os.lstat(path).st_mtime_ns > limit:
+        os.utime(path, ns=(limit, limit), follow_symlinks=False)

@@ -1,0 +1,87 @@
+"""What a client brings to a build beside its options: files, secrets, agents, credentials.
+
+A session is made before the build and lives until its end, or for ten minutes without one. Its
+id is a secret of the client. Secrets are in memory only, and appear nowhere else: their values are
+no part of operations, keys, history or progress.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from moorage.lib import clock
+from moorage.lib.errors import NotFound
+from moorage.spec.digest import Digest
+
+IDLE_S: Final = 600.0
+SECRET_LIMIT: Final = 512 << 10  # bytes, as BuildKit
+
+AgentDialer = Callable[[str], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class ContextFiles:
+    """One set of files given by the client."""
+
+    root: Path
+    identity: str
+    known: dict[str, bytes] = field(default_factory=dict)  # content digests by path
+    release: Callable[[], None] = lambda: None
+
+
+@dataclass(slots=True)
+class Session:
+    """Everything of one client for one build."""
+
+    id: str
+    contexts: dict[str, ContextFiles] = field(default_factory=dict)
+    secrets: dict[str, bytes] = field(default_factory=dict)
+    agents: dict[str, Path] = field(default_factory=dict)  # ssh id -> socket that leads to it
+    registry_auth: dict[str, dict[str, str]] = field(default_factory=dict)
+    used: float = 0.0
+    outputs: dict[str, Path] = field(default_factory=dict)
+    result: Digest | None = None
+
+    def close(self) -> None:
+        """Forget everything."""
+        for files in self.contexts.values():
+            files.release()
+        self.contexts.clear()
+        self.secrets.clear()
+
+
+class Sessions:
+    """All sessions by id."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+
+    def create(self) -> Session:
+        """Begin a session; drop those that were forgotten."""
+        self._expire()
+        session = Session(secrets.token_hex(16), used=clock.monotonic())
+        self._sessions[session.id] = session
+        return session
+
+    def get(self, identity: str) -> Session:
+        """Return a session. Raises: NotFound."""
+        session = self._sessions.get(identity)
+        if session is None:
+            raise NotFound("no such build session", hint="it has ended, or was idle for too long")
+        session.used = clock.monotonic()
+        return session
+
+    def end(self, identity: str) -> None:
+        """End a session; unknown is fine."""
+        session = self._sessions.pop(identity, None)
+        if session is not None:
+            session.close()
+
+    def _expire(self) -> None:
+        limit = clock.monotonic() - IDLE_S
+        for identity in [s.id for s in self._sessions.values() if s.used < limit]:
+            self.end(identity)
