@@ -24,15 +24,6 @@ from moorage.daemon import (
     tls,
     wiring,
 )
-    commandline,
-    listeners,
-    loading,
-    logsetup,
-    notify,
-    ownership,
-    purge,
-    wiring,
-)
 from moorage.daemon.config import Config
 from moorage.daemon.signals import Signals
 from moorage.lib import clock
