@@ -13,7 +13,7 @@ from moorage.lib.errors import NotFound
 Handler = TypeVar("Handler", bound=Callable[..., object])
 
 # One module per tag of the document; each registers its routes when it is imported.
-MODULES: Final = ("volumes", "system", "swarm", "not_implemented")
+MODULES: Final = ("volumes", "networks", "system", "swarm", "not_implemented")
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(:path)?\}")
 

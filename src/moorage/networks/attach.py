@@ -76,6 +76,7 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         hosts=files.hosts,
         resolv_conf=files.resolv_conf,
         settings=settings_of(domain, made),
+        sysctls=request.sysctls,
     )
 
 
@@ -136,6 +137,7 @@ def _host_sandbox(
         hosts=files.hosts,
         resolv_conf=files.resolv_conf,
         settings=settings_of(domain, made),
+        sysctls=request.sysctls,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET, UnsetType
+
 from moorage.lib import clock
 from moorage.lib.errors import InvalidParameter
 from moorage.networks.domain import Domain
@@ -114,10 +116,10 @@ def inspect(domain: Domain, ref: str, *, scope: str, verbose: bool) -> NetworkIn
     )
 
 
-def _status(domain: Domain, network: NetworkRecord) -> NetworkStatus | None:
+def _status(domain: Domain, network: NetworkRecord) -> NetworkStatus | UnsetType:
     pools = domain.registry.pools[network.id]
     if not pools:
-        return None
+        return UNSET
     return NetworkStatus(
         ipam=IPAMStatus(
             subnets={

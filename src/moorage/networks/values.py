@@ -42,7 +42,7 @@ class SandboxRequest(Struct, frozen=True, kw_only=True):
     dns_options: list[str] = field(default_factory=list)
     extra_hosts: list[str] = field(default_factory=list)  # "name:address", "name=address"
     links: list[Link] = field(default_factory=list)
-    sysctls: dict[str, str] = field(default_factory=dict)  # "net.*" set inside the namespace
+    sysctls: dict[str, str] = field(default_factory=dict)  # "net.*", for inside the namespace
     mac_address: str = ""  # the old container-wide option: for the network of network_mode
 
 
@@ -54,7 +54,9 @@ class Sandbox(Struct, frozen=True, kw_only=True):
     hosts: bytes  # content for the container's /etc/hosts
     resolv_conf: bytes  # content for the container's /etc/resolv.conf
     settings: SandboxSettings
-    sysctls: dict[str, str] = field(default_factory=dict)  # left for the runtime to set
+    sysctls: dict[str, str] = field(
+        default_factory=dict
+    )  # of the request: for the runtime to set, when all interfaces are there
 
 
 class SandboxSettings(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ A list or map that is ``None`` is Go's nil: it is written as ``null``.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 
 class Network(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -28,7 +28,7 @@ class Network(Struct, frozen=True, kw_only=True, rename="pascal"):
     config_only: bool = False
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
-    peers: list[PeerInfo] | None = None
+    peers: list[PeerInfo] | UnsetType = UNSET  # overlay networks only
 
 
 class NetworkSummary(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -49,7 +49,7 @@ class NetworkSummary(Struct, frozen=True, kw_only=True, rename="pascal"):
     config_only: bool = False
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
-    peers: list[PeerInfo] | None = None
+    peers: list[PeerInfo] | UnsetType = UNSET  # overlay networks only
 
 
 class NetworkInspect(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -70,10 +70,10 @@ class NetworkInspect(Struct, frozen=True, kw_only=True, rename="pascal"):
     config_only: bool = False
     options: dict[str, str] | None = None
     labels: dict[str, str] | None = None
-    peers: list[PeerInfo] | None = None
+    peers: list[PeerInfo] | UnsetType = UNSET  # overlay networks only
     containers: dict[str, EndpointResource] | None = None
-    services: dict[str, object] | None = None
-    status: NetworkStatus | None = None
+    services: dict[str, object] | UnsetType = UNSET  # swarm only
+    status: NetworkStatus | UnsetType = UNSET
 
 
 class NetworkStatus(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -96,7 +96,7 @@ class IPAM(Struct, frozen=True, kw_only=True, rename="pascal"):
     options: dict[str, str] | None = None
 
 
-class IPAMConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
+class IPAMConfig(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``IPAMConfig``."""
 
     subnet: str = ""
@@ -200,7 +200,7 @@ class EndpointSettings(Struct, frozen=True, kw_only=True, rename="pascal"):
     dns_names: list[str] | None = field(default=None, name="DNSNames")
 
 
-class EndpointIPAMConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
+class EndpointIPAMConfig(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``EndpointIPAMConfig``."""
 
     ipv4_address: str = field(default="", name="IPv4Address")
