@@ -177,9 +177,10 @@ class Download:
     def _given_up(self, source: Repository, error: Exception) -> MoorageError:
         if isinstance(error, MoorageError):
             return error
+        said = str(error) or "no answer in time"
         return Unavailable(
             f"download of {self.descriptor.digest} of {source.reference.familiar} from"
-            f" {source.endpoint.host} failed: {str(error) or "no answer in time"}",
+            f" {source.endpoint.host} failed: {said}",
             hint="what has arrived is kept; pull again to go on from there",
         )
 

@@ -266,6 +266,7 @@ class HttpClient:
             for _, connection in kept:
                 connection.close()
         self._idle.clear()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next round
 
 
 def _key(url: str, proxy: str | None, tls: TLS) -> _Key:

@@ -54,11 +54,10 @@ def _with_plain(settings: RegistrySettings, endpoint: Endpoint) -> Iterable[Endp
     if endpoint.is_plain or not is_insecure(settings, endpoint.host):
         yield endpoint
         return
-    any_certificate = structs.replace(endpoint.tls, verify=False)
-    yield structs.replace(endpoint, tls=any_certificate, insecure_twin=True)
-    yield structs.replace(
-        endpoint, api="http://" + endpoint.api.removeprefix("https://"), insecure_alternative=True
-    )
+    lax = structs.replace(endpoint, tls=structs.replace(endpoint.tls, verify=False))
+    plain = "http://" + endpoint.api.removeprefix("https://")
+    yield structs.replace(lax, insecure_twin=True)
+    yield structs.replace(lax, api=plain, insecure_alternative=True)
 
 
 def is_insecure(settings: RegistrySettings, host: str) -> bool:

@@ -38,6 +38,7 @@ _KNOWN: Final = (
     mediatype.DOCKER_MANIFEST,
 )
 _ACCEPT: Final = ", ".join(_KNOWN)
+_ABSENT: Final = msgspec.Raw(b"")
 _V1: Final = frozenset({mediatype.DOCKER_MANIFEST_V1, mediatype.DOCKER_MANIFEST_V1_SIGNED})
 _RANGE: Final = re.compile(r"bytes (\d+)-\d+/")
 _NEXT: Final = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
@@ -55,10 +56,14 @@ class _Shape(Struct, frozen=True, rename="camel"):
 
     schema_version: int = 0
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
-    config: msgspec.Raw | None = None
-    fs_layers: msgspec.Raw | None = None
+    manifests: msgspec.Raw = _ABSENT
+    layers: msgspec.Raw = _ABSENT
+    config: msgspec.Raw = _ABSENT
+    fs_layers: msgspec.Raw = _ABSENT
+
+    def has(self, name: str) -> bool:
+        """Whether the document says something about *name*."""
+        return bytes(getattr(self, name)) not in {b"", b"null"}
 
 
 class _Tags(Struct, frozen=True):
@@ -95,9 +100,8 @@ class Repository:
         """
         response = await self._send_once(request, scopes)
         for _ in range(2):
-            if response.status != 401 or not await self._authorizer.answer(response, scopes):
+            if response.status != 401 or not await self._authorize(response, scopes):
                 break
-            response.release()
             response = await self._send_once(request, scopes)
         if response.status < 400:
             return response
@@ -105,6 +109,17 @@ class Repository:
             body = await self._transport.read(response, failures.BODY_LIMIT)
             challenges = challenge.parse(response.headers.get_all("www-authenticate"))
             raise failures.refusal(response.status, body, challenges, host=self.endpoint.host)
+
+    async def _authorize(self, response: Response, scopes: frozenset[str]) -> bool:
+        """Answer a challenge; unless that is of no use, the response is done with."""
+        try:
+            answered = await self._authorizer.answer(response, scopes)
+        except BaseException:
+            response.release()
+            raise
+        if answered:
+            response.release()
+        return answered
 
     async def _send_once(self, request: Outgoing, scopes: frozenset[str]) -> Response:
         headers = {**request.headers, **self._authorizer.header(scopes)}
@@ -322,10 +337,10 @@ def _kind(data: bytes, declared: str, where: str) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = declared or "something unnamed"
         raise System(f"{where} gave {what} instead of a manifest: {error}") from error
-    if shape.fs_layers is not None or shape.schema_version == 1:
+    if shape.has("fs_layers") or shape.schema_version == 1:
         raise _schema_1(where)
-    is_index, is_manifest = shape.manifests is not None, shape.config is not None
-    if is_index == (is_manifest or shape.layers is not None):
+    is_index = shape.has("manifests")
+    if is_index == (shape.has("config") or shape.has("layers")):
         raise System(f"manifest of {where} is neither an image nor an index, or claims to be both")
     media_type = shape.media_type or declared
     if shape.media_type and declared != shape.media_type and declared in _KNOWN:
