@@ -5,27 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from moorage.kernel.capability import NAMES
 from moorage.lib.errors import InvalidParameter
 from moorage.runtime.defaults import CAPABILITIES as DEFAULTS
 from moorage.spec.oci.runtime import LinuxCapabilities
 
-NAMES: Final = tuple(  # by number, capability.h
-    f"CAP_{name}"
-    for name in (
-        "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP"
-        " LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER"
-        " SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE"
-        " SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP"
-        " MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF"
-        " CHECKPOINT_RESTORE"
-    ).split()
-)
 _ALL: Final = "ALL"
-
-
-def from_mask(mask: int) -> tuple[str, ...]:
-    """Return the names of a mask such as ``CapBnd`` of /proc/self/status."""
-    return tuple(name for number, name in enumerate(NAMES) if mask >> number & 1)
 
 
 def normalise(names: Iterable[str], option: str) -> list[str]:

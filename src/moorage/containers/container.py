@@ -10,8 +10,11 @@ from moorage.containers.state import ACTIVE, ALIVE, State
 from moorage.lib.errors import Conflict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from moorage.containers.exec_session import ExecSession
     from moorage.containers.health import HealthMonitor
+    from moorage.containers.process_io import WaitingClient
     from moorage.containers.record import ContainerRecord
     from moorage.containers.restart import BackOff
     from moorage.runtime.task import Task
@@ -72,12 +75,13 @@ class Container:
     record: ContainerRecord
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     task: Task | None = None
+    rootfs: Path | None = None  # where its root is mounted while it runs
     waiters: Waiters = field(default_factory=Waiters)
     execs: dict[str, ExecSession] = field(default_factory=dict)
     health: HealthMonitor | None = None
     back_off: BackOff | None = None
+    waiting_clients: list[WaitingClient] = field(default_factory=list)  # attached before a start
     stop_asked: bool = False  # a stop or kill by a user is under way: no restart after this end
-    removal: asyncio.Task[None] | None = None
 
     @property
     def id(self) -> str:

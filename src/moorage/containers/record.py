@@ -25,6 +25,7 @@ class Intent(StrEnum):
     NONE = ""
     CREATE = "create"
     START = "start"
+    RELEASE = "release"  # it has ended; what it held of the host is being given back
     REMOVE = "remove"
 
 

@@ -86,7 +86,7 @@ def build(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Sp
             shm_source=around.shm_source,
             writable_cgroups=bool(around.confinement.options.writable_cgroups),
         ),
-        annotations={**(host.annotations or {}), **around.confinement.annotations} or None,
+        annotations=host.annotations or None,
         linux=_linux(record, around, facts),
     )
 

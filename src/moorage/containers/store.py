@@ -43,6 +43,10 @@ class ContainerStore:
         """Return the containers that exist for users, in no order."""
         return [c for c in self._by_id.values() if c.record.intent is not Intent.CREATE]
 
+    def every(self) -> list[Container]:
+        """Return all, also those whose creation is not finished."""
+        return list(self._by_id.values())
+
     def unfinished(self) -> list[Container]:
         """Return those with an intent that a crash has left."""
         return [c for c in self._by_id.values() if c.record.intent is not Intent.NONE]
@@ -125,6 +129,11 @@ class ContainerStore:
             self._by_name[record.name] = record.id
         container.record = record
         return record
+
+    def change_host_config(self, container: Container, **changes: object) -> ContainerRecord:
+        """Replace fields of the host configuration; as ``change``."""
+        host = structs.replace(container.record.host_config, **changes)
+        return self.change(container, host_config=host)
 
     def delete(self, container: Container) -> None:
         """Forget a container and free its name; absent is fine."""

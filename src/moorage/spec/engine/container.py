@@ -7,7 +7,7 @@ A list or map that is ``None`` is Go's nil: it is written as ``null``.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from moorage.spec.engine.health import Health, HealthConfig
 from moorage.spec.engine.hostconfig import HostConfig, PortBinding
@@ -45,6 +45,27 @@ class ContainerConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
     shell: list[str] | None = None
 
 
+class ContainerCreateRequest(ContainerConfig, frozen=True, kw_only=True, rename="pascal"):
+    """The document's body of ``ContainerCreate``: a configuration and what the host adds."""
+
+    host_config: HostConfig | None = None
+    networking_config: NetworkingConfig | None = None
+    mac_address: str = ""  # the container-wide address of clients before 1.44
+
+    def configuration(self) -> ContainerConfig:
+        """Return the configuration alone."""
+        return ContainerConfig(
+            **{name: getattr(self, name) for name in ContainerConfig.__struct_fields__}
+        )
+
+
+class ContainerPruneResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The document's ``ContainerPruneResponse``."""
+
+    containers_deleted: list[str] | None = None
+    space_reclaimed: int = 0
+
+
 class NetworkingConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``NetworkingConfig``."""
 
@@ -70,10 +91,20 @@ class Address(Struct, frozen=True, kw_only=True, rename="pascal"):
 class PortSummary(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``PortSummary``."""
 
-    ip: str = field(default="", name="IP")
+    ip: str | UnsetType = field(default=UNSET, name="IP")
     private_port: int = 0
-    public_port: int = 0
+    public_port: int | UnsetType = UNSET
     type: str = ""
+
+
+class ContainerPathStat(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What ``X-Docker-Container-Path-Stat`` tells of a path."""
+
+    name: str
+    size: int
+    mode: int  # as Go's os.FileMode
+    mtime: str
+    link_target: str = ""
 
 
 class FilesystemChange(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -97,7 +128,7 @@ class ContainerState(Struct, frozen=True, kw_only=True, rename="pascal"):
     error: str = ""
     started_at: str = ""
     finished_at: str = ""
-    health: Health | None = None
+    health: Health | UnsetType = UNSET  # left out where there is no check
 
 
 class ContainerInspectResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -117,16 +148,16 @@ class ContainerInspectResponse(Struct, frozen=True, kw_only=True, rename="pascal
     restart_count: int = 0
     driver: str = ""
     platform: str = ""
-    image_manifest_descriptor: OCIDescriptor | None = None
+    image_manifest_descriptor: OCIDescriptor | UnsetType = UNSET
     mount_label: str = ""
     process_label: str = ""
     app_armor_profile: str = ""
     exec_ids: list[str] | None = field(default=None, name="ExecIDs")
     host_config: HostConfig | None = None
     graph_driver: DriverData | None = None
-    storage: Storage | None = None
-    size_rw: int | None = None
-    size_root_fs: int | None = None
+    storage: Storage | UnsetType = UNSET
+    size_rw: int | UnsetType = UNSET  # left out unless asked for
+    size_root_fs: int | UnsetType = UNSET
     mounts: list[MountPoint] | None = None
     config: ContainerConfig | None = None
     network_settings: NetworkSettings | None = None
@@ -136,7 +167,7 @@ class ContainerSummaryHostConfig(Struct, frozen=True, kw_only=True, rename="pasc
     """Part of the document: ``ContainerSummaryHostConfig``."""
 
     network_mode: str = ""
-    annotations: dict[str, str] | None = None
+    annotations: dict[str, str] | UnsetType = UNSET
 
 
 class ContainerSummaryNetworkSettings(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -159,12 +190,12 @@ class ContainerSummary(Struct, frozen=True, kw_only=True, rename="pascal"):
     names: list[str] | None = None
     image: str = ""
     image_id: str = field(default="", name="ImageID")
-    image_manifest_descriptor: OCIDescriptor | None = None
+    image_manifest_descriptor: OCIDescriptor | UnsetType = UNSET
     command: str = ""
     created: int = 0
     ports: list[PortSummary] | None = None
-    size_rw: int | None = None
-    size_root_fs: int | None = None
+    size_rw: int | UnsetType = UNSET  # left out unless asked for
+    size_root_fs: int | UnsetType = UNSET
     labels: dict[str, str] | None = None
     state: str = ""
     status: str = ""
@@ -208,7 +239,7 @@ class ContainerWaitResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``ContainerWaitResponse``."""
 
     status_code: int = 0
-    error: ContainerWaitExitError | None = None
+    error: ContainerWaitExitError | UnsetType = UNSET
 
 
 class ContainerWaitExitError(Struct, frozen=True, kw_only=True, rename="pascal"):

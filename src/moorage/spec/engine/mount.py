@@ -7,7 +7,7 @@ A list or map that is ``None`` is Go's nil: it is written as ``null``.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 
 class BindOptions(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -68,10 +68,10 @@ class MountPoint(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``MountPoint``."""
 
     type: str = ""
-    name: str = ""
+    name: str | UnsetType = UNSET
     source: str = ""
     destination: str = ""
-    driver: str = ""
+    driver: str | UnsetType = UNSET
     mode: str = ""
     rw: bool = field(default=False, name="RW")
     propagation: str = ""

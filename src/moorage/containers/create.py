@@ -1,0 +1,240 @@
+"""``create``: everything a container owns on disk; nothing runs yet."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from moorage.containers import (
+    capabilities,
+    defaults,
+    devices,
+    files,
+    links,
+    merge,
+    mount_spec,
+    names,
+    security_options,
+    validate_config,
+    validate_namespaces,
+    validate_resources,
+)
+from moorage.containers.container import Container
+from moorage.containers.parts import Parts
+from moorage.containers.record import ContainerRecord, Intent, MountRecord
+from moorage.containers.sandbox import request_for
+from moorage.lib import atomicfile, clock, ids, offload
+from moorage.lib.errors import InvalidParameter
+from moorage.lib.failpoint import failpoint
+from moorage.spec.engine.container import ContainerConfig, ContainerCreateResponse
+from moorage.spec.engine.hostconfig import HostConfig
+from moorage.spec.engine.network import EndpointSettings
+from moorage.spec.platforms import Platform
+
+if TYPE_CHECKING:
+    from moorage.images.image import Image
+
+_FILE_LOG_DRIVERS = frozenset({"json-file", "local"})
+
+
+async def create(
+    parts: Parts,
+    *,
+    name: str,
+    config: ContainerConfig,
+    host_config: HostConfig,
+    endpoints: dict[str, EndpointSettings],
+    mac_address: str = "",
+    platform: Platform | None = None,
+) -> ContainerCreateResponse:
+    """Create a container.
+
+    Events: ``create``; ``volume create`` for new volumes.
+    Raises: InvalidParameter, NotFound (image, container to join), Conflict (name).
+    Cancel: no effect when run by the service.
+    """
+    image = parts.images.resolve(config.image, platform=platform) if config.image else None
+    container_id = ids.new_id()
+    record, warnings = _plan(parts, container_id, config, host_config, image)
+    record = structs.replace(
+        record,
+        name=names.normalise(name) if name else names.invent(parts.store.name_taken, container_id),
+        endpoints=endpoints,
+        mac_address=mac_address,
+    )
+    container = Container(record)
+    async with container.lock:
+        await _make(parts, container, image)
+    parts.announce(container, "create")
+    return ContainerCreateResponse(id=container_id, warnings=warnings)
+
+
+def _plan(
+    parts: Parts,
+    container_id: str,
+    config: ContainerConfig,
+    given: HostConfig,
+    image: Image | None,
+) -> tuple[ContainerRecord, list[str]]:
+    """Check everything and decide everything; nothing is changed."""
+    config = merge.with_image(config, image.config.config if image else None)
+    validate_config.check(config, given)
+    validate_namespaces.check(config, given)
+    devices.check_mappings(given.devices or [])
+    devices.parse_rules(given.device_cgroup_rules or [])
+    security_options.parse(given.security_opt or [])
+    given = structs.replace(
+        given,
+        cap_add=_capabilities(given.cap_add, "CapAdd"),
+        cap_drop=_capabilities(given.cap_drop, "CapDrop"),
+    )
+    if given.runtime and given.runtime not in parts.runtime.fitness.runtimes:
+        raise InvalidParameter(f"unknown or invalid runtime name: {given.runtime}")
+    given, warnings = validate_resources.check(given, parts.resources)
+    host = defaults.host_config(given, parts.settings, cgroup_v2=parts.facts.cgroup_v2)
+    _check_joined(parts, host)
+    links.check(parts.store, host.links or [])
+    inherited: list[MountRecord] = []
+    for text in host.volumes_from or []:
+        reference, writable = mount_spec.parse_volumes_from(text)
+        inherited += mount_spec.inherit(parts.store.get(reference).record.mounts, writable=writable)
+    path, args = merge.command(config)
+    record = ContainerRecord(
+        id=container_id,
+        name="",
+        created_ns=clock.now_ns(),
+        image_id=image.id if image else "",
+        config=_with_hostname(config, host, container_id),
+        host_config=host,
+        path=path,
+        args=args,
+        mounts=mount_spec.plan(config, host, inherited),
+        driver=parts.settings.storage_driver,
+        log_path=_log_path(parts, host, container_id),
+        intent=Intent.CREATE,
+    )
+    parts.networks.validate(request_for(record, []))
+    return record, warnings
+
+
+def _capabilities(given: list[str] | None, option: str) -> list[str] | None:
+    return capabilities.normalise(given, option) if given else given
+
+
+def _check_joined(parts: Parts, host: HostConfig) -> None:
+    """The containers whose namespaces are to be shared must exist now."""
+    for mode in (host.network_mode, host.ipc_mode, host.pid_mode):
+        if reference := validate_namespaces.joined_container(mode):
+            parts.store.get(reference)
+
+
+def _with_hostname(config: ContainerConfig, host: HostConfig, container_id: str) -> ContainerConfig:
+    if config.hostname:
+        return config
+    if host.network_mode == "host" or host.uts_mode == "host":
+        return structs.replace(config, hostname=os.uname().nodename)
+    if validate_namespaces.joined_container(host.network_mode):
+        return config  # the name is the other's
+    return structs.replace(config, hostname=ids.short(container_id))
+
+
+def _log_path(parts: Parts, host: HostConfig, container_id: str) -> str:
+    driver = host.log_config.type if host.log_config else ""
+    if driver not in _FILE_LOG_DRIVERS:
+        return ""
+    directory = parts.directory(container_id)
+    if driver == "local":
+        return str(directory / "local-logs" / "container.log")
+    return str(directory / f"{container_id}-json.log")
+
+
+async def _make(parts: Parts, container: Container, image: Image | None) -> None:
+    """Make what the record says, all or nothing.
+
+    *Preconditions*: the caller holds the lock of *container*, which nobody else knows yet.
+    """
+    record = container.record
+    async with AsyncExitStack() as undo:
+        parts.store.insert(container)
+        undo.callback(parts.store.delete, container)
+        failpoint("containers.create.after_intent")
+        directory = parts.directory(record.id)
+        undo.callback(atomicfile.remove_tree, directory)
+        files.make_directory(directory)
+        failpoint("containers.create.after_directory")
+        undo.push_async_callback(offload.run, "fs", parts.layers.remove_rw, record.id)
+        await offload.run(
+            "fs",
+            parts.layers.create_rw,
+            record.id,
+            parent=image.chain_id if image else None,
+            storage_opt=record.host_config.storage_opt or {},
+        )
+        failpoint("containers.create.after_layer")
+        mounts = await _make_volumes(parts, record, undo)
+        failpoint("containers.create.after_volumes")
+        await _copy_up(parts, record.id, mounts)
+        await _check_image_mounts(parts, mounts)
+        failpoint("containers.create.before_commit")
+        parts.store.change(container, mounts=mounts, intent=Intent.NONE)
+        undo.pop_all()
+
+
+async def _make_volumes(
+    parts: Parts, record: ContainerRecord, undo: AsyncExitStack
+) -> list[MountRecord]:
+    """Create or take the volumes; bind sources by ``--mount`` must exist."""
+    made: list[MountRecord] = []
+    for mount in record.mounts:
+        if mount.type == "volume":
+            made.append(await _make_volume(parts, record.id, mount, undo))
+            continue
+        if mount.type == "bind" and not mount.create_source and not Path(mount.source).exists():
+            raise InvalidParameter(
+                'invalid mount config for type "bind": bind source path does not exist:'
+                f" {mount.source}"
+            )
+        made.append(mount)
+    return made
+
+
+async def _make_volume(
+    parts: Parts, container_id: str, mount: MountRecord, undo: AsyncExitStack
+) -> MountRecord:
+    options = mount.spec.volume_options if mount.spec else None
+    driver = options.driver_config if options else None
+    new = not mount.name
+    volume = await parts.volumes.create(
+        mount.name,
+        driver=mount.driver if mount.driver != "local" else "",
+        options=driver.options if driver else None,
+        labels=options.labels if options else None,
+        container_id=container_id,
+    )
+    if new:
+        undo.push_async_callback(parts.volumes.remove, volume.name, force=True)
+    undo.callback(parts.volumes.release, volume.name, container_id)
+    return structs.replace(mount, name=volume.name, driver=volume.driver)
+
+
+async def _copy_up(parts: Parts, container_id: str, mounts: list[MountRecord]) -> None:
+    """Fill empty volumes with what the image has at their place."""
+    wanted = [m for m in mounts if m.type == "volume" and m.copy_up and not m.subpath]
+    if not wanted:
+        return
+    rootfs = await offload.run("fs", parts.layers.mount_rw, container_id)
+    try:
+        for mount in wanted:
+            await parts.volumes.populate(mount.name, rootfs, mount.destination)
+    finally:
+        await offload.run("fs", parts.layers.unmount_rw, container_id)
+
+
+async def _check_image_mounts(parts: Parts, mounts: list[MountRecord]) -> None:
+    for mount in mounts:
+        if mount.type == "image":
+            parts.images.resolve(mount.source)

@@ -1,0 +1,90 @@
+"""What follows when a container's process has ended: note it, release, remove."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from moorage.containers import prepare, remove, restart
+from moorage.containers.container import Container, Ended
+from moorage.containers.parts import Parts
+from moorage.containers.record import Intent
+from moorage.containers.state import Event, State, advance
+from moorage.lib import offload
+from moorage.lib.errors import MoorageError
+from moorage.lib.failpoint import failpoint
+from moorage.runtime.contract import ExitStatus
+
+if TYPE_CHECKING:
+    from moorage.runtime.task import Task
+
+log = logging.getLogger(__name__)
+
+
+async def ended(parts: Parts, container: Container, task: Task | None, status: ExitStatus) -> bool:
+    """Note the end of a process, release what it held, remove it if that was wanted.
+
+    Returns: whether it shall start again.
+    Events: ``die`` with ``exitCode`` and ``execDuration``; ``destroy`` with ``--rm``.
+    *Preconditions*: the caller holds the lock.
+    """
+    again = _starts_again(container, status)
+    _note(parts, container, status, again=again)
+    failpoint("containers.ending.after_note")
+    await release(parts, container, task)
+    if not again and container.record.host_config.auto_remove:
+        await remove.discard(parts, container, volumes=True)
+    return again
+
+
+def _starts_again(container: Container, status: ExitStatus) -> bool:
+    record = container.record
+    return not container.stop_asked and restart.applies(
+        record.host_config.restart_policy, exit_code=status.code, restarts=record.restart_count
+    )
+
+
+def _note(parts: Parts, container: Container, status: ExitStatus, *, again: bool) -> None:
+    record = container.record
+    if container.health is not None:
+        container.health.stop()
+    parts.store.change(
+        container,
+        state=advance(record.state, Event.BACK_OFF if again else Event.EXIT),
+        intent=Intent.RELEASE,
+        pid=0,
+        exit_code=status.code,
+        oom_killed=status.oom_killed,
+        finished_ns=status.finished_ns,
+        restart_count=record.restart_count + (1 if again else 0),
+    )
+    container.task = None
+    container.waiters.exited(Ended(status.code, record.error))
+    seconds = max(0, status.finished_ns - record.started_ns) // 1_000_000_000
+    parts.announce(container, "die", exitCode=str(status.code), execDuration=str(seconds))
+
+
+async def release(parts: Parts, container: Container, task: Task | None) -> None:
+    """Give back what a running container holds of the host; may run twice.
+
+    One thing that cannot be given back does not keep the others: the next start, the removal or
+    the next start of the daemon tries again.
+    """
+    container.execs.clear()
+    steps = (
+        ("runtime", task.delete() if task else parts.runtime.discard(container.id)),
+        ("networks", parts.networks.leave(container.id)),
+        ("mounts", prepare.release_mounts(parts, container)),
+        ("root file system", offload.run("fs", parts.layers.unmount_rw, container.id)),
+        ("shared memory", offload.run("fs", prepare.release_shared_memory, parts, container.id)),
+    )
+    clean = True
+    for what, step in steps:
+        try:
+            await step
+        except (MoorageError, OSError) as error:
+            clean = False
+            log.warning("container %s: cannot release its %s: %s", container.id, what, error)
+        failpoint(f"containers.release.after_{what.replace(' ', '_')}")
+    if clean:
+        parts.store.change(container, intent=Intent.NONE)

@@ -1,0 +1,56 @@
+"""The small files of a container: hostname, hosts, resolv.conf.
+
+::
+
+    containers/<id>/            0710
+      hostname hosts resolv.conf   shown inside by bind mounts, so they are rewritten in place
+      <id>-json.log                by the monitor
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from moorage.containers.spec_mounts import OwnFile
+from moorage.networks.values import NameFiles
+
+_SHOWN = {
+    "resolv.conf": "/etc/resolv.conf",
+    "hostname": "/etc/hostname",
+    "hosts": "/etc/hosts",
+}
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of a new container. Raises: OSError."""
+    directory.mkdir(mode=0o710, parents=True)
+
+
+def write(directory: Path, *, hostname: str, hosts: bytes, resolv_conf: bytes) -> None:
+    """Write all three. Raises: OSError."""
+    rewrite(directory / "hostname", f"{hostname}\n".encode())
+    rewrite(directory / "hosts", hosts)
+    rewrite(directory / "resolv.conf", resolv_conf)
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """Replace the content of a file that may be mounted somewhere: same inode, world-readable."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(fd, "wb") as file:
+        file.truncate(0)
+        file.write(content)
+
+
+def write_name_files(directory: Path, files: NameFiles) -> None:
+    """Rewrite what the networks know. Raises: OSError."""
+    rewrite(directory / "hosts", files.hosts)
+    rewrite(directory / "resolv.conf", files.resolv_conf)
+
+
+def shown(directory: Path, *, writable: bool) -> list[OwnFile]:
+    """Return the files as the container sees them."""
+    return [
+        OwnFile(source=str(directory / name), destination=target, writable=writable)
+        for name, target in _SHOWN.items()
+    ]

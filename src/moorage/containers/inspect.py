@@ -1,0 +1,139 @@
+"""``inspect``: a container as the API shows it in full (pure, from memory)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from moorage.containers.container import Container
+from moorage.containers.parts import Parts
+from moorage.containers.record import ContainerRecord, MountRecord
+from moorage.containers.state import State
+from moorage.lib import clock, offload
+from moorage.spec.engine.container import (
+    ContainerInspectResponse,
+    ContainerState,
+    NetworkSettings,
+)
+from moorage.spec.engine.mount import MountPoint
+from moorage.spec.engine.network import EndpointSettings
+from moorage.spec.engine.storage import DriverData
+
+if TYPE_CHECKING:
+    from moorage.spec.engine.health import Health
+
+
+async def inspect(parts: Parts, container: Container, *, size: bool) -> ContainerInspectResponse:
+    """Return one container; with *size* its layers are measured."""
+    shown = _shown(parts, container)
+    if not size:
+        return shown
+    written, root = await sizes(parts, container)
+    return msgspec.structs.replace(shown, size_rw=written, size_root_fs=root)
+
+
+async def sizes(parts: Parts, container: Container) -> tuple[int, int]:
+    """Return bytes of the writable layer, and of it with the image."""
+    written = await offload.run("fs", parts.layers.rw_size, container.id)
+    return written, written + _image_size(parts, container.record.image_id)
+
+
+def _image_size(parts: Parts, image_id: str) -> int:
+    image = parts.images.find(image_id)
+    return image.size if image else 0
+
+
+def _shown(parts: Parts, container: Container) -> ContainerInspectResponse:
+    record = container.record
+    directory = parts.directory(record.id)
+    started = bool(record.started_ns)
+    return ContainerInspectResponse(
+        id=record.id,
+        created=clock.rfc3339(record.created_ns),
+        path=record.path,
+        args=record.args,
+        state=state(record, container.health.current if container.health else None),
+        image=record.image_id,
+        resolv_conf_path=str(directory / "resolv.conf") if started else "",
+        hostname_path=str(directory / "hostname") if started else "",
+        hosts_path=str(directory / "hosts") if started else "",
+        log_path=record.log_path,
+        name=f"/{record.name}",
+        restart_count=record.restart_count,
+        driver=record.driver,
+        platform=record.platform,
+        mount_label=record.mount_label,
+        process_label=record.process_label,
+        app_armor_profile=record.apparmor_profile,
+        exec_ids=sorted(i for i, e in container.execs.items() if e.running) or None,
+        host_config=record.host_config,
+        graph_driver=_graph_driver(parts, record),
+        mounts=[mount_point(parts, m) for m in record.mounts],
+        config=record.config,
+        network_settings=_network_settings(parts, record),
+    )
+
+
+def state(record: ContainerRecord, health: Health | None) -> ContainerState:
+    """Return the state with its booleans, all from one word."""
+    return ContainerState(
+        status=str(record.state),
+        running=record.state in {State.RUNNING, State.PAUSED, State.RESTARTING},
+        paused=record.state is State.PAUSED,
+        restarting=record.state is State.RESTARTING,
+        oom_killed=record.oom_killed,
+        dead=record.state is State.DEAD,
+        pid=record.pid,
+        exit_code=record.exit_code,
+        error=record.error,
+        started_at=clock.rfc3339(record.started_ns),
+        finished_at=clock.rfc3339(record.finished_ns),
+        health=msgspec.UNSET if health is None else health,
+    )
+
+
+def mount_point(parts: Parts, mount: MountRecord) -> MountPoint:
+    """Return a mount as the API shows it."""
+    source = mount.source
+    if mount.type == "volume":
+        volume = parts.volumes.table.get(mount.name)
+        source = volume.mountpoint if volume else ""
+    return MountPoint(
+        type=mount.type,
+        name=mount.name if mount.type == "volume" else msgspec.UNSET,
+        source=source,
+        destination=mount.destination,
+        driver=mount.driver if mount.type == "volume" else msgspec.UNSET,
+        mode=mount.mode,
+        rw=mount.writable,
+        propagation=mount.propagation,
+    )
+
+
+def _graph_driver(parts: Parts, record: ContainerRecord) -> DriverData:
+    return DriverData(name=record.driver, data=parts.layers.rw_data(record.id))
+
+
+def _network_settings(parts: Parts, record: ContainerRecord) -> NetworkSettings:
+    live = parts.networks.settings(record.id)
+    networks = dict(live.networks)
+    for name, asked in configured_networks(record).items():
+        networks.setdefault(name, asked)
+    return NetworkSettings(
+        sandbox_id=live.sandbox_id,
+        sandbox_key=live.sandbox_key,
+        ports=live.ports,
+        networks=networks,
+    )
+
+
+def configured_networks(record: ContainerRecord) -> dict[str, EndpointSettings]:
+    """Return the networks that a container will join, or has joined, as they were asked for."""
+    mode = record.host_config.network_mode
+    if mode.startswith("container:"):
+        return {}
+    networks = dict(record.endpoints)
+    networks.setdefault("bridge" if mode in {"", "default"} else mode, EndpointSettings())
+    networks.pop("default", None)
+    return networks

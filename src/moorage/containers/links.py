@@ -1,0 +1,81 @@
+"""``--link``: another container's name inside, and its ports and environment as variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moorage.containers.container import Container
+from moorage.containers.store import ContainerStore
+from moorage.containers.validate_config import parse_port
+from moorage.lib.errors import InvalidParameter, NotFound
+from moorage.networks.values import Link
+
+
+def parse(text: str) -> tuple[str, str]:
+    """Return container reference and alias of ``container[:alias]``.
+
+    Raises: InvalidParameter.
+    """
+    reference, _, alias = text.partition(":")
+    if not reference or ":" in alias:
+        raise InvalidParameter(f"bad format for links: {text}")
+    bare = reference.removeprefix("/")
+    return bare, alias.rpartition("/")[2] or bare
+
+
+def check(store: ContainerStore, texts: Iterable[str]) -> None:
+    """Refuse links to nothing. Raises: InvalidParameter, with Docker's sentence."""
+    for text in texts:
+        reference, _ = parse(text)
+        try:
+            store.get(reference)
+        except NotFound as error:
+            raise InvalidParameter(f"could not get container for {reference}: {error}") from error
+
+
+def resolve(store: ContainerStore, texts: Iterable[str]) -> list[tuple[Container, str]]:
+    """Return the linked containers with their aliases. Raises: NotFound."""
+    return [(store.get(reference), alias) for reference, alias in map(parse, texts)]
+
+
+def for_networks(linked: Iterable[tuple[Container, str]]) -> list[Link]:
+    """Return the links as the networks take them."""
+    return [
+        Link(
+            container_id=container.id,
+            name=container.name,
+            alias=alias,
+            hostname=container.record.config.hostname,
+        )
+        for container, alias in linked
+    ]
+
+
+def environment(
+    own_name: str, linked: Iterable[tuple[Container, str]], addresses: dict[str, str]
+) -> list[str]:
+    """Return the variables of the old links (pure); *addresses* by container id."""
+    variables: list[str] = []
+    for container, alias in linked:
+        address = addresses.get(container.id)
+        if not address:
+            continue
+        prefix = alias.upper().replace("-", "_")
+        ports = sorted(map(parse_port, container.record.config.exposed_ports or {}))
+        if ports:
+            number, protocol = ports[0]
+            variables.append(f"{prefix}_PORT={protocol}://{address}:{number}")
+        for number, protocol in ports:
+            key = f"{prefix}_PORT_{number}_{protocol.upper()}"
+            variables += [
+                f"{key}={protocol}://{address}:{number}",
+                f"{key}_ADDR={address}",
+                f"{key}_PORT={number}",
+                f"{key}_PROTO={protocol}",
+            ]
+        variables.append(f"{prefix}_NAME=/{own_name}/{alias}")
+        for entry in container.record.config.env or []:
+            key, equals, value = entry.partition("=")
+            if equals and key not in {"HOME", "PATH"}:
+                variables.append(f"{prefix}_ENV_{key}={value}")
+    return variables

@@ -1,0 +1,37 @@
+"""``pause`` and ``unpause``: the freezer of the container's cgroup."""
+
+from __future__ import annotations
+
+from moorage.containers.container import Container
+from moorage.containers.parts import Parts
+from moorage.containers.state import Event, State, advance
+from moorage.lib.errors import Conflict
+
+
+async def pause(parts: Parts, container: Container) -> None:
+    """Freeze. Events: ``pause``. Raises: Conflict (not running, paused, restarting)."""
+    async with container.lock:
+        if container.state is State.PAUSED:
+            raise Conflict(f"container {container.id} is already paused")
+        require_not_restarting(container)
+        await container.running_task().pause()
+        parts.store.change(container, state=advance(container.state, Event.PAUSE))
+        parts.announce(container, "pause")
+
+
+async def unpause(parts: Parts, container: Container) -> None:
+    """Thaw. Events: ``unpause``. Raises: Conflict (not paused)."""
+    async with container.lock:
+        if container.state is not State.PAUSED:
+            raise Conflict(f"container {container.id} is not paused")
+        await container.running_task().resume()
+        parts.store.change(container, state=advance(container.state, Event.UNPAUSE))
+        parts.announce(container, "unpause")
+
+
+def require_not_restarting(container: Container) -> None:
+    """Refuse while the restart policy waits. Raises: Conflict, with Docker's sentence."""
+    if container.state is State.RESTARTING:
+        raise Conflict(
+            f"container {container.id} is restarting, wait until the container is running"
+        )

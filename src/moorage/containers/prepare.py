@@ -1,0 +1,257 @@
+"""What a start needs of the host before the runtime is called; each step with its undo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+from moorage.containers import files, links
+from moorage.containers.container import Container
+from moorage.containers.parts import Parts
+from moorage.containers.record import MountRecord
+from moorage.containers.sandbox import request_for
+from moorage.containers.spec_mounts import OwnFile, ReadyMount
+from moorage.runtime.users import Identity, look_up, read_user_files
+from moorage.containers.validate_namespaces import joined_container
+from moorage.kernel import mount as k
+from moorage.kernel.openat2 import openat2
+from moorage.lib import offload
+from moorage.lib.errors import Conflict, InvalidParameter, System
+from moorage.networks.values import Sandbox
+from moorage.volumes import subpath
+
+_SHARED = frozenset({"shared", "rshared"})
+_SLAVE = frozenset({"slave", "rslave"})
+
+
+async def mount_rootfs(parts: Parts, container: Container, undo: AsyncExitStack) -> Path:
+    """Mount the root file system; return where."""
+    undo.push_async_callback(offload.run, "fs", parts.layers.unmount_rw, container.id)
+    return await offload.run("fs", parts.layers.mount_rw, container.id)
+
+
+async def mounts(parts: Parts, container: Container, undo: AsyncExitStack) -> list[ReadyMount]:
+    """Bring up the sources of all mounts.
+
+    Raises: InvalidParameter (a bind's source), NotFound (volume, image), System.
+    """
+    wanted = container.record.mounts
+    if not wanted:
+        return []
+    undo.push_async_callback(release_mounts, parts, container)
+    return [await _mount(parts, container, record) for record in wanted]
+
+
+async def _mount(parts: Parts, container: Container, record: MountRecord) -> ReadyMount:
+    source = ""
+    if record.type == "volume":
+        source = str(await _volume(parts, container, record))
+    elif record.type == "bind":
+        source = record.source
+        await offload.run("fs", _check_bind, record)
+    elif record.type == "image":
+        source = str(await _image(parts, container, record))
+    return ReadyMount(record, source, recursive_readonly=_recursive(parts, record))
+
+
+def _recursive(parts: Parts, record: MountRecord) -> bool:
+    """Read-only binds are so below as well, unless told otherwise or the kernel is too old."""
+    if record.writable or record.type != "bind":
+        return False
+    options = record.spec.bind_options if record.spec else None
+    if options and (options.read_only_non_recursive or options.non_recursive):
+        return False
+    if options and options.read_only_force_recursive and not parts.facts.recursive_readonly:
+        raise InvalidParameter(
+            f"rro mount of {record.destination} needs a newer kernel (5.12) or runtime"
+        )
+    return parts.facts.recursive_readonly
+
+
+async def _volume(parts: Parts, container: Container, record: MountRecord) -> Path:
+    path = await parts.volumes.mount(
+        record.name,
+        container.id,
+        attributes={
+            "container": container.id,
+            "destination": record.destination,
+            "read/write": "true" if record.writable else "false",
+            "propagation": record.propagation,
+        },
+    )
+    if record.subpath:
+        return await parts.volumes.mount_subpath(record.name, container.id, record.subpath)
+    return path
+
+
+async def _image(parts: Parts, container: Container, record: MountRecord) -> Path:
+    image = parts.images.resolve(record.source)
+    key = f"{container.id}-{record.destination.strip('/').replace('/', '-')}"
+    view = await offload.run("fs", parts.layers.mount_view, key, image.chain_id, readonly=True)
+    if not record.subpath:
+        return view
+    target = parts.runtime_directory(container.id) / "image-subpaths" / key
+    return await offload.run("fs", subpath.bind, view, record.subpath, target)
+
+
+def _check_bind(record: MountRecord) -> None:
+    path = Path(record.source)
+    if not path.exists():
+        if not record.create_source:
+            raise InvalidParameter(
+                'invalid mount config for type "bind": bind source path does not exist:'
+                f" {record.source}"
+            )
+        try:
+            path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise System(
+                f"error while creating mount source path '{record.source}':"
+                f" mkdir {error.filename}: {os.strerror(error.errno or 0).lower()}"
+            ) from error
+    if record.propagation in _SHARED | _SLAVE:
+        _check_propagation(record)
+
+
+def _check_propagation(record: MountRecord) -> None:
+    """Events of a mount can only reach us if the mount of the source is shared (or a slave)."""
+    path = os.path.realpath(record.source)
+    holders = [m for m in k.mountinfo() if path == m.target or _below(path, m.target)]
+    holder = max(holders, key=lambda m: len(m.target))
+    shared = "shared:" in holder.optional
+    if record.propagation in _SHARED and not shared:
+        raise System(
+            f"path {record.source} is mounted on {holder.target} but it is not a shared mount"
+        )
+    if not shared and "master:" not in holder.optional:
+        raise System(
+            f"path {record.source} is mounted on {holder.target} but it is not a shared"
+            " or slave mount"
+        )
+
+
+def _below(path: str, directory: str) -> bool:
+    return path.startswith(directory.rstrip("/") + "/")
+
+
+async def release_mounts(parts: Parts, container: Container) -> None:
+    """Undo ``mounts``; may run twice."""
+    for record in container.record.mounts:
+        if record.type == "volume":
+            await parts.volumes.unmount(
+                record.name,
+                container.id,
+                attributes={"container": container.id},
+            )
+        elif record.type == "image":
+            key = f"{container.id}-{record.destination.strip('/').replace('/', '-')}"
+            target = parts.runtime_directory(container.id) / "image-subpaths" / key
+            if record.subpath:
+                await offload.run("fs", subpath.release, target)
+            await offload.run("fs", parts.layers.unmount_view, key)
+
+
+async def join_networks(parts: Parts, container: Container, undo: AsyncExitStack) -> Sandbox:
+    """Make the network sandbox, and the files that speak of it."""
+    record = container.record
+    linked = links.resolve(parts.store, record.host_config.links or [])
+    undo.push_async_callback(parts.networks.leave, container.id)
+    sandbox = await parts.networks.join(request_for(record, links.for_networks(linked)))
+    files.write(
+        parts.directory(container.id),
+        hostname=record.config.hostname,
+        hosts=sandbox.hosts,
+        resolv_conf=sandbox.resolv_conf,
+    )
+    return sandbox
+
+
+def other_container(parts: Parts, mode: str, purpose: str) -> Container | None:
+    """Return the running container that a ``container:`` mode names.
+
+    Raises: NotFound, Conflict (not running).
+    """
+    reference = joined_container(mode)
+    if reference is None:
+        return None
+    other = parts.store.get(reference)
+    if not other.alive:
+        raise Conflict(f"cannot join {purpose} of a non running container: {other.id}")
+    return other
+
+
+def network_owner(parts: Parts, container: Container) -> Container:
+    """Return the container whose sandbox this one uses, in the end.
+
+    Raises: NotFound, Conflict (not running, or a circle).
+    """
+    seen = {container.id}
+    current = container
+    while other := other_container(parts, current.record.host_config.network_mode, "network"):
+        if other.id in seen:
+            raise Conflict(f"cannot join own network of container {container.id}")
+        seen.add(other.id)
+        current = other
+    return current
+
+
+def own_files(parts: Parts, container: Container, owner: Container) -> list[OwnFile]:
+    """Return hosts, resolv.conf and hostname as shown inside; those of *owner* if it shares."""
+    writable = not container.record.host_config.readonly_rootfs
+    return files.shown(parts.directory(owner.id), writable=writable)
+
+
+def identity(rootfs: Path, user: str, group_add: list[str]) -> Identity:
+    """Look up who the process is, in the files of the root file system. Blocks a little.
+
+    Raises: InvalidParameter.
+    """
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return identity_below(root_fd, user, group_add)
+    finally:
+        os.close(root_fd)
+
+
+def identity_below(root_fd: int, user: str, group_add: Sequence[str] = ()) -> Identity:
+    """As ``identity``, in the files below *root_fd*."""
+    return look_up(user, read_user_files(root_fd), group_add)
+
+
+def make_shared_memory(parts: Parts, container: Container, undo: AsyncExitStack) -> str:
+    """Mount a /dev/shm that other containers can share; return where."""
+    path = parts.runtime_directory(container.id) / "shm"
+    undo.callback(release_shared_memory, parts, container.id)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    size = container.record.host_config.shm_size
+    flags = k.MS_NOEXEC | k.MS_NOSUID | k.MS_NODEV
+    k.mount("shm", path, "tmpfs", flags, f"mode=1777,size={size}")
+    return str(path)
+
+
+def release_shared_memory(parts: Parts, container_id: str) -> None:
+    """Undo ``make_shared_memory``; absent is fine."""
+    path = parts.runtime_directory(container_id) / "shm"
+    with suppress(FileNotFoundError, OSError):
+        k.umount2(path, k.MNT_DETACH | k.UMOUNT_NOFOLLOW)
+    with suppress(FileNotFoundError):
+        path.rmdir()
+        path.parent.rmdir()
+
+
+def make_directories(root_fd: int, path: str) -> None:
+    """Make *path* with its parents below *root_fd*; links are resolved inside of it.
+
+    Raises: OSError.
+    """
+    made = ""
+    for name in path.strip("/").split("/"):
+        parent_fd = openat2(root_fd, made or ".", os.O_PATH | os.O_DIRECTORY)
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=parent_fd)
+        finally:
+            os.close(parent_fd)
+        made = f"{made}/{name}"

@@ -1,0 +1,118 @@
+"""After a start of the daemon: adopt what runs; undo or finish what was cut off."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from moorage.containers import ending, lifecycle, remove, restart
+from moorage.containers.record import Intent
+from moorage.containers.state import ALIVE, Event, State, advance
+from moorage.lib import atomicfile, clock, offload
+from moorage.lib.errors import MoorageError
+from moorage.runtime.contract import UNKNOWN_CODE, ExitStatus
+
+if TYPE_CHECKING:
+    from moorage.containers.container import Container
+    from moorage.containers.parts import Parts
+    from moorage.runtime.task import Task
+
+log = logging.getLogger(__name__)
+
+
+async def recover(parts: Parts) -> None:
+    """Bring records and host together again.
+
+    Order: what runs is adopted first, so that networks and volumes know what is still in use;
+    then the unfinished is undone; then ended containers are noted and restart policies applied.
+    """
+    await _remove_strays(parts)
+    ended: list[tuple[Container, ExitStatus]] = []
+    for container in list(parts.store.every()):
+        if container.state in ALIVE:
+            status = await _adopt(parts, container)
+            if status is not None:
+                ended.append((container, status))
+    running = [c.id for c in parts.store.every() if c.task is not None]
+    await parts.networks.restore(running)
+    await parts.volumes.reconcile([c.id for c in parts.store.every()], running)
+    for container in parts.store.unfinished():
+        await _finish(parts, container)
+    for container, status in ended:
+        await _note_end(parts, container, status)
+
+
+async def _adopt(parts: Parts, container: Container) -> ExitStatus | None:
+    """Take over a running container; return how it ended if it does not run any more."""
+    try:
+        found = await parts.runtime.recover(container.id)
+    except MoorageError as error:
+        log.warning("container %s cannot be recovered: %s", container.id, error)
+        found = None
+    if found is None:  # a reboot, or its monitor was killed
+        return ExitStatus(code=UNKNOWN_CODE, finished_ns=clock.now_ns(), known=False)
+    if isinstance(found, ExitStatus):
+        return found
+    await _take_over(parts, container, found)
+    return None
+
+
+async def _take_over(parts: Parts, container: Container, task: Task) -> None:
+    async with container.lock:
+        container.rootfs = await offload.run("fs", parts.layers.mount_rw, container.id)
+        lifecycle.adopt(parts, container, task)
+
+
+async def _finish(parts: Parts, container: Container) -> None:
+    """Undo a creation or start that was cut off; finish a removal or a release."""
+    intent = container.record.intent
+    log.info("container %s: finishing an interrupted %s", container.id, intent)
+    async with container.lock:
+        try:
+            if intent is Intent.START and container.state not in ALIVE:
+                await ending.release(parts, container, None)
+                if container.state is State.RESTARTING:
+                    parts.store.change(container, state=advance(container.state, Event.EXIT))
+            elif intent is Intent.RELEASE:
+                await ending.release(parts, container, None)
+            elif intent in {Intent.CREATE, Intent.REMOVE}:
+                await remove.discard(parts, container, volumes=True)
+        except MoorageError as error:
+            log.warning("container %s: %s", container.id, error)
+
+
+async def _note_end(parts: Parts, container: Container, status: ExitStatus) -> None:
+    async with container.lock:
+        if await ending.ended(parts, container, None, status):
+            lifecycle.start_later(parts, container)
+
+
+async def _remove_strays(parts: Parts) -> None:
+    """Remove directories without a record: the crash came between the two."""
+    base = parts.directory("")
+    known = {c.id for c in parts.store.every()}
+    if base.is_dir():
+        for path in base.iterdir():
+            if path.name not in known:
+                await offload.run("fs", atomicfile.remove_tree, path)
+    for container_id in await offload.run("fs", parts.layers.rw_ids):
+        if container_id not in known:
+            await offload.run("fs", parts.layers.remove_rw, container_id)
+
+
+async def start_by_policy(parts: Parts) -> None:
+    """Start what its policy wants to run after a boot; those that others depend on first."""
+    wanted = [
+        c
+        for c in parts.store.all()
+        if not c.active
+        and restart.applies_at_boot(
+            c.record.host_config.restart_policy, stopped_by_user=c.record.stopped_by_user
+        )
+        and c.record.started_ns
+    ]
+    for container in sorted(wanted, key=lambda c: c.record.created_ns):
+        try:
+            await lifecycle.start(parts, container)
+        except (MoorageError, OSError) as error:
+            log.warning("container %s does not start: %s", container.name, error)

@@ -1,0 +1,42 @@
+"""What the networks are told of a container (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moorage.containers.record import ContainerRecord
+from moorage.networks.values import Link, SandboxRequest
+from moorage.spec.engine.hostconfig import HostConfig
+
+_NETWORK_SYSCTLS = {  # inside its own namespace a container may ping and use low ports as any user
+    "net.ipv4.ip_unprivileged_port_start": "0",
+    "net.ipv4.ping_group_range": "0 2147483647",
+}
+
+
+def request_for(record: ContainerRecord, links: Iterable[Link]) -> SandboxRequest:
+    """Return the request for a container's sandbox."""
+    config, host = record.config, record.host_config
+    return SandboxRequest(
+        container_id=record.id,
+        name=record.name,
+        network_mode=host.network_mode,
+        hostname=config.hostname,
+        domainname=config.domainname,
+        endpoints=record.endpoints,
+        port_bindings=host.port_bindings or {},
+        exposed_ports=list(config.exposed_ports or {}),
+        publish_all=host.publish_all_ports,
+        dns=host.dns or [],
+        dns_search=host.dns_search or [],
+        dns_options=host.dns_options or [],
+        extra_hosts=host.extra_hosts or [],
+        links=list(links),
+        sysctls=_sysctls(host),
+        mac_address=record.mac_address,
+    )
+
+
+def _sysctls(host: HostConfig) -> dict[str, str]:
+    own = {k: v for k, v in (host.sysctls or {}).items() if k.startswith("net.")}
+    return own if host.network_mode == "host" else {**_NETWORK_SYSCTLS, **own}

@@ -1,0 +1,273 @@
+"""All containers of the daemon: the operations of the Engine API, composed.
+
+Changes of state run to their end although the client hangs up; reads and streams end with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from moorage.containers import (
+    archive,
+    attach,
+    changes,
+    create,
+    inspect,
+    kill,
+    lifecycle,
+    logs,
+    pause,
+    prune,
+    recover,
+    remove,
+    rename,
+    shutdown,
+    stats,
+    stop,
+    top,
+    update,
+    wait,
+)
+from moorage.containers import health as healthchecks
+from moorage.containers import list as listing
+from moorage.containers.container import Container, Ended
+from moorage.containers.exec import Execs
+from moorage.containers.parts import Parts
+from moorage.containers.files import write_name_files
+from moorage.lib import tasks
+
+if TYPE_CHECKING:
+    from moorage.containers.attach import Attached
+    from moorage.containers.logs import LogQuery
+    from moorage.networks.values import NameFiles
+    from moorage.spec.engine.container import (
+        ContainerConfig,
+        ContainerCreateResponse,
+        ContainerInspectResponse,
+        ContainerPathStat,
+        ContainerPruneResponse,
+        ContainerSummary,
+        ContainerTopResponse,
+        FilesystemChange,
+    )
+    from moorage.spec.engine.filters import Filters
+    from moorage.spec.engine.hostconfig import HostConfig
+    from moorage.spec.engine.network import EndpointSettings
+    from moorage.spec.engine.stats import ContainerStatsResponse
+    from moorage.spec.platforms import Platform
+
+
+class Containers:
+    """One for the daemon; ``open`` before use."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.execs = Execs(parts)
+        parts.execs = self.execs
+        parts.on_unhealthy = self._unhealthy
+
+    async def open(self) -> None:
+        """Adopt what runs, finish what was cut off, start what its policy says."""
+        await recover.recover(self.parts)
+        self.parts.networks.on_name_files = self._rewrite_name_files
+        _ = self.parts.supervisor.start(recover.start_by_policy(self.parts), "start by policy")
+
+    async def close(self) -> None:
+        """Stop all containers in parallel, unless they are to outlive the daemon."""
+        await shutdown.close(self.parts)
+
+    def get(self, reference: str) -> Container:
+        """Find a container. Raises: NotFound, InvalidParameter (ambiguous)."""
+        return self.parts.store.get(reference)
+
+    # -- changes of state ------------------------------------------------------------------------
+
+    async def create(
+        self,
+        *,
+        name: str,
+        config: ContainerConfig,
+        host_config: HostConfig,
+        endpoints: dict[str, EndpointSettings],
+        mac_address: str = "",
+        platform: Platform | None = None,
+    ) -> ContainerCreateResponse:
+        """Create a container; see ``create.create``."""
+        work = create.create(
+            self.parts,
+            name=name,
+            config=config,
+            host_config=host_config,
+            endpoints=endpoints,
+            mac_address=mac_address,
+            platform=platform,
+        )
+        return await tasks.finish(work, self.parts.supervisor, "create")
+
+    async def start(self, reference: str) -> bool:
+        """Start; returns whether it was not running."""
+        container = self.get(reference)
+        return await tasks.finish(
+            lifecycle.start(self.parts, container), self.parts.supervisor, "start"
+        )
+
+    async def stop(self, reference: str, *, signal: str | None, timeout_s: int | None) -> bool:
+        """Stop; returns whether it was running."""
+        work = stop.stop(self.parts, self.get(reference), signal=signal, timeout_s=timeout_s)
+        return await tasks.finish(work, self.parts.supervisor, "stop")
+
+    async def restart(self, reference: str, *, signal: str | None, timeout_s: int | None) -> None:
+        """Stop if it runs, then start."""
+        work = stop.restart(self.parts, self.get(reference), signal=signal, timeout_s=timeout_s)
+        await tasks.finish(work, self.parts.supervisor, "restart")
+
+    async def kill(self, reference: str, signal: str) -> None:
+        """Send a signal."""
+        work = kill.kill(self.parts, self.get(reference), signal)
+        await tasks.finish(work, self.parts.supervisor, "kill")
+
+    async def pause(self, reference: str) -> None:
+        """Freeze."""
+        work = pause.pause(self.parts, self.get(reference))
+        await tasks.finish(work, self.parts.supervisor, "pause")
+
+    async def unpause(self, reference: str) -> None:
+        """Thaw."""
+        work = pause.unpause(self.parts, self.get(reference))
+        await tasks.finish(work, self.parts.supervisor, "unpause")
+
+    async def rename(self, reference: str, name: str) -> None:
+        """Give another name."""
+        work = rename.rename(self.parts, self.get(reference), name)
+        await tasks.finish(work, self.parts.supervisor, "rename")
+
+    async def update(self, reference: str, asked: HostConfig) -> list[str]:
+        """Change limits and restart policy; returns warnings."""
+        work = update.update(self.parts, self.get(reference), asked)
+        return await tasks.finish(work, self.parts.supervisor, "update")
+
+    async def remove(self, reference: str, *, force: bool, volumes: bool, link: bool) -> None:
+        """Remove a container, or only the link ``parent/alias``."""
+        if link:
+            work = remove.remove_link(self.parts, reference)
+        else:
+            container = self.get(reference)
+            work = remove.remove(self.parts, container, force=force, volumes=volumes)
+        await tasks.finish(work, self.parts.supervisor, "remove")
+
+    async def prune(self, filters: Filters) -> ContainerPruneResponse:
+        """Remove what does not run."""
+        return await prune.prune(self.parts, filters)
+
+    # -- reads -----------------------------------------------------------------------------------
+
+    def wait(self, reference: str, condition: str) -> asyncio.Future[Ended]:
+        """Return a future for the end or the removal; nothing is missed from now on."""
+        return wait.wait(self.get(reference), condition)
+
+    async def list_all(
+        self, filters: Filters, *, every: bool, limit: int, size: bool
+    ) -> list[ContainerSummary]:
+        """Return the containers, newest first."""
+        return await listing.list_all(self.parts, filters, every=every, limit=limit, size=size)
+
+    async def inspect(self, reference: str, *, size: bool) -> ContainerInspectResponse:
+        """Return one container in full."""
+        return await inspect.inspect(self.parts, self.get(reference), size=size)
+
+    async def top(self, reference: str, ps_args: str) -> ContainerTopResponse:
+        """Return its processes."""
+        return await top.top(self.parts, self.get(reference), ps_args)
+
+    async def changes(self, reference: str) -> list[FilesystemChange]:
+        """Return what differs from the image."""
+        return await changes.changes(self.parts, self.get(reference))
+
+    async def stats(self, reference: str, *, one_shot: bool) -> ContainerStatsResponse:
+        """Return one reading."""
+        return await stats.once(self.get(reference), one_shot=one_shot)
+
+    def follow_stats(self, reference: str) -> AsyncIterator[ContainerStatsResponse]:
+        """Return a reading every second."""
+        return stats.follow(self.parts, self.get(reference))
+
+    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[tuple[int, bytes]]:
+        """Return the log as (stream, bytes), after it is known that it can be read."""
+        return await logs.read(self.parts, self.get(reference), query)
+
+    # -- streams ---------------------------------------------------------------------------------
+
+    async def attach(
+        self, container: Container, *, stdin: bool, stdout: bool, stderr: bool
+    ) -> Attached:
+        """Connect to its streams."""
+        return await attach.attach(self.parts, container, stdin=stdin, stdout=stdout, stderr=stderr)
+
+    def detached(self, container: Container) -> None:
+        """Note that a client left by the detach keys. Events: ``detach``."""
+        self.parts.announce(container, "detach")
+
+    async def resize(self, reference: str, height: int, width: int) -> None:
+        """Set the size of its terminal. Events: ``resize``."""
+        container = self.get(reference)
+        await container.running_task().resize(height, width)
+        self.parts.announce(container, "resize", height=str(height), width=str(width))
+
+    def export(self, reference: str) -> AsyncIterator[bytes]:
+        """Return its file system as a tar."""
+        return changes.export(self.parts, self.get(reference))
+
+    async def archive_info(self, reference: str, path: str) -> ContainerPathStat:
+        """Return what a path is."""
+        return await archive.info(self.parts, self.get(reference), path)
+
+    def get_archive(self, reference: str, path: str) -> AsyncIterator[bytes]:
+        """Return a path as a tar."""
+        return archive.get(self.parts, self.get(reference), path)
+
+    async def put_archive(
+        self,
+        reference: str,
+        path: str,
+        content: AsyncIterator[bytes],
+        *,
+        keep_kinds: bool,
+        owner_of_container: bool,
+    ) -> None:
+        """Unpack a tar below a path."""
+        await archive.put(
+            self.parts,
+            self.get(reference),
+            path,
+            content,
+            keep_kinds=keep_kinds,
+            owner_of_container=owner_of_container,
+        )
+
+    # -- for neighbours --------------------------------------------------------------------------
+
+    def using_image(self, image_id: str) -> list[Container]:
+        """Return the containers made from an image."""
+        return [c for c in self.parts.store.all() if c.record.image_id == image_id]
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _rewrite_name_files(self, container_id: str, files: NameFiles) -> None:
+        """Let a running container see what changed in its networks."""
+        write_name_files(self.parts.directory(container_id), files)
+
+    def _unhealthy(self, container: Container) -> None:
+        """Do what the container asks for when its health check fails (moby#28400)."""
+        record = container.record
+        wish = (record.host_config.annotations or {}).get(healthchecks.ON_FAILURE) or (
+            record.config.labels or {}
+        ).get(healthchecks.ON_FAILURE, "")
+        works = {
+            "restart": lambda: self.restart(container.id, signal=None, timeout_s=None),
+            "stop": lambda: self.stop(container.id, signal=None, timeout_s=None),
+            "kill": lambda: lifecycle.kill_unhealthy(container),
+        }
+        if wish in works:
+            _ = self.parts.supervisor.start(works[wish](), f"unhealthy {container.id[:12]}")

@@ -1,0 +1,138 @@
+"""From a container to the specification of one start: prepares the host, then describes."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from moorage.containers import (
+    devices,
+    init_program,
+    links,
+    prepare,
+    security,
+    spec_from_config,
+)
+from moorage.containers.container import Container
+from moorage.containers.parts import Parts
+from moorage.containers.record import ContainerRecord
+from moorage.containers.spec_from_config import Surroundings
+from moorage.containers.spec_mounts import ReadyMount
+from moorage.kernel import openat2
+from moorage.lib import offload
+from moorage.lib.errors import Conflict
+from moorage.lib.failpoint import failpoint
+from moorage.spec.engine.hostconfig import HostConfig
+from moorage.spec.oci.runtime import Spec
+
+
+async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack) -> Spec:
+    """Prepare the host for one start and describe it; *undo* takes all of it back."""
+    record, host = container.record, container.record.host_config
+    devices.check_requests(host.device_requests or [])
+    rootfs = container.rootfs = await prepare.mount_rootfs(parts, container, undo)
+    failpoint("containers.start.after_rootfs")
+    ready = await prepare.mounts(parts, container, undo)
+    failpoint("containers.start.after_mounts")
+    owner = prepare.network_owner(parts, container)
+    namespace, sysctls = await _network(parts, container, owner, undo)
+    failpoint("containers.start.after_network")
+    _make_working_directory(rootfs, record.config.working_dir)
+    around = Surroundings(
+        rootfs=str(rootfs),
+        identity=prepare.identity(rootfs, record.config.user, host.group_add or []),
+        hostname=owner.record.config.hostname,
+        network_namespace=namespace,
+        sysctls=sysctls,
+        mounts=[*ready, *_init(parts, host)],
+        files=prepare.own_files(parts, container, owner),
+        shm_source=_shared_memory(parts, container, undo),
+        pid_namespace=_namespace(parts, host.pid_mode, "pid"),
+        ipc_namespace=_namespace(parts, host.ipc_mode, "ipc"),
+        given_devices=await _devices(host),
+        links_environment=_links_environment(parts, record),
+        init=spec_from_config.wants_init(host, default=parts.settings.init),
+        confinement=security.confine(
+            parts.settings,
+            record,
+            spec_from_config.granted(host, parts.facts),
+            apparmor=parts.facts.apparmor,
+        ),
+    )
+    return spec_from_config.build(record, around, parts.facts)
+
+
+async def _network(
+    parts: Parts, container: Container, owner: Container, undo: AsyncExitStack
+) -> tuple[str | None, dict[str, str]]:
+    """Return the namespace to join (None: the host's) and the sysctls that the runtime sets."""
+    if owner is container:
+        sandbox = await prepare.join_networks(parts, container, undo)
+        return str(sandbox.key) if sandbox.key else None, sandbox.sysctls
+    if owner.record.host_config.network_mode == "host":
+        return None, {}
+    return parts.networks.settings(owner.id).sandbox_key, {}
+
+
+async def _devices(host: HostConfig) -> devices.GivenDevices:
+    if host.privileged:
+        return await offload.run("fs", devices.all_of_host)
+    if host.devices:
+        return await offload.run("fs", devices.resolve, host.devices)
+    return devices.GivenDevices()
+
+
+def _init(parts: Parts, host: HostConfig) -> list[ReadyMount]:
+    if not spec_from_config.wants_init(host, default=parts.settings.init):
+        return []
+    return [init_program.mount(init_program.find(parts.settings.init_path))]
+
+
+def _namespace(parts: Parts, mode: str, kind: str) -> str | None:
+    """Return the namespace of a ``container:`` mode to join."""
+    other = prepare.other_container(parts, mode, f"{kind.upper()} namespace")
+    return f"/proc/{other.running_task().pid}/ns/{kind}" if other else None
+
+
+def _shared_memory(parts: Parts, container: Container, undo: AsyncExitStack) -> str:
+    """Return the directory to show as /dev/shm, "" for one of the container's own."""
+    mode = container.record.host_config.ipc_mode
+    if mode == "shareable":
+        return prepare.make_shared_memory(parts, container, undo)
+    donor = prepare.other_container(parts, mode, "IPC namespace")
+    if donor is None:
+        return ""
+    if donor.record.host_config.ipc_mode != "shareable":
+        raise Conflict(
+            f"can't join IPC of container {donor.id}: non-shareable IPC"
+            " (hint: use IpcMode:shareable for the donor container)"
+        )
+    return str(parts.runtime_directory(donor.id) / "shm")
+
+
+def _links_environment(parts: Parts, record: ContainerRecord) -> list[str]:
+    linked = links.resolve(parts.store, record.host_config.links or [])
+    if not linked:
+        return []
+    addresses: dict[str, str] = {}
+    for other, _ in linked:
+        networks = parts.networks.settings(other.id).networks
+        found = next((n.ip_address for n in networks.values() if n.ip_address), "")
+        addresses[other.id] = found
+    return links.environment(record.name, linked, addresses)
+
+
+def _make_working_directory(rootfs: Path, path: str) -> None:
+    """Make the working directory where the image has none, inside the root only."""
+    if not path or path == "/":
+        return
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.close(openat2.openat2(root_fd, path, os.O_PATH | os.O_DIRECTORY))
+    except FileNotFoundError:
+        prepare.make_directories(root_fd, path)
+    except OSError:
+        pass  # a file is there, or it lies in a mount: the runtime says what is wrong
+    finally:
+        os.close(root_fd)

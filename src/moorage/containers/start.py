@@ -1,0 +1,91 @@
+"""``start``: from what lies on disk to a running process, in one undo stack."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from moorage.containers import process_io, remove
+from moorage.containers.container import Container, Ended
+from moorage.containers.parts import Parts
+from moorage.containers.record import Intent
+from moorage.containers.specification import prepare_start
+from moorage.containers.state import Event, State, advance
+from moorage.lib import clock
+from moorage.lib.errors import MoorageError
+from moorage.lib.failpoint import failpoint
+from moorage.runtime.contract import StartFailed
+
+if TYPE_CHECKING:
+    from moorage.runtime.task import Task
+
+_START_FAILED = 128  # exit code where the runtime gave none
+
+
+async def launch(parts: Parts, container: Container) -> Task:
+    """Start, or leave everything as it was with the reason noted.
+
+    *Preconditions*: the caller holds the lock.
+    Events: those of the networks and volumes, then ``start``.
+    Raises: StartFailed, InvalidParameter, NotFound, Conflict, System.
+    """
+    parts.store.change(container, intent=Intent.START)
+    try:
+        async with AsyncExitStack() as undo:
+            task = await _launch(parts, container, undo)
+            undo.pop_all()  # success: all of it belongs to the running container
+    except BaseException as error:
+        await _failed(parts, container, error)
+        raise
+    container.task = task
+    parts.announce(container, "start")
+    return task
+
+
+async def _launch(parts: Parts, container: Container, undo: AsyncExitStack) -> Task:
+    failpoint("containers.start.after_intent")
+    spec = await prepare_start(parts, container, undo)
+    failpoint("containers.start.before_create")
+    task = await parts.runtime.create(
+        container.id,
+        runtime=container.record.host_config.runtime,
+        spec=spec,
+        io=process_io.of_container(container.record),
+    )
+    undo.push_async_callback(task.delete)
+    failpoint("containers.start.after_create")
+    await process_io.connect_waiting(container, task)
+    await task.start()
+    failpoint("containers.start.after_start")
+    parts.store.change(
+        container,
+        state=advance(container.state, Event.START),
+        intent=Intent.NONE,
+        pid=task.pid,
+        started_ns=clock.now_ns(),
+        exit_code=0,
+        error="",
+        oom_killed=False,
+    )
+    return task
+
+
+async def _failed(parts: Parts, container: Container, error: BaseException) -> None:
+    """Note why the start failed; one with ``--rm`` goes away."""
+    code = error.exit_code if isinstance(error, StartFailed) else _START_FAILED
+    message = str(error) if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
+    state = container.state
+    if state is State.RESTARTING:
+        state = advance(state, Event.EXIT)
+    parts.store.change(
+        container,
+        state=state,
+        intent=Intent.NONE,
+        exit_code=code,
+        error=message,
+        finished_ns=clock.now_ns() if container.record.started_ns else 0,
+    )
+    process_io.end_waiting(container)
+    container.waiters.exited(Ended(code, message))
+    if container.record.host_config.auto_remove:
+        await remove.discard(parts, container, volumes=True)

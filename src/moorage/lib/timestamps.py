@@ -1,0 +1,56 @@
+"""Points in time as users of ``--since`` and ``--until`` write them (Docker's GetTimestamp)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from moorage.lib import clock, units
+from moorage.lib.errors import InvalidParameter
+
+_UNIX: Final = re.compile(r"(-?\d+)(?:\.(\d{1,9})\d*)?\Z")
+_LOCAL_FORMATS: Final = (
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H",
+    "%Y-%m-%d",
+)
+
+
+def parse(text: str, *, now_ns: int | None = None) -> int:
+    """Return nanoseconds since the epoch.
+
+    Takes seconds ``1700000000.5``, RFC 3339 (without a zone: the local one; without a time: its
+    midnight), and Go's durations ``10m``, counted back from *now_ns*.
+    Raises: ValueError.
+    """
+    if found := _UNIX.match(text):
+        return int(found[1]) * 1_000_000_000 + int((found[2] or "").ljust(9, "0"))
+    try:
+        return clock.parse_rfc3339(text)
+    except ValueError:
+        pass
+    for form in _LOCAL_FORMATS:
+        try:
+            return int(time.mktime(time.strptime(text.rstrip("Zz"), form))) * 1_000_000_000
+        except ValueError:
+            continue
+    return (clock.now_ns() if now_ns is None else now_ns) - units.parse_duration(text)
+
+
+def until(values: Sequence[str]) -> int | None:
+    """Return the time of a prune's ``until`` filter, None without one.
+
+    Raises: InvalidParameter.
+    """
+    if not values:
+        return None
+    if len(values) > 1:
+        raise InvalidParameter("more than one until filter specified")
+    try:
+        return parse(values[0])
+    except ValueError as error:
+        raise InvalidParameter(f"invalid filter 'until={values[0]}': {error}") from error
