@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from moorage.api import versions
 from moorage.api.binding import Binding, bind
 from moorage.api.httpstatus import status_of
 from moorage.api.request import Request
-from moorage.api.results import JSON, Raw, Response, encode_json, render
+from moorage.api.results import JSON, Hijacked, Raw, Response, encode_json, render
 from moorage.api.routing import Route, Router
+from moorage.lib import clock
 from moorage.lib.errors import MoorageError
 
 log = logging.getLogger(__name__)
@@ -30,13 +31,22 @@ class Authorizer(Protocol):
         ...
 
 
+Observe = Callable[[str, int, float], None]  # operation, status, seconds
+
+
 class Application:
     """The Engine API over one engine."""
 
     def __init__(
-        self, engine: object, routes: Sequence[Route], *, authorizer: Authorizer | None = None
+        self,
+        engine: object,
+        routes: Sequence[Route],
+        *,
+        authorizer: Authorizer | None = None,
+        observe: Observe | None = None,
     ) -> None:
         self._engine = engine
+        self._observe = observe
         self._router = Router(list(routes))
         self._authorizer = authorizer
         self._bindings: dict[str, Binding] = {}
@@ -46,12 +56,23 @@ class Application:
         try:
             route, parameters = self._router.find(request.method, request.path)
             binding = self._bindings.get(route.operation) or self._bind(route)
+            if self._observe is not None:
+                return self._observed(request, binding, parameters, self._observe)
             if self._authorizer is not None or not binding.is_immediate:
                 return self._respond(request, binding, parameters)
             result = binding.arguments(self._engine, request, parameters)()
             return render(result, versions.lower(route.operation, request.version))
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request
             return error_response(error, request.path)
+
+    async def _observed(
+        self, request: Request, binding: Binding, parameters: dict[str, str], observe: Observe
+    ) -> Response:
+        began = clock.monotonic()
+        response = await self._respond(request, binding, parameters)
+        status = 200 if isinstance(response, Hijacked) else response.status
+        observe(binding.route.operation, status, clock.monotonic() - began)
+        return response
 
     async def _respond(
         self, request: Request, binding: Binding, parameters: dict[str, str]

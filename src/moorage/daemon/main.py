@@ -1,41 +1,23 @@
-"""The program ``moord``: configuration, roots, listeners, engine, signals, in that order."""
+"""The program ``moord``: command line and configuration, then one of its modes."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
-from moorage.api import routing
-from moorage.api.dispatch import Application
-from moorage.api.server import Server
-from moorage.daemon import (
-    commandline,
-    listeners,
-    loading,
-    logsetup,
-    notify,
-    ownership,
-    purge,
-    tls,
-    wiring,
-)
+from moorage.daemon import commandline, loading, logsetup, ownership, purge, serving
+from moorage.daemon.commandline import CommandLine
 from moorage.daemon.config import Config
-from moorage.daemon.signals import Signals
-from moorage.lib import clock
 from moorage.lib.errors import InvalidParameter, MoorageError
-from moorage.lib.tasks import Supervisor
 from moorage.lib.version import VERSION
-
-log = logging.getLogger(__name__)
 
 
 def main() -> NoReturn:
-    """Run the daemon until it is told to stop."""
+    """Run ``moord``; errors of the user are one line and exit code 1."""
     try:
         sys.exit(_run(sys.argv[1:]))
     except MoorageError as error:
@@ -61,37 +43,20 @@ def _run(arguments: list[str]) -> int:
     if line.mode == "purge":
         purge.purge(config)
         return 0
-    with ExitStack() as owned:
-        exec_root = Path(config.exec_root)
-        owned.enter_context(ownership.locked(Path(config.data_root), "data-root"))
-        owned.enter_context(ownership.locked(exec_root, "exec-root"))
-        pidfile = Path(config.pidfile) if config.pidfile else exec_root / "moord.pid"
-        owned.enter_context(ownership.pid_file(pidfile))
-        ownership.prepare_process(config.oom_score_adjust)
-        asyncio.run(_serve(config))
+    _own_and_serve(config, line)
     return 0
 
 
-async def _serve(config: Config) -> None:
-    started = clock.monotonic()
-    async with AsyncExitStack() as stack:
-        bound = listeners.bind_all(config)
-        for listener in bound:
-            stack.callback(listener.close)
-        engine = await wiring.build(config, stack)
-        requests = Supervisor("requests")
-        server = Server(Application(engine, routing.load()), requests)
-        signals = Signals(lambda: log.info("reload"))
-        accepting = await listeners.serve(
-            server, bound, tls=tls.server_context(config), allowed_hosts=config.allowed_hosts
-        )
-        log.info("daemon has completed initialization in %.3f s", clock.monotonic() - started)
-        notify.notify("READY=1")
-        await signals.wait_stop()
-        notify.notify("STOPPING=1")
-        for acceptor in accepting:
-            acceptor.close()
-        await server.close()
+def _own_and_serve(config: Config, line: CommandLine) -> None:
+    """Serve as the only daemon of these roots."""
+    exec_root = Path(config.exec_root)
+    pidfile = Path(config.pidfile) if config.pidfile else exec_root / "moord.pid"
+    with ExitStack() as owned:
+        owned.enter_context(ownership.locked(Path(config.data_root), "data-root"))
+        owned.enter_context(ownership.locked(exec_root, "exec-root"))
+        owned.enter_context(ownership.pid_file(pidfile))
+        ownership.prepare_process(config.oom_score_adjust)
+        asyncio.run(serving.serve(config, line))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.daemon import domain_settings
 from moorage.daemon.config import Config
+from moorage.daemon.reload import Apply
 from moorage.engine.engine import Engine
 from moorage.engine.system import Reports, System
 from moorage.events.bus import Bus
@@ -17,7 +20,15 @@ from moorage.storage.metadata import Database
 from moorage.volumes.service import Volumes
 
 
-async def build(config: Config, stack: AsyncExitStack) -> Engine:
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """The engine, and what is told of a reloaded configuration."""
+
+    engine: Engine
+    reload: Sequence[Apply]
+
+
+async def build(config: Config, stack: AsyncExitStack) -> Wired:
     """Make and open all domains; *stack* closes them."""
     data_root, exec_root = Path(config.data_root), Path(config.exec_root)
     database = Database(data_root / "moorage.db")
@@ -48,7 +59,12 @@ async def build(config: Config, stack: AsyncExitStack) -> Engine:
         reports=reports,
         events=events,
     )
-    return Engine(events=events, system=system, volumes=volumes, networks=networks)
+
+    def reload_system(fresh: Config) -> None:
+        system.settings = domain_settings.system_settings(fresh)
+
+    engine = Engine(events=events, system=system, volumes=volumes, networks=networks)
+    return Wired(engine, [reload_system])
 
 
 def daemon_id(database: Database) -> str:

@@ -68,6 +68,12 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd")) - 1
 
 
+def resident_memory() -> int:
+    """Return the daemon's resident set in bytes."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def flag_file(path: str) -> bool:
     """Return a setting below /proc/sys; False where there is none."""
     try:

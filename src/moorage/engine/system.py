@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import threading
 from collections.abc import Callable
@@ -170,6 +171,36 @@ class System:
             cdi_spec_dirs=list(settings.cdi_spec_dirs),
             warnings=reports.warnings(),
         )
+
+    def metrics(self) -> list[str]:
+        """Return the state of the daemon as samples for Prometheus."""
+        counts = self._reports.counts()
+        states = {"paused": counts.paused, "running": counts.running, "stopped": counts.stopped}
+        name = "engine_daemon_container_states_containers"
+        times = os.times()
+        version = f'version="{VERSION}",os="linux",architecture="{host.machine()}"'
+        return [
+            f"# TYPE {name} gauge",
+            *(f'{name}{{state="{state}"}} {count}' for state, count in states.items()),
+            "# TYPE engine_daemon_engine_cpus_cpus gauge",
+            f"engine_daemon_engine_cpus_cpus {host.cpu_count()}",
+            "# TYPE engine_daemon_engine_memory_bytes gauge",
+            f"engine_daemon_engine_memory_bytes {host.memory_total()}",
+            "# TYPE engine_daemon_engine_info gauge",
+            f'engine_daemon_engine_info{{daemon_id="{self._id}",{version}}} 1',
+            "# TYPE engine_daemon_events_subscribers_total gauge",
+            f"engine_daemon_events_subscribers_total {self._events.subscriber_count}",
+            "# TYPE process_open_fds gauge",
+            f"process_open_fds {host.open_files()}",
+            "# TYPE process_resident_memory_bytes gauge",
+            f"process_resident_memory_bytes {host.resident_memory()}",
+            "# TYPE process_cpu_seconds_total counter",
+            f"process_cpu_seconds_total {times.user + times.system:.2f}",
+        ]
+
+    def announce_reload(self, attributes: dict[str, str]) -> None:
+        """Tell that the configuration was reloaded."""
+        self._events.publish("daemon", "reload", self._id, {"name": platform.node(), **attributes})
 
     def _security_options(self) -> list[str]:
         profile = self.settings.seccomp_profile or "builtin"
