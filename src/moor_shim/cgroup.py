@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
+from moor_shim import lean
 from moor_shim.loop import IN, PRI, Loop
 
 
@@ -93,15 +94,6 @@ def kill_all(directory: str) -> None:
 
 def _members(directory: str) -> list[int]:
     try:
-        fd = os.open(f"{directory}/cgroup.procs", os.O_RDONLY | os.O_CLOEXEC)
+        return [int(line) for line in lean.read(f"{directory}/cgroup.procs").split()]
     except OSError:
         return []
-    try:
-        content = b""
-        while chunk := os.read(fd, 65536):
-            content += chunk
-    except OSError:
-        return []
-    finally:
-        os.close(fd)
-    return [int(line) for line in content.split()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from moor_shim.loop import IN, Loop
 
@@ -22,8 +23,7 @@ class Children:
         self._waiting: dict[int, OnEnd] = {}
         self._unclaimed: dict[int, int] | None = {}
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # the handler is the zygote's
         self._reader = reader
         loop.watch(reader, IN, self._reap)
 
@@ -33,10 +33,10 @@ class Children:
         pid = os.posix_spawn(
             argv[0],
             list(argv),
-            os.environ,
+            _ENVIRONMENT,
             file_actions=actions,
             setsigmask=[],
-            setsigdef=[s for s in signal.valid_signals() if s not in _UNCHANGEABLE],
+            setsigdef=_DEFAULTED,
         )
         self._waiting[pid] = on_end
 
@@ -90,7 +90,10 @@ class Children:
             self._unclaimed[pid] = code
 
 
-_UNCHANGEABLE = (signal.SIGKILL, signal.SIGSTOP)
+_ENVIRONMENT: Final = dict(os.environ)
+_DEFAULTED: Final = [
+    int(s) for s in signal.valid_signals() if s not in {signal.SIGKILL, signal.SIGSTOP}
+]
 
 
 def _ignore(_code: int) -> None:

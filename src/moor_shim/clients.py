@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Final
 
-from moor_shim import protocol
+from moor_shim import lean, protocol
 from moor_shim.loop import IN, OUT, Loop
 from moor_shim.stdio import Stdio
 
@@ -24,7 +22,7 @@ class Control:
     def __init__(
         self,
         loop: Loop,
-        connection: socket.socket,
+        connection: lean.Socket,
         on_message: OnMessage,
         on_gone: Callable[[Control], None],
     ) -> None:
@@ -38,17 +36,13 @@ class Control:
         self.greeted = False  # whether it gets events
         loop.watch(connection.fileno(), IN, self._readable)
 
-    def send(self, message: protocol.Message, fds: Sequence[int] = ()) -> None:
+    def send(self, message: protocol.Message, fds: tuple[int, ...] = ()) -> None:
         """Send one message; a peer that does not read its few messages is dropped."""
         if not self._open:
             return
         encoded = protocol.encode(message)
         try:
-            sent = (
-                socket.send_fds(self._socket, [encoded], list(fds))
-                if fds
-                else self._socket.send(encoded)
-            )
+            sent = lean.send(self._socket, encoded, fds)
         except OSError:
             sent = -1
         if sent != len(encoded):
@@ -71,7 +65,7 @@ class Control:
         except (ValueError, KeyError, TypeError):  # not a message of ours
             self.close()
 
-    def detach(self) -> tuple[socket.socket, bytes]:
+    def detach(self) -> tuple[lean.Socket, bytes]:
         """Hand over the socket and the bytes read beyond the last message."""
         self._loop.forget(self._socket.fileno())
         self._open = False
@@ -212,8 +206,6 @@ class Attachment:
             return
         self._open = False
         self._loop.forget(self._socket.fileno())
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._waiting.clear()
         self._size = 0

@@ -8,9 +8,9 @@ import select
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
+from moor_shim import lean
 from moor_shim.protocol import ERROR_FILE
 
 MAX_FAULTS: Final = 100  # then it is no accident but a loop
@@ -79,5 +79,4 @@ class Loop:
             self._faults += 1
             if self._faults > MAX_FAULTS:
                 raise
-            with suppress(OSError), open(ERROR_FILE, "a") as file:
-                traceback.print_exc(file=file)
+            lean.append(ERROR_FILE, traceback.format_exc())

@@ -11,15 +11,13 @@ After the end the monitor stays only while a control connection does, or output 
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import time
 from contextlib import suppress
 from typing import Final
 
-from moor_shim import protocol, sinks
+from moor_shim import lean, protocol, sinks
 from moor_shim.cgroup import OomWatch, kill_all
 from moor_shim.children import Children
 from moor_shim.clients import Attachment, Control
@@ -33,7 +31,7 @@ DRAIN_S: Final = 0.15  # after the end, output that others hold open is waited f
 class Monitor:
     """State of one monitor process."""
 
-    def __init__(self, loop: Loop, first: socket.socket) -> None:
+    def __init__(self, loop: Loop, first: lean.Socket) -> None:
         self._loop = loop
         self._children = Children(loop)
         self._controls: list[Control] = []
@@ -54,22 +52,17 @@ class Monitor:
 
     # -- connections
 
-    def _accept(self, connection: socket.socket) -> None:
+    def _accept(self, connection: lean.Socket) -> None:
         self._controls.append(Control(self._loop, connection, self._message, self._control_gone))
 
     def _listen(self) -> None:
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with suppress(FileNotFoundError):
-            os.unlink(protocol.SOCKET)
-        self._listener.bind(protocol.SOCKET)  # relative: a socket's path has 108 bytes only
-        self._listener.listen(64)
-        self._listener.settimeout(0)
+        # by a relative path: a socket's has 108 bytes only
+        self._listener = lean.listen(protocol.SOCKET, 64)
         self._loop.watch(self._listener.fileno(), IN, self._incoming)
 
     def _incoming(self, _events: int) -> None:
         with suppress(OSError):
-            connection, _ = self._listener.accept()
-            self._accept(connection)
+            self._accept(lean.accept(self._listener))
 
     def _control_gone(self, control: Control) -> None:
         self._controls.remove(control)
@@ -120,7 +113,7 @@ class Monitor:
         pidfd = self._process.pidfd
         control.send(
             {"id": number, "pid": self._process.pid, "state": self._state, "exit": self._exit},
-            [pidfd] if pidfd >= 0 else [],
+            (pidfd,) if pidfd >= 0 else (),
         )
 
     def _attach(self, control: Control, number: object, request: protocol.Message) -> None:
@@ -185,10 +178,8 @@ class Monitor:
 
     def _take_process(self) -> None:
         pid = self._process.pid
-        _write_file(
-            protocol.TASK_FILE,
-            {"pid": pid, "start_time": start_time(pid), "monitor": os.getpid()},
-        )
+        task = {"pid": pid, "start_time": start_time(pid), "monitor": os.getpid()}
+        lean.replace(protocol.TASK_FILE, protocol.encode(task))
         if self._process.is_container and self._job.get("oom"):
             self._oom = OomWatch(self._loop, self._job["oom"], self._oom_happened)
         self._children.claim(pid, self._process_ended)
@@ -259,7 +250,7 @@ class Monitor:
             self._sink.close()
         assert self._exit is not None  # noqa: S101 - set before this state
         if not self._abandoned:
-            _write_file(protocol.EXIT_FILE, self._exit)
+            lean.replace(protocol.EXIT_FILE, protocol.encode(self._exit))
         self._broadcast({"event": "exit", **self._exit})
         for attachment in tuple(self._attachments):
             attachment.finish()
@@ -307,15 +298,7 @@ class Monitor:
                 self._loop.stop()
 
 
-def _write_file(name: str, content: protocol.Message) -> None:
-    """Write *name* in the task's directory, whole or not at all; it may have been removed."""
-    with suppress(OSError):
-        with open(f".{name}", "wb") as file:
-            file.write(json.dumps(content).encode())
-        os.rename(f".{name}", name)
-
-
-def main(first: socket.socket) -> None:
+def main(first: lean.Socket) -> None:
     """Be a monitor, first asked by *first*, until there is nothing left to do."""
     loop = Loop()
     Monitor(loop, first)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from moor_shim import protocol
+from moor_shim import lean, protocol
 from moor_shim.children import Children
 from moor_shim.stdio import Stdio
 
@@ -97,8 +96,7 @@ class Process:
 
     def _take_process(self) -> str | None:
         try:
-            with open(f"{self._directory}/{protocol.PID_FILE}", "rb") as file:
-                self.pid = int(file.read())
+            self.pid = int(lean.read(f"{self._directory}/{protocol.PID_FILE}"))
             self._stdio.receive_console()
         except (OSError, ValueError, IndexError) as error:
             return f"the runtime gave no process: {error}"
@@ -120,13 +118,10 @@ class Process:
         if code == 0:
             return None
         message = f"the runtime ended with status {code}"
-        with (
-            suppress(OSError, ValueError, AttributeError),
-            open(f"{self._directory}/{protocol.RUNTIME_LOG}", "rb") as file,
-        ):
-            for line in file:
-                entry = json.loads(line)
-                if entry.get("level") in {"error", "fatal"} or "level" not in entry:
+        with suppress(OSError, ValueError):
+            for line in lean.read(f"{self._directory}/{protocol.RUNTIME_LOG}").splitlines():
+                entry = protocol.decode(line)
+                if entry.get("level", "error") in {"error", "fatal"}:
                     message = str(entry.get("msg") or message)
         return message
 
@@ -134,7 +129,6 @@ class Process:
 def start_time(pid: int) -> int:
     """Return when *pid* began, in clock ticks since boot; 0 if it has ended."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
+        return int(lean.read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[19])
     except (OSError, IndexError):
         return 0

@@ -46,9 +46,24 @@ HEADER: Final = struct.Struct(">BxxxI")  # stream, length; a stdin frame of leng
 MAX_LINE: Final = 1 << 20  # bytes of one control message
 
 
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
+_from_json: Final = json.JSONDecoder().decode
+
+
 def encode(message: Message) -> bytes:
     """Make a control message."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+    return _to_json(message).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Read a control message.
+
+    Raises: ValueError.
+    """
+    message = _from_json(line.decode())
+    if not isinstance(message, dict):
+        raise ValueError("control message is no object")  # noqa: TRY004 - bad value, not type
+    return message
 
 
 def frame(stream: int, payload: bytes) -> bytes:
@@ -72,10 +87,7 @@ class LineReader:
         *lines, self.rest = (self.rest + chunk).split(b"\n")
         if len(self.rest) > MAX_LINE:
             raise ValueError("control message too long")
-        messages = [json.loads(line) for line in lines if line]
-        if not all(isinstance(message, dict) for message in messages):
-            raise ValueError("control message is no object")
-        return messages
+        return [decode(line) for line in lines if line]
 
     def first(self, chunk: bytes) -> Message | None:
         """Return the next message only, keeping the rest: frames may follow it."""
@@ -86,10 +98,7 @@ class LineReader:
                 raise ValueError("control message too long")
             return None
         self.rest = rest
-        message = json.loads(line)
-        if not isinstance(message, dict):
-            raise ValueError("control message is no object")  # noqa: TRY004 - bad value, not type
-        return message
+        return decode(line)
 
 
 class FrameReader:

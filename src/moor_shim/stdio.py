@@ -5,13 +5,12 @@ from __future__ import annotations
 import array
 import fcntl
 import os
-import socket
 import termios
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from moor_shim import protocol
+from moor_shim import lean, protocol
 from moor_shim.loop import IN, OUT, Loop
 
 READ_SIZE: Final = 65536
@@ -47,7 +46,7 @@ class Stdio:
         self.outputs: list[Output] = []
         self.on_eof: Callable[[], None] = _nothing
         self.on_stdin_space: Callable[[], None] = _nothing
-        self._console: socket.socket | None = None
+        self._console: lean.Socket | None = None
         self._size: tuple[int, int] | None = None
 
     # -- making
@@ -56,10 +55,7 @@ class Stdio:
         """Make the streams; return the child's ends, which the caller closes after spawning."""
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         if self.tty:
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            listener.bind(protocol.CONSOLE)
-            listener.listen(1)
-            self._console = listener
+            self._console = lean.listen(protocol.CONSOLE, 1)
             return null, os.dup(null), os.dup(null)
         if self._open_stdin:
             child_in, self._stdin = os.pipe2(os.O_CLOEXEC)
@@ -84,11 +80,9 @@ class Stdio:
         listener = self._console
         if listener is None:
             return
-        listener.settimeout(5)
-        connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(5)
-            _, fds, _, _ = socket.recv_fds(connection, 4096, 4, socket.MSG_CMSG_CLOEXEC)
+        connection = lean.accept(listener)
+        _, fds = lean.receive(connection, 4096)
+        connection.close()
         self._close_console()
         master = fds[0]
         os.set_blocking(master, False)

@@ -10,13 +10,12 @@ import ctypes
 import gc
 import os
 import signal
-import socket
 import sys
 import traceback
 from contextlib import suppress
 from typing import Final
 
-from moor_shim import monitor, protocol
+from moor_shim import lean, monitor, protocol
 from moor_shim.sinks import jsonfile, lines, local, rotation
 
 PR_SET_NAME: Final = 15  # linux/prctl.h
@@ -27,19 +26,27 @@ _WARM: Final = (jsonfile, lines, local, rotation)  # shared by all monitors, loa
 _prctl: Final = ctypes.CDLL(None, use_errno=True).prctl
 
 
-def serve(requests: socket.socket) -> None:
-    """Fork a monitor for each socket received, until the daemon goes."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps monitors
+def serve(requests: lean.Socket) -> None:
+    """Fork a monitor for each socket received, until the daemon goes.
+
+    Signal handlers are set here, for monitors inherit them: setting them costs a monitor memory.
+    """
+    this = os.getpid()
+
+    def child_ended(_signum: int, _frame: object) -> None:
+        if os.getpid() == this:  # in a monitor the loop is woken, and reaps
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+
+    signal.signal(signal.SIGCHLD, child_ended)
     for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)  # a monitor outlives whoever is told to stop
     gc.collect()
     gc.disable()
     gc.freeze()  # a collection would touch, and so copy, the shared pages
     while True:
-        try:
-            message, fds, _, _ = socket.recv_fds(requests, 64, 4, socket.MSG_CMSG_CLOEXEC)
-        except InterruptedError:
-            continue
+        message, fds = lean.receive(requests, 64)
         if not message:
             return
         try:
@@ -48,23 +55,21 @@ def serve(requests: socket.socket) -> None:
             pid = -1  # closing the socket tells the daemon
         if pid == 0:
             requests.close()
-            _become_monitor(socket.socket(fileno=fds[0]))
+            _become_monitor(fds[0])
         for fd in fds:
             os.close(fd)
 
 
-def _become_monitor(first: socket.socket) -> None:
+def _become_monitor(control: int) -> None:
     code = 1
     try:
         os.setsid()
         _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         _prctl(PR_SET_NAME, b"moor-monitor", 0, 0, 0)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        monitor.main(first)
+        monitor.main(lean.Socket(fileno=control))
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame: say why, then go
-        with suppress(OSError), open(protocol.ERROR_FILE, "a") as file:
-            traceback.print_exc(file=file)
+        lean.append(protocol.ERROR_FILE, traceback.format_exc())
     finally:
         os._exit(code)
 
@@ -75,5 +80,5 @@ def main() -> None:
     os.closerange(REQUEST_FD + 1, os.sysconf("SC_OPEN_MAX"))  # whatever the daemon's parent leaked
     _prctl(PR_SET_NAME, b"moor-zygote", 0, 0, 0)
     os.set_inheritable(REQUEST_FD, False)  # noqa: FBT003
-    serve(socket.socket(fileno=REQUEST_FD))
+    serve(lean.Socket(fileno=REQUEST_FD))
     sys.exit(0)

@@ -6,6 +6,7 @@ Loaded by name when first asked for, so a monitor carries only what it uses.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -49,5 +50,6 @@ def make(log: protocol.Message, loop: Loop, children: Children) -> Sink | None:
         return None
     if driver not in DRIVERS:
         raise ValueError(f"unknown log driver: {driver}")
-    module = importlib.import_module(f"moor_shim.sinks.{DRIVERS[driver]}")
+    name = f"moor_shim.sinks.{DRIVERS[driver]}"
+    module = sys.modules.get(name) or importlib.import_module(name)
     return cast("Maker", module.make)(log, loop, children)
