@@ -76,6 +76,8 @@ class Monitor:
             return  # decided when the runtime is done
         if self._state == "created":
             self._abandoned = True
+            with suppress(OSError):
+                os.unlink(protocol.TASK_FILE)  # there has been no task, for a later daemon
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._process.pidfd, signal.SIGKILL)
         else:

@@ -42,23 +42,48 @@ def has_ended(pidfd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def exit_code(pidfd: int) -> int | None:
-    """Return how a process ended that need not be our child: 128 + signal if it was killed.
+def exit_code(pidfd: int, pid: int) -> int | None:
+    """Return how *pid* ended, which need not be our child: 128 + signal if killed.
 
-    None where the kernel (before 6.15) or the process (not reaped yet) does not tell.
+    A zombie's ``stat`` tells, and after the reaping the descriptor (Linux 6.15); else None.
     """
+    status = _zombie_status(pid)  # the descriptor proves below that the number is still its own
+    reply = _info(pidfd)
+    if reply is not None and reply[0] & PIDFD_INFO_EXIT:
+        status = reply[-1]
+    elif not _is_zombie(pidfd):
+        return None
+    if status is None:
+        return None
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+def _info(pidfd: int) -> tuple[int, ...] | None:
     request = _INFO.pack(PIDFD_INFO_EXIT, *([0] * 13))
     try:
-        reply = fcntl.ioctl(pidfd, PIDFD_GET_INFO, request)
+        return _INFO.unpack(fcntl.ioctl(pidfd, PIDFD_GET_INFO, request))
     except OSError as error:
         if error.errno in {errno.ENOTTY, errno.EINVAL, errno.ESRCH, errno.EPERM}:
             return None
         raise
-    mask, *_, status = _INFO.unpack(reply)
-    if not mask & PIDFD_INFO_EXIT:
+
+
+def _is_zombie(pidfd: int) -> bool:
+    """Whether the process has ended but still has its number."""
+    try:
+        signal.pidfd_send_signal(pidfd, 0)
+    except ProcessLookupError:
+        return False
+    return has_ended(pidfd)
+
+
+def _zombie_status(pid: int) -> int | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
         return None
-    code = os.waitstatus_to_exitcode(status)
-    return 128 - code if code < 0 else code
+    return int(fields[49]) if fields[0] == b"Z" else None
 
 
 def start_time(pid: int) -> int:

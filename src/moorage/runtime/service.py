@@ -52,7 +52,7 @@ class Runtime:
         self._filters = FilterCache(state_root / "seccomp")
         self._zygote = Zygote(supervisor)
         self._fitness: host.Fitness | None = None
-        self._tasks: set[Task] = set()
+        self._tasks: dict[str, Task] = {}  # the running containers
 
     @property
     def fitness(self) -> host.Fitness:
@@ -132,7 +132,7 @@ class Runtime:
         except BaseException:
             task.abandon()
             raise
-        self._tasks.add(task)
+        self._tasks[container_id] = task
         return task
 
     async def _make_way(self, container_id: str, directory: Path) -> None:
@@ -148,6 +148,8 @@ class Runtime:
 
         Call ``discard`` once an end has been recorded.
         """
+        if container_id in self._tasks:
+            return self._tasks[container_id]
         directory = self._tasks_root / bundle.check_id(container_id)
         record = bundle.read_record(directory)
         if record is None:
@@ -168,7 +170,7 @@ class Runtime:
         if task.exit_status is not None:
             task.disconnect()
             return task.exit_status
-        self._tasks.add(task)
+        self._tasks[task.container_id] = task
         return task
 
     def _recover_orphan(self, task: Task, directory: Path) -> Task | ExitStatus | None:
@@ -185,7 +187,7 @@ class Runtime:
             return unknown_end()
         task.pid = known["pid"]
         task.watch_orphan(fd)
-        self._tasks.add(task)
+        self._tasks[task.container_id] = task
         return task
 
     def known(self) -> list[str]:
@@ -205,10 +207,14 @@ class Runtime:
 
     async def close(self) -> None:
         """Let go of the monitors, which stay."""
-        for task in tuple(self._tasks):
+        for task in tuple(self._tasks.values()):
             task.disconnect()
         self._tasks.clear()
         self._zygote.close()
+
+    def _forget(self, task: Task) -> None:
+        if self._tasks.get(task.container_id) is task:
+            del self._tasks[task.container_id]
 
     def _runtime(self, name: str | None) -> oci.OciRuntime:
         chosen = name or self.fitness.default
@@ -234,6 +240,6 @@ class Runtime:
             group=self.fitness.cgroups.cgroup(cgroups_path),
             zygote=self._zygote,
             on_oom=self._on_oom,
-            on_deleted=self._tasks.discard,
+            on_deleted=self._forget,
         )
         return Task(place, is_container=True, program=program, tty=tty)

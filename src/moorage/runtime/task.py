@@ -118,9 +118,9 @@ class Task:
         self._learn_orphans_end(loop.time() + _REAP_S)
 
     def _learn_orphans_end(self, deadline: float) -> None:
-        """The kernel tells the exit code once the process's new parent has reaped it."""
+        """Ask the kernel, which may tell before the reaping, after it, or never."""
         loop = asyncio.get_running_loop()
-        code = pidfds.exit_code(self._pidfd) if self._pidfd >= 0 else None
+        code = pidfds.exit_code(self._pidfd, self.pid) if self._pidfd >= 0 else None
         if code is None and self._pidfd >= 0 and loop.time() < deadline:
             loop.call_later(_POLL_S, self._learn_orphans_end, deadline)
         elif code is None:
