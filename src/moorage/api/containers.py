@@ -29,7 +29,7 @@ from moorage.spec.engine.container import (
 )
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.hostconfig import HostConfig
-from moorage.spec.platforms import Platform
+from moorage.spec import platforms
 
 if TYPE_CHECKING:
     from moorage.api.request import Request
@@ -76,7 +76,7 @@ async def container_create(
             host_config=body.host_config or HostConfig(),
             endpoints=(networking.endpoints_config if networking else None) or {},
             mac_address=body.mac_address,
-            platform=Platform.parse(query.platform) if query.platform else None,
+            platform=platforms.parse(query.platform) if query.platform else None,
         )
     )
 

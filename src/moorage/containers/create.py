@@ -18,6 +18,7 @@ from moorage.containers import (
     merge,
     mount_spec,
     names,
+    prepare,
     security_options,
     validate_config,
     validate_namespaces,
@@ -226,12 +227,10 @@ async def _copy_up(parts: Parts, container_id: str, mounts: list[MountRecord]) -
     wanted = [m for m in mounts if m.type == "volume" and m.copy_up and not m.subpath]
     if not wanted:
         return
-    rootfs = await offload.run("fs", parts.layers.mount_rw, container_id)
-    try:
+    async with AsyncExitStack() as undo:
+        rootfs = await prepare.mount_rootfs(parts, container_id, undo, owner="copy-up")
         for mount in wanted:
             await parts.volumes.populate(mount.name, rootfs, mount.destination)
-    finally:
-        await offload.run("fs", parts.layers.unmount_rw, container_id)
 
 
 async def _check_image_mounts(parts: Parts, mounts: list[MountRecord]) -> None:

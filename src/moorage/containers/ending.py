@@ -70,7 +70,6 @@ async def release(parts: Parts, container: Container, task: Task | None) -> None
     One thing that cannot be given back does not keep the others: the next start, the removal or
     the next start of the daemon tries again.
     """
-    container.execs.clear()
     steps = (
         ("runtime", task.delete() if task else parts.runtime.discard(container.id)),
         ("networks", parts.networks.leave(container.id)),

@@ -23,6 +23,7 @@ from moorage.containers.spec_mounts import ReadyMount
 from moorage.kernel import mount as k
 from moorage.kernel import namespaces
 from moorage.kernel.openat2 import openat2
+from moorage.lib import ids
 from moorage.lib.errors import NotFound
 
 T = TypeVar("T")
@@ -67,8 +68,9 @@ async def open_view(parts: Parts, container: Container, undo: AsyncExitStack) ->
     if container.alive:
         pid = container.running_task().pid
         return View(Path(f"/proc/{pid}/root"), None, ())
-    rootfs = await prepare.mount_rootfs(parts, container, undo)
-    ready = await prepare.mounts(parts, container, undo)
+    user = f"files-{ids.token()}"
+    rootfs = await prepare.mount_rootfs(parts, container.id, undo, owner=user)
+    ready = await prepare.mounts(parts, container, undo, user=user)
     shown = [m for m in ready if m.record.type != "tmpfs"]
     return View(None, rootfs, sorted(shown, key=lambda m: m.record.destination.count("/")))
 

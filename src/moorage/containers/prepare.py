@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
@@ -26,33 +27,38 @@ _SHARED = frozenset({"shared", "rshared"})
 _SLAVE = frozenset({"slave", "rslave"})
 
 
-async def mount_rootfs(parts: Parts, container: Container, undo: AsyncExitStack) -> Path:
-    """Mount the root file system; return where."""
-    undo.push_async_callback(offload.run, "fs", parts.layers.unmount_rw, container.id)
-    return await offload.run("fs", parts.layers.mount_rw, container.id)
+async def mount_rootfs(
+    parts: Parts, container_id: str, undo: AsyncExitStack, *, owner: str = "container"
+) -> Path:
+    """Mount the root file system for *owner*; return where."""
+    layers = parts.layers
+    undo.push_async_callback(offload.run, "fs", layers.unmount_rw, container_id, owner=owner)
+    return await offload.run("fs", layers.mount_rw, container_id, owner=owner)
 
 
-async def mounts(parts: Parts, container: Container, undo: AsyncExitStack) -> list[ReadyMount]:
-    """Bring up the sources of all mounts.
+async def mounts(
+    parts: Parts, container: Container, undo: AsyncExitStack, *, user: str = ""
+) -> list[ReadyMount]:
+    """Bring up the sources of all mounts, for the container itself or another *user* of them.
 
     Raises: InvalidParameter (a bind's source), NotFound (volume, image), System.
     """
     wanted = container.record.mounts
     if not wanted:
         return []
-    undo.push_async_callback(release_mounts, parts, container)
-    return [await _mount(parts, container, record) for record in wanted]
+    undo.push_async_callback(release_mounts, parts, container, user=user)
+    return [await _mount(parts, container, record, user) for record in wanted]
 
 
-async def _mount(parts: Parts, container: Container, record: MountRecord) -> ReadyMount:
+async def _mount(parts: Parts, container: Container, record: MountRecord, user: str) -> ReadyMount:
     source = ""
     if record.type == "volume":
-        source = str(await _volume(parts, container, record))
+        source = str(await _volume(parts, container, record, user))
     elif record.type == "bind":
         source = record.source
         await offload.run("fs", _check_bind, record)
     elif record.type == "image":
-        source = str(await _image(parts, container, record))
+        source = str(await _image(parts, user or container.id, record))
     return ReadyMount(record, source, recursive_readonly=_recursive(parts, record))
 
 
@@ -70,30 +76,33 @@ def _recursive(parts: Parts, record: MountRecord) -> bool:
     return parts.facts.recursive_readonly
 
 
-async def _volume(parts: Parts, container: Container, record: MountRecord) -> Path:
-    path = await parts.volumes.mount(
-        record.name,
-        container.id,
-        attributes={
-            "container": container.id,
-            "destination": record.destination,
-            "read/write": "true" if record.writable else "false",
-            "propagation": record.propagation,
-        },
-    )
+async def _volume(parts: Parts, container: Container, record: MountRecord, user: str) -> Path:
+    attributes = {
+        "container": container.id,
+        "destination": record.destination,
+        "read/write": "true" if record.writable else "false",
+        "propagation": record.propagation,
+    }
+    name = user or container.id
+    path = await parts.volumes.mount(record.name, name, attributes=None if user else attributes)
     if record.subpath:
-        return await parts.volumes.mount_subpath(record.name, container.id, record.subpath)
+        return await parts.volumes.mount_subpath(record.name, name, record.subpath)
     return path
 
 
-async def _image(parts: Parts, container: Container, record: MountRecord) -> Path:
+async def _image(parts: Parts, user: str, record: MountRecord) -> Path:
     image = parts.images.resolve(record.source)
-    key = f"{container.id}-{record.destination.strip('/').replace('/', '-')}"
+    key = _view_key(user, record)
     view = await offload.run("fs", parts.layers.mount_view, key, image.chain_id, readonly=True)
     if not record.subpath:
         return view
-    target = parts.runtime_directory(container.id) / "image-subpaths" / key
+    target = parts.runtime_directory(user) / "image-subpaths" / key
     return await offload.run("fs", subpath.bind, view, record.subpath, target)
+
+
+def _view_key(user: str, record: MountRecord) -> str:
+    place = hashlib.sha256(record.destination.encode()).hexdigest()[:12]
+    return f"{user}-{place}"
 
 
 def _check_bind(record: MountRecord) -> None:
@@ -136,19 +145,17 @@ def _below(path: str, directory: str) -> bool:
     return path.startswith(directory.rstrip("/") + "/")
 
 
-async def release_mounts(parts: Parts, container: Container) -> None:
+async def release_mounts(parts: Parts, container: Container, *, user: str = "") -> None:
     """Undo ``mounts``; may run twice."""
+    name = user or container.id
+    attributes = None if user else {"container": container.id}
     for record in container.record.mounts:
         if record.type == "volume":
-            await parts.volumes.unmount(
-                record.name,
-                container.id,
-                attributes={"container": container.id},
-            )
+            await parts.volumes.unmount(record.name, name, attributes=attributes)
         elif record.type == "image":
-            key = f"{container.id}-{record.destination.strip('/').replace('/', '-')}"
-            target = parts.runtime_directory(container.id) / "image-subpaths" / key
+            key = _view_key(name, record)
             if record.subpath:
+                target = parts.runtime_directory(name) / "image-subpaths" / key
                 await offload.run("fs", subpath.release, target)
             await offload.run("fs", parts.layers.unmount_view, key)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from moorage.containers import ending, lifecycle, remove, restart
 from moorage.containers.record import Intent
-from moorage.containers.state import ALIVE, Event, State, advance
-from moorage.lib import atomicfile, clock, offload
+from moorage.containers.state import ALIVE, State
+from moorage.lib import clock, offload
 from moorage.lib.errors import MoorageError
 from moorage.runtime.contract import UNKNOWN_CODE, ExitStatus
 
@@ -26,7 +26,6 @@ async def recover(parts: Parts) -> None:
     Order: what runs is adopted first, so that networks and volumes know what is still in use;
     then the unfinished is undone; then ended containers are noted and restart policies applied.
     """
-    await _remove_strays(parts)
     ended: list[tuple[Container, ExitStatus]] = []
     for container in list(parts.store.every()):
         if container.state in ALIVE:
@@ -40,6 +39,10 @@ async def recover(parts: Parts) -> None:
         await _finish(parts, container)
     for container, status in ended:
         await _note_end(parts, container, status)
+    for container in parts.store.every():
+        if container.state is State.RESTARTING and container.back_off is None:
+            async with container.lock:
+                lifecycle.start_later(parts, container)
 
 
 async def _adopt(parts: Parts, container: Container) -> ExitStatus | None:
@@ -71,8 +74,6 @@ async def _finish(parts: Parts, container: Container) -> None:
         try:
             if intent is Intent.START and container.state not in ALIVE:
                 await ending.release(parts, container, None)
-                if container.state is State.RESTARTING:
-                    parts.store.change(container, state=advance(container.state, Event.EXIT))
             elif intent is Intent.RELEASE:
                 await ending.release(parts, container, None)
             elif intent in {Intent.CREATE, Intent.REMOVE}:
@@ -85,19 +86,6 @@ async def _note_end(parts: Parts, container: Container, status: ExitStatus) -> N
     async with container.lock:
         if await ending.ended(parts, container, None, status):
             lifecycle.start_later(parts, container)
-
-
-async def _remove_strays(parts: Parts) -> None:
-    """Remove directories without a record: the crash came between the two."""
-    base = parts.directory("")
-    known = {c.id for c in parts.store.every()}
-    if base.is_dir():
-        for path in base.iterdir():
-            if path.name not in known:
-                await offload.run("fs", atomicfile.remove_tree, path)
-    for container_id in await offload.run("fs", parts.layers.rw_ids):
-        if container_id not in known:
-            await offload.run("fs", parts.layers.remove_rw, container_id)
 
 
 async def start_by_policy(parts: Parts) -> None:

@@ -74,6 +74,7 @@ async def discard(parts: Parts, container: Container, *, volumes: bool) -> None:
     """
     if parts.store.find(container.id) is not container:
         return  # another removal was quicker
+    seen = container.record.intent is not Intent.CREATE
     parts.store.change(
         container, state=advance(container.state, Event.REMOVE), intent=Intent.REMOVE
     )
@@ -88,7 +89,9 @@ async def discard(parts: Parts, container: Container, *, volumes: bool) -> None:
         container.waiters.exited(Ended(container.record.exit_code, message))
         raise System(message) from error
     parts.store.delete(container)
-    parts.announce(container, "destroy")
+    parts.execs.forget(container)
+    if seen:
+        parts.announce(container, "destroy")
     container.waiters.removed(Ended(container.record.exit_code))
 
 

@@ -31,13 +31,13 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
     """Prepare the host for one start and describe it; *undo* takes all of it back."""
     record, host = container.record, container.record.host_config
     devices.check_requests(host.device_requests or [])
-    rootfs = container.rootfs = await prepare.mount_rootfs(parts, container, undo)
+    rootfs = container.rootfs = await prepare.mount_rootfs(parts, container.id, undo)
     failpoint("containers.start.after_rootfs")
-    ready = await prepare.mounts(parts, container, undo)
-    failpoint("containers.start.after_mounts")
     owner = prepare.network_owner(parts, container)
     namespace, sysctls = await _network(parts, container, owner, undo)
     failpoint("containers.start.after_network")
+    ready = await prepare.mounts(parts, container, undo)
+    failpoint("containers.start.after_mounts")
     _make_working_directory(rootfs, record.config.working_dir)
     around = Surroundings(
         rootfs=str(rootfs),

@@ -35,7 +35,8 @@ async def stop(
         await kill.send(parts, container, number)
     if not await _wait(ended, wait_s):
         await _insist(parts, container, ended)
-    parts.announce(container, "stop")
+    async with container.lock:  # what it held of the host has been given back
+        parts.announce(container, "stop")
     return True
 
 
