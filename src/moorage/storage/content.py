@@ -37,9 +37,6 @@ class Source(Protocol):
     def open(self, digest: Digest) -> BinaryIO:
         """Open the blob, verified while it is read (DataLoss at its end)."""
 
-    def digests(self) -> list[Digest]:
-        """Return all blobs that can be written anew."""
-
 
 class ContentStore:
     """The blobs of one data-root.

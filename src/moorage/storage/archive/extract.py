@@ -39,7 +39,7 @@ _BAD_NAME: Final = frozenset(
     }
 )
 
-Shelter = Callable[[int, str, str, int], bool]  # parent, last name, name, index of the member
+Shelter = Callable[[int, str, str], None]  # parent, last name, whole name: move it away
 
 
 class Extracted(Struct):
@@ -118,6 +118,8 @@ class Extractor:
                         ) from error
                     raise
             self._set_times()
+            if "" not in self._times:
+                result.implied.append("")
         finally:
             self._rooted.forget()
         return result
@@ -340,9 +342,8 @@ class Extractor:
                 raise Conflict(f'cannot overwrite non-directory "/{name}" with directory "/{name}"')
             raise Conflict(f'cannot overwrite directory "/{name}" with non-directory "/{name}"')
         whiteout = stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
-        saved = not whiteout and self._shelter is not None
-        if saved and self._shelter is not None:
-            self._shelter(parent, last, name, self.result.entries)
+        if self._shelter is not None and not whiteout:
+            self._shelter(parent, last, name)
             void = not stat.S_ISREG(found.st_mode)
         else:
             void = remove(parent, last)

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final, cast
 import zstandard
 from msgspec import Struct
 
-from moorage.kernel.openat2 import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2
+from moorage.kernel.openat2 import openat2
 from moorage.lib.errors import DataLoss
 from moorage.spec import digest as digests
 from moorage.spec.digest import Digest
@@ -32,7 +32,6 @@ from moorage.storage.archive.entry import clean
 _RAW: Final = struct.Struct("<cI")
 _SIZE: Final = struct.Struct("<Q")
 _BUFFER: Final = 256 << 10
-_RESOLVE: Final = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS
 
 
 class Shelter(Struct, frozen=True):
@@ -54,6 +53,7 @@ class RecipeWriter:
         self._out = zstandard.ZstdCompressor(level=1).stream_writer(self._file)
         self._pending = bytearray()
         self._raw = bytearray()
+        self.contents = 0  # files noted so far
 
     def raw(self, data: bytes | memoryview) -> None:
         """Note *data*."""
@@ -64,6 +64,7 @@ class RecipeWriter:
     def content(self, name: str, size: int) -> None:
         """Note the content of *name*."""
         self._end_raw()
+        self.contents += 1
         encoded = name.encode("utf-8", "surrogateescape")
         self._pending += _RAW.pack(b"F", len(encoded)) + encoded + _SIZE.pack(size)
 
@@ -152,7 +153,7 @@ def _sheltered(name: str, number: int, shelters: list[Shelter]) -> str | None:
 
 def _file(root: int, name: str, size: int) -> Iterator[bytes]:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    fd = openat2(root, name, flags, resolve=_RESOLVE)
+    fd = openat2(root, name, flags)  # inside the root, as when it was unpacked
     try:
         while size:
             piece = os.read(fd, min(size, CHUNK))

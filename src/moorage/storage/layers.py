@@ -1,0 +1,510 @@
+"""Layers: tar archives unpacked once, verified, stacked, and shared by all images that name them.
+
+Everything here blocks: call it off the event loop.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from msgspec import Struct
+
+from moorage.lib import clock
+from moorage.lib.errors import DataLoss, InvalidParameter, NotFound, System
+from moorage.lib.failpoint import failpoint
+from moorage.spec import digest as digests
+from moorage.spec import mediatype
+from moorage.spec.digest import Digest
+from moorage.spec.oci.descriptor import Descriptor
+from moorage.storage import stacking
+from moorage.storage.archive import chunks as streams
+from moorage.storage.archive import compression, recipe
+from moorage.storage.archive.extract import Extracted, extract
+from moorage.storage.archive.options import ExtractOptions, Limits
+from moorage.storage.archive.recipe import RecipeWriter, Shelter
+from moorage.storage.content import ContentStore
+from moorage.storage.durability import Durability
+from moorage.storage.layerrecords import Layer, LayerRecords
+from moorage.storage.metadata import Database
+from moorage.storage.snapshots.contract import SnapshotDriver
+from moorage.storage.writable import WritableLayers, opened
+
+__all__ = ["Layer", "LayerStore", "StagedLayer"]
+
+_RECIPE: Final = "recipe"
+_SHELTER: Final = "shelter"
+_NAME_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_NAME_LENGTH: Final = 8  # short: the names of all lower directories go into one page
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class StagedLayer(Struct, kw_only=True):
+    """A layer that was read and verified, but stands on nothing yet."""
+
+    diff_id: Digest
+    tar_size: int
+    blob: Descriptor  # what came in, as it was compressed; its digest is *diff_id* if it was not
+    name: str | None  # unpacked under this name of an isolated driver, else only the blob is there
+    extracted: Extracted | None = None
+    shelters: list[Shelter] = []
+
+
+class LayerStore(WritableLayers):
+    """All layers of one driver.
+
+    ::
+
+        <driver root>/<name>/…         the driver's
+        <driver root>/<name>/recipe    how to write the archive again (isolated drivers)
+        <driver root>/<name>/shelter/  what later members of the archive replaced
+
+    ``_lock`` guards the dictionaries; ``_changed`` on it tells of finished layers. A layer is
+    in the table before anybody can see it, and out of it before its files go, so what the table
+    does not know is rubbish.
+    """
+
+    def __init__(
+        self,
+        *,
+        driver: SnapshotDriver,
+        database: Database,
+        content: ContentStore,
+        durability: Durability | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.driver = driver
+        self._content = content
+        self._durability = durability
+        self._limits = limits
+        self._records = LayerRecords(database, driver.name)
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._layers: dict[Digest, Layer] = {}
+        self._by_diff: dict[Digest, Layer] = {}  # those whose archive can be written again
+        self._working: set[Digest] = set()  # ChainIDs being unpacked
+        self._writables = {}
+        self._inits = {}
+        self._users = {}
+
+    def open(self) -> None:
+        """Load the tables; remove what an interrupted daemon left half-made."""
+        for layer in self._records.layers():
+            if self.driver.exists(layer.name):
+                self._remember(layer)
+            else:
+                self._records.delete_layer(layer.chain_id)
+        self._writables = {layer.id: layer for layer in self._records.writables()}
+        self._inits = self._records.inits()
+        known = {layer.name for layer in self._layers.values()}
+        known |= set(self._writables) | set(self._inits.values())
+        for name in self.driver.names():
+            if name not in known:
+                self.driver.remove(name)
+        self._content.add_source(_Archives(self))
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def find(self, chain_id: Digest) -> Layer | None:
+        """Return the layer, None if it is not here."""
+        return self._layers.get(chain_id)
+
+    def get(self, chain_id: Digest) -> Layer:
+        """Return the layer. Raises: NotFound."""
+        layer = self._layers.get(chain_id)
+        if layer is None:
+            raise NotFound(f"layer does not exist: {chain_id}")
+        return layer
+
+    def has(self, chain_id: Digest) -> bool:
+        """Whether the layer is unpacked here."""
+        return chain_id in self._layers
+
+    def all(self) -> list[Layer]:
+        """Return all layers."""
+        with self._lock:
+            return list(self._layers.values())
+
+    def chain(self, chain_id: Digest | None) -> list[Layer]:
+        """Return the stack that *chain_id* names, topmost first. Raises: NotFound."""
+        found: list[Layer] = []
+        while chain_id is not None:
+            layer = self.get(chain_id)
+            found.append(layer)
+            chain_id = layer.parent
+        return found
+
+    def stack(self, chain_id: Digest | None) -> list[str]:
+        """Return the driver's names of a stack, topmost first. Raises: NotFound."""
+        return [layer.name for layer in self.chain(chain_id)]
+
+    # --- making ---------------------------------------------------------------------------------
+
+    def apply(
+        self,
+        tar: BinaryIO,
+        *,
+        parent: Digest | None,
+        diff_id: Digest | None = None,
+        limits: Limits | None = None,
+    ) -> Layer:
+        """Unpack *tar*, compressed or not, on top of *parent*; verify it by *diff_id* if given.
+
+        A layer that is there already is returned at once (*tar* is not read then). Two callers
+        with the same layer: the second waits for the first.
+        Raises: NotFound (parent), InvalidParameter (bad archive), DataLoss (wrong digest), System.
+        """
+        if diff_id is None:
+            return self._apply(tar, parent, None, limits)
+        chain_id = digests.chain_id(parent, diff_id)
+        with self._alone(chain_id):
+            existing = self._layers.get(chain_id)
+            return existing or self._apply(tar, parent, diff_id, limits)
+
+    def _apply(
+        self, tar: BinaryIO, parent: Digest | None, diff_id: Digest | None, limits: Limits | None
+    ) -> Layer:
+        if self.driver.isolated:
+            staged = self._unpack(streams.of_file(tar), [], limits, keep_blob=False)
+        else:
+            staged = self._unpack(streams.of_file(tar), self.stack(parent), limits, keep_blob=True)
+        try:
+            _require_diff_id(staged, diff_id)
+            return self._finish(staged, parent)
+        except BaseException:
+            self.discard(staged)
+            raise
+
+    def stage(self, tar: BinaryIO, *, limits: Limits | None = None) -> StagedLayer:
+        """Read and verify a layer whose place in a stack is not known yet; then ``adopt`` it.
+
+        A gzip or zstd archive is kept in the content store as it came.
+        """
+        chunks = streams.of_file(tar)
+        if self.driver.isolated:
+            return self._unpack(chunks, [], limits, keep_blob=True)
+        return self._spool(chunks)
+
+    def adopt(self, staged: StagedLayer, parent: Digest | None) -> Layer:
+        """Put *staged* on top of *parent*. It is used up, also after an error."""
+        chain_id = digests.chain_id(parent, staged.diff_id)
+        with self._alone(chain_id):
+            existing = self._layers.get(chain_id)
+            if existing is not None:
+                self.discard(staged)
+                return existing
+            if staged.name is None:
+                with self._content.open(staged.blob.digest) as blob:
+                    return self._apply(blob, parent, staged.diff_id, None)
+            try:
+                return self._finish(staged, parent)
+            except BaseException:
+                self.discard(staged)
+                raise
+
+    def discard(self, staged: StagedLayer) -> None:
+        """Throw *staged* away; a blob it brought is left to the garbage collector."""
+        if staged.name is not None and not self._is_known(staged.name):
+            self.driver.remove(staged.name)
+        staged.name = None
+
+    def again(self, layer: Layer, parent: Digest | None) -> Layer:
+        """Return the same change on top of another *parent*, unpacked anew from our own copy."""
+        chain_id = digests.chain_id(parent, layer.diff_id)
+        if (existing := self._layers.get(chain_id)) is not None:
+            return existing
+        with self._content.open(layer.diff_id) as tar:
+            return self.apply(tar, parent=parent, diff_id=layer.diff_id)
+
+    def _unpack(
+        self,
+        chunks: Iterator[bytes],
+        parents: Sequence[str],
+        limits: Limits | None,
+        *,
+        keep_blob: bool,
+    ) -> StagedLayer:
+        """Unpack under a new name, hashing on the way."""
+        kind, chunks = compression.peek(chunks)
+        keep = keep_blob and (kind in {"gzip", "zstd"} or not self.driver.isolated)
+        blob = self._content.temporary() if keep else None
+        name = self._new_name()
+        try:
+            tree = self.driver.prepare(name, parents)
+            writer = None
+            if self.driver.isolated and not (keep or kind in {"gzip", "zstd"}):
+                writer = RecipeWriter(tree.parent / _RECIPE)
+            source = _Source(chunks, kind, blob.write if blob is not None else None)
+            shelters: list[Shelter] = []
+            with streams.ReadAhead(source.chunks()) as ahead, opened(tree) as root:
+                extracted = extract(
+                    root,
+                    "",
+                    ahead,
+                    ExtractOptions(
+                        whiteouts=self.driver.whiteouts, limits=limits or self._default_limits()
+                    ),
+                    recorder=writer,
+                    shelter=_shelter(tree.parent, writer, shelters) if writer else None,
+                )
+            if writer is not None:
+                writer.close()
+                if shelters:
+                    self._prove(tree, shelters, source.diff_id)
+            failpoint("layers.after_unpack")
+            descriptor = Descriptor(
+                media_type=mediatype.OCI_LAYER, digest=source.diff_id, size=source.size
+            )
+            if blob is not None:
+                descriptor = blob.commit(_media_type(kind))
+        except BaseException as error:
+            if blob is not None:
+                blob.abort()
+            self.driver.remove(name)
+            if isinstance(error, OSError):
+                raise _system(error) from error
+            raise
+        return StagedLayer(
+            diff_id=source.diff_id,
+            tar_size=source.size,
+            blob=descriptor,
+            name=name,
+            extracted=extracted,
+            shelters=shelters,
+        )
+
+    def _spool(self, chunks: Iterator[bytes]) -> StagedLayer:
+        """Keep the archive whole, for a driver that cannot unpack it without its parents."""
+        kind, chunks = compression.peek(chunks)
+        blob = self._content.temporary()
+        try:
+            source = _Source(chunks, kind, blob.write)
+            for _ in source.chunks():
+                pass
+            descriptor = blob.commit(_media_type(kind))
+        except BaseException as error:
+            blob.abort()
+            if isinstance(error, OSError):
+                raise _system(error) from error
+            raise
+        return StagedLayer(diff_id=source.diff_id, tar_size=source.size, blob=descriptor, name=None)
+
+    def _finish(self, staged: StagedLayer, parent: Digest | None) -> Layer:
+        """Commit an unpacked layer to its place."""
+        if staged.name is None or staged.extracted is None:
+            message = "a staged layer was used twice"
+            raise RuntimeError(message)
+        below = self.stack(parent)
+        tree = self.driver.tree(staged.name)
+        if self.driver.isolated:
+            trees = [self.driver.tree(name) for name in below]
+            stacking.inherit(tree, trees, staged.extracted.implied)
+        self.driver.commit(staged.name)
+        layer = Layer(
+            chain_id=digests.chain_id(parent, staged.diff_id),
+            diff_id=staged.diff_id,
+            parent=parent,
+            name=staged.name,
+            size=staged.extracted.bytes_total,
+            tar_size=staged.tar_size,
+            created_ns=clock.now_ns(),
+            has_recipe=self.driver.isolated and (tree.parent / _RECIPE).exists(),
+            shelters=staged.shelters,
+        )
+        failpoint("layers.before_record")
+        with self._lock:
+            existing = self._layers.get(layer.chain_id)
+            if existing is None:
+                if parent is not None:
+                    self.get(parent)  # it may have been collected meanwhile
+                if self._durability:
+                    self._durability.note("layer", layer.chain_id)
+                self._records.save_layer(layer)
+                self._remember(layer)
+        failpoint("layers.after_record")
+        if existing is not None:
+            self.discard(staged)
+            return existing
+        return layer
+
+    def remove(self, chain_id: Digest) -> int:
+        """Remove a layer nothing stands on; return its size. Absent is fine: 0.
+
+        Raises: System, if another layer or a container stands on it.
+        """
+        with self._lock:
+            layer = self._layers.get(chain_id)
+            if layer is None:
+                return 0
+            users: list[str] = [x.chain_id for x in self._layers.values() if x.parent == chain_id]
+            users += [w.id for w in self._writables.values() if w.parent == chain_id]
+            if users:
+                raise System(f"layer {chain_id} is in use by {users[0]}")
+            init = self._inits.pop(chain_id, None)
+            self._records.delete_layer(chain_id)
+            del self._layers[chain_id]
+            if self._by_diff.get(layer.diff_id) is layer:
+                del self._by_diff[layer.diff_id]
+                for other in self._layers.values():
+                    if other.diff_id == layer.diff_id and other.has_recipe:
+                        self._by_diff[layer.diff_id] = other
+        failpoint("layers.after_forget")
+        if self._durability:
+            self._durability.forget("layer", chain_id)
+        if init is not None:
+            self.driver.remove(init)
+        self.driver.remove(layer.name)
+        return layer.size
+
+    # --- the archive again ----------------------------------------------------------------------
+
+    def by_diff_id(self, diff_id: Digest) -> Layer | None:
+        """Return a layer with this change whose archive can be written again."""
+        return self._by_diff.get(diff_id)
+
+    def open_tar(self, layer: Layer) -> BinaryIO:
+        """Open the uncompressed archive of a layer with a recipe."""
+        tree = self.driver.tree(layer.name)
+        return streams.as_file(
+            recipe.replay(tree.parent / _RECIPE, tree, layer.shelters, layer.diff_id)
+        )
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _remember(self, layer: Layer) -> None:
+        self._layers[layer.chain_id] = layer
+        if layer.has_recipe:
+            self._by_diff[layer.diff_id] = layer
+
+    def _is_known(self, name: str) -> bool:
+        with self._lock:
+            return any(layer.name == name for layer in self._layers.values())
+
+    def _new_name(self) -> str:
+        while True:
+            name = "".join(secrets.choice(_NAME_ALPHABET) for _ in range(_NAME_LENGTH))
+            if not self.driver.exists(name):
+                return name
+
+    def _default_limits(self) -> Limits:
+        """An archive that cannot fit on the disk is refused before it fills it."""
+        if self._limits is not None:
+            return self._limits
+        space = os.statvfs(self.driver.root)
+        return Limits(bytes_total=space.f_bavail * space.f_frsize)
+
+    @contextmanager
+    def _alone(self, chain_id: Digest) -> Iterator[None]:
+        """Wait until nobody else makes *chain_id*."""
+        with self._changed:
+            while chain_id in self._working:
+                self._changed.wait()
+            self._working.add(chain_id)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._working.discard(chain_id)
+                self._changed.notify_all()
+
+    @staticmethod
+    def _prove(tree: Path, shelters: list[Shelter], diff_id: Digest) -> None:
+        """An archive that replaces its own files is only taken if it can be written again."""
+        try:
+            for _ in recipe.replay(tree.parent / _RECIPE, tree, shelters, diff_id):
+                pass
+        except DataLoss as error:
+            raise InvalidParameter(
+                "invalid archive: it replaces its own directories in a way that cannot be kept"
+            ) from error
+
+
+class _Archives:
+    """The uncompressed archives of layers with a recipe, as the content store asks for them."""
+
+    def __init__(self, layers: LayerStore) -> None:
+        self._layers = layers
+
+    def size(self, digest: Digest) -> int | None:
+        layer = self._layers.by_diff_id(digest)
+        return layer.tar_size if layer else None
+
+    def open(self, digest: Digest) -> BinaryIO:
+        layer = self._layers.by_diff_id(digest)
+        if layer is None:
+            raise NotFound(f"content {digest} is not in the store")
+        return self._layers.open_tar(layer)
+
+
+class _Source:
+    """A stream on its way in: hashed as it is, decompressed, hashed again (in one thread)."""
+
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        kind: compression.Kind,
+        tee: Callable[[bytes], None] | None,
+    ) -> None:
+        self._chunks = chunks
+        self._kind = kind
+        self._tee = tee
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the plain bytes."""
+        plain = compression.plain(self._kind, self._kept())
+        for chunk in plain:
+            self._hasher.update(chunk)
+            self.size += len(chunk)
+            yield chunk
+        for _ in self._chunks:  # what stands behind the compressed data belongs to the blob too
+            pass
+
+    def _kept(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            if self._tee is not None:
+                self._tee(chunk)
+            yield chunk
+
+    @property
+    def diff_id(self) -> Digest:
+        """The digest of the plain bytes, once all have been read."""
+        return Digest("sha256:" + self._hasher.hexdigest())
+
+
+def _shelter(
+    base: Path, writer: RecipeWriter, shelters: list[Shelter]
+) -> Callable[[int, str, str], None]:
+    """Return what puts a replaced file aside instead of removing it."""
+
+    def shelter(parent: int, last: str, name: str) -> None:
+        directory = base / _SHELTER
+        directory.mkdir(mode=0o700, exist_ok=True)
+        place = f"{_SHELTER}/{len(shelters)}"
+        os.rename(last, base / place, src_dir_fd=parent)
+        shelters.append(Shelter(writer.contents, name, place))
+
+    return shelter
+
+
+def _require_diff_id(staged: StagedLayer, wanted: Digest | None) -> None:
+    if wanted is not None and staged.diff_id != wanted:
+        raise DataLoss(f"layer digest mismatch: expected {wanted}, got {staged.diff_id}")
+
+
+def _media_type(kind: compression.Kind) -> str:
+    return mediatype.layer(kind) if kind in {"gzip", "zstd"} else mediatype.OCI_LAYER
+
+
+def _system(error: OSError) -> System:
+    if error.errno in _FULL:
+        return System(f"no space left on device: {error.filename or 'while unpacking a layer'}")
+    return System(f"cannot unpack a layer: {error}")

@@ -1,0 +1,69 @@
+"""Which driver: the one asked for, the one whose layers are there, or the first that works."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from moorage.lib.errors import InvalidParameter, MoorageError, System
+from moorage.storage.snapshots.contract import SnapshotDriver
+
+log = logging.getLogger(__name__)
+
+# name to (module, class); loaded only when used, in the order of automatic choice
+_DRIVERS: Final[dict[str, tuple[str, str]]] = {
+    "overlay2": ("overlay", "OverlayDriver"),
+    "vfs": ("vfs", "VfsDriver"),
+}
+_GONE: Final = {
+    "aufs": "no mainline kernel has aufs any more",
+    "devicemapper": "it was slow, fragile, and is removed from Docker too",
+    "overlay": "the first overlay driver wasted inodes and is removed from Docker too",
+}
+
+
+def choose(
+    root: Path, wanted: str, options: Mapping[str, str], *, used: Sequence[str] = ()
+) -> SnapshotDriver:
+    """Return a driver that works, on its own directory below *root*.
+
+    *used* names the drivers that have layers there already: they go first.
+    Raises: InvalidParameter (no such driver), System (it does not work here).
+    """
+    if wanted:
+        return _probed(root, wanted, options)
+    for name in (*used, *_DRIVERS):
+        try:
+            return _probed(root, name, options)
+        except MoorageError as error:
+            if name in used:
+                raise
+            log.info("storage driver %s does not work here: %s", name, error)
+    raise System("no storage driver works here")
+
+
+def load(root: Path, name: str, options: Mapping[str, str]) -> SnapshotDriver:
+    """Return driver *name* unprobed. Raises: InvalidParameter, with what to use instead."""
+    if name in _GONE:
+        raise InvalidParameter(
+            f"the storage driver {name} is not supported: {_GONE[name]}",
+            hint="use overlay2; images can be moved with `docker save` and `moor load`",
+        )
+    if name not in _DRIVERS:
+        raise InvalidParameter(
+            f'unknown storage driver "{name}"', hint="known: " + ", ".join(_DRIVERS)
+        )
+    module, cls = _DRIVERS[name]
+    found: type[SnapshotDriver] = getattr(
+        importlib.import_module(f"moorage.storage.snapshots.{module}"), cls
+    )
+    return found(root / name, options)
+
+
+def _probed(root: Path, name: str, options: Mapping[str, str]) -> SnapshotDriver:
+    driver = load(root, name, options)
+    driver.probe()
+    return driver

@@ -1,0 +1,108 @@
+"""What drivers have in common that give each layer a whole tree: the diff by comparison."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from moorage.kernel.mount import MS_BIND, MS_RDONLY, MS_REMOUNT, mount, mountinfo
+from moorage.lib.errors import InvalidParameter
+from moorage.storage.archive.options import Whiteouts
+from moorage.storage.archive.pack import pack_names
+from moorage.storage.snapshots import walk
+from moorage.storage.snapshots.contract import Change, ChangeKind, SnapshotDriver, view_name
+from moorage.storage.snapshots.overlay import detach
+
+_VIEWS: Final = ".views"
+
+
+class NaiveDriver(SnapshotDriver):
+    """Base of vfs, btrfs and zfs: ``root/<name>`` is the whole tree of a layer.
+
+    A later layer's tar is applied in place, so a layer needs its parents first.
+    """
+
+    isolated = False
+    whiteouts = Whiteouts.APPLY
+
+    def __init__(self, root: Path, options: Mapping[str, str]) -> None:
+        super().__init__(root, options)
+        for directory in (root, root / _VIEWS):
+            directory.mkdir(mode=0o710, parents=True, exist_ok=True)
+
+    def commit(self, name: str) -> None:
+        """Nothing is left to do."""
+
+    def create(self, name: str, parents: Sequence[str], *, size_bytes: int | None) -> None:
+        """Make a copy of the topmost layer."""
+        self.prepare(name, parents)
+        if size_bytes is not None:
+            self.limit(name, size_bytes)
+
+    def limit(self, name: str, size_bytes: int) -> None:
+        """Bound the size of a writable layer. Raises: InvalidParameter, if that cannot be."""
+        del name, size_bytes
+        raise InvalidParameter(f"--storage-opt size is not supported for {self.name}")
+
+    def mount(self, name: str, parents: Sequence[str]) -> Path:
+        """Return the tree: it needs no mount."""
+        del parents
+        return self.tree(name)
+
+    def unmount(self, name: str) -> None:
+        """Nothing is mounted."""
+
+    def view(self, key: str, parents: Sequence[str]) -> Path:
+        """Bind the topmost tree read-only."""
+        target = self.root / _VIEWS / view_name(key)
+        target.mkdir(mode=0o755, exist_ok=True)
+        if any(entry.target == str(target) for entry in mountinfo()):
+            return target
+        if not parents:
+            mount("tmpfs", target, "tmpfs", MS_RDONLY)
+            return target
+        mount(self.tree(parents[0]), target, None, MS_BIND)
+        mount("none", target, None, MS_BIND | MS_REMOUNT | MS_RDONLY)
+        return target
+
+    def close_view(self, key: str) -> None:
+        """Unmount the view."""
+        target = self.root / _VIEWS / view_name(key)
+        detach(target)
+        with suppress(FileNotFoundError):
+            target.rmdir()
+
+    def changes(self, name: str, parents: Sequence[str]) -> list[Change]:
+        """Compare the tree with the topmost layer's."""
+        old = self.tree(parents[0]) if parents else None
+        return walk.tree_changes(self.tree(name), old)
+
+    def diff(self, name: str, parents: Sequence[str]) -> Iterator[bytes]:
+        """Pack what the comparison found."""
+        found = self.changes(name, parents)
+        kept = [c.path[1:] for c in found if c.kind is not ChangeKind.DELETED]
+        gone = [c.path[1:] for c in found if c.kind is ChangeKind.DELETED]
+        fd = walk.open_root(self.tree(name))
+        try:
+            yield from pack_names(fd, kept, gone)
+        finally:
+            os.close(fd)
+
+    def usage(self, name: str, parents: Sequence[str]) -> int:
+        """Add up the changed files."""
+        total = 0
+        tree = self.tree(name)
+        for change in self.changes(name, parents):
+            if change.kind is not ChangeKind.DELETED:
+                with suppress(FileNotFoundError):
+                    found = (tree / change.path[1:]).lstat()
+                    total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+        return total
+
+    def tree(self, name: str) -> Path:
+        """Return the layer's whole tree."""
+        return self.root / name

@@ -1,0 +1,266 @@
+"""overlay2: the kernel's overlay file system, layers unpacked once and stacked by mount(2).
+
+Layers are kept in the kernel's own form (devices 0:0, ``trusted.overlay.opaque``), so a diff is
+just the upper directory packed (*native* diff). Options that would make an upper directory depend
+on its lowers (index, metacopy, redirect_dir) are switched off for that.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from moorage.kernel.mount import (
+    MNT_DETACH,
+    MS_RDONLY,
+    PAGE_LIMIT,
+    UMOUNT_NOFOLLOW,
+    mount,
+    mountinfo,
+    umount2,
+)
+from moorage.kernel.namespaces import CLONE_FS, unshare
+from moorage.lib import atomicfile, ids
+from moorage.lib.errors import InvalidParameter, System
+from moorage.storage.archive.options import PackOptions, Whiteouts
+from moorage.storage.archive.pack import pack
+from moorage.storage.snapshots import walk
+from moorage.storage.snapshots.contract import Change, SnapshotDriver, view_name
+
+_NATIVE: Final = "index=off,metacopy=off,redirect_dir=off"
+_PADS: Final = (".empty", ".blank")
+_VIEWS: Final = ".views"
+_last_closes: Final = ThreadPoolExecutor(1, thread_name_prefix="moorage-unmount")
+
+
+class OverlayDriver(SnapshotDriver):
+    """The default.
+
+    ::
+
+        root/<layer>/diff             what the layer changes
+        root/<writable>/{diff,work,merged}
+        root/.views/<key>             read-only mounts
+        root/.empty, root/.blank      lowest directories where a stack has too few for mount(2)
+
+    Names are short and mounts are made from inside ``root`` where the list of lower directories
+    would not fit the page that mount(2) takes: some 280 layers do.
+    """
+
+    name = "overlay2"
+    isolated = True
+    whiteouts = Whiteouts.OVERLAY
+
+    def __init__(self, root: Path, options: Mapping[str, str]) -> None:
+        super().__init__(root, options)
+        for directory in (root, root / _VIEWS, *(root / pad for pad in _PADS)):
+            directory.mkdir(mode=0o710, parents=True, exist_ok=True)
+
+    def probe(self) -> None:
+        """Mount a small overlay, write through it, and look at what it left."""
+        place = self.root / f".probe-{ids.token()}"
+        try:
+            for name in ("lower", "upper", "work", "merged"):
+                (place / name).mkdir(parents=True)
+            (place / "lower" / "file").touch()
+            options = f"lowerdir={place}/lower,upperdir={place}/upper,workdir={place}/work"
+            mount("overlay", place / "merged", "overlay", 0, f"{options},{_NATIVE}")
+            try:
+                (place / "merged" / "file").unlink()
+            finally:
+                umount2(place / "merged", MNT_DETACH)
+            if not walk.is_whiteout((place / "upper" / "file").lstat()):
+                raise System("the kernel's overlay leaves no usable whiteouts here")
+        except OSError as error:
+            raise System(
+                f"the kernel cannot mount an overlay on {self.root}: {error.strerror}",
+                hint="its file system must support d_type and trusted xattrs (ext4, xfs with"
+                " ftype=1, btrfs); else use --storage-driver fuse-overlayfs or vfs",
+            ) from error
+        finally:
+            atomicfile.remove_tree(place)
+
+    def prepare(self, name: str, parents: Sequence[str]) -> Path:
+        """Make the directory; the parents do not matter to an overlay layer."""
+        del parents
+        path = self.root / name / "diff"
+        path.mkdir(mode=0o755, parents=True)
+        return path
+
+    def commit(self, name: str) -> None:
+        """Nothing is left to do."""
+
+    def create(self, name: str, parents: Sequence[str], *, size_bytes: int | None) -> None:
+        """Make upper, work and mount point; the root looks like the topmost layer's."""
+        base = self.root / name
+        base.mkdir(mode=0o710)
+        if size_bytes is not None:
+            self.limit(base, size_bytes)
+        for part in ("work", "merged", "diff"):
+            (base / part).mkdir(mode=0o755)
+        if parents:
+            found = self.tree(parents[0]).stat()
+            os.chown(base / "diff", found.st_uid, found.st_gid)
+            (base / "diff").chmod(found.st_mode & 0o7777)
+
+    def limit(self, base: Path, size_bytes: int) -> None:
+        """Bound what is written below *base*. Raises: InvalidParameter, if that cannot be."""
+        del base, size_bytes
+        raise InvalidParameter(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+            hint="or ext4 with the project feature and 'prjquota'",
+        )
+
+    def mount(self, name: str, parents: Sequence[str]) -> Path:
+        """Mount the stack with the writable layer on top."""
+        target = self.root / name / "merged"
+        if not is_mount(target):
+            self.mount_stack(target, parents, upper=name)
+        return target
+
+    def mount_stack(self, target: Path, parents: Sequence[str], *, upper: str | None) -> None:
+        """Call mount(2), from inside the root if the options are too long otherwise."""
+        options = self._options(f"{self.root}/", parents, upper)
+        if len(os.fsencode(options)) <= PAGE_LIMIT:
+            mount("overlay", target, "overlay", 0 if upper else MS_RDONLY, options)
+            return
+        options = self._options("", parents, upper)
+        if len(os.fsencode(options)) > PAGE_LIMIT:
+            raise InvalidParameter(f"an image of {len(parents)} layers is more than overlay takes")
+        _inside(
+            self.root,
+            lambda: mount("overlay", target, "overlay", 0 if upper else MS_RDONLY, options),
+        )
+
+    def _options(self, prefix: str, parents: Sequence[str], upper: str | None) -> str:
+        lowers = [f"{prefix}{parent}/diff" for parent in parents]
+        needed = 2 if upper is None else 1
+        lowers += [prefix + pad for pad in _PADS[: max(0, needed - len(lowers))]]
+        options = [f"lowerdir={':'.join(lowers)}"]
+        if upper is not None:
+            options += [f"upperdir={prefix}{upper}/diff", f"workdir={prefix}{upper}/work"]
+        return ",".join([*options, _NATIVE])
+
+    def unmount(self, name: str) -> None:
+        """Take the mount away at once; its end, which flushes the whole disk, is not waited for."""
+        target = self.root / name / "merged"
+        try:
+            fd = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        detach(target)
+        _last_closes.submit(os.close, fd)
+
+    def view(self, key: str, parents: Sequence[str]) -> Path:
+        """Mount the stack without an upper layer, which makes it read-only."""
+        target = self.root / _VIEWS / view_name(key)
+        target.mkdir(mode=0o755, exist_ok=True)
+        if not is_mount(target):
+            self.mount_stack(target, parents, upper=None)
+        return target
+
+    def close_view(self, key: str) -> None:
+        """Unmount the view."""
+        target = self.root / _VIEWS / view_name(key)
+        detach(target)
+        with suppress(FileNotFoundError):
+            target.rmdir()
+
+    def changes(self, name: str, parents: Sequence[str]) -> list[Change]:
+        """Read them off the upper directory."""
+        return walk.overlay_changes(self.tree(name), [self.tree(parent) for parent in parents])
+
+    def diff(self, name: str, parents: Sequence[str]) -> Iterator[bytes]:
+        """Pack the upper directory."""
+        del parents
+        fd = walk.open_root(self.tree(name))
+        try:
+            yield from pack(fd, options=PackOptions(whiteouts=Whiteouts.OVERLAY))
+        finally:
+            os.close(fd)
+
+    def usage(self, name: str, parents: Sequence[str]) -> int:
+        """Add up the upper directory."""
+        del parents
+        return walk.apparent_size(self.tree(name))
+
+    def tree(self, name: str) -> Path:
+        """Return the directory with what the layer changes."""
+        return self.root / name / "diff"
+
+    def data(self, name: str, parents: Sequence[str]) -> dict[str, str]:
+        """Return Docker's four directories."""
+        lowers = ":".join(str(self.tree(parent)) for parent in parents)
+        base = self.root / name
+        shown = {
+            "LowerDir": lowers,
+            "MergedDir": str(base / "merged"),
+            "UpperDir": str(base / "diff"),
+            "WorkDir": str(base / "work"),
+        }
+        return shown if parents else {key: shown[key] for key in shown if key != "LowerDir"}
+
+    def status(self) -> list[list[str]]:
+        """Return Docker's words about the backing file system."""
+        return [
+            ["Backing Filesystem", backing_filesystem(self.root)],
+            ["Supports d_type", "true"],
+            ["Using metacopy", "false"],
+            ["Native Overlay Diff", "true"],
+            ["userxattr", "false"],
+        ]
+
+
+def is_mount(path: Path) -> bool:
+    """Whether something is mounted on *path* (it lies on another device than its parent)."""
+    try:
+        return path.lstat().st_dev != path.parent.lstat().st_dev
+    except FileNotFoundError:
+        return False
+
+
+def detach(path: Path) -> None:
+    """Unmount everything on *path*; nothing there is fine."""
+    while True:
+        try:
+            umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW)
+        except OSError as error:
+            if error.errno in {errno.EINVAL, errno.ENOENT}:
+                return
+            raise
+
+
+def backing_filesystem(path: Path) -> str:
+    """Return the file system type that *path* is on, as Docker names it."""
+    resolved = str(path.resolve())
+    best, kind = -1, "<unknown>"
+    for entry in mountinfo():
+        inside = entry.target in {"/", resolved} or resolved.startswith(f"{entry.target}/")
+        if inside and len(entry.target) >= best:
+            best, kind = len(entry.target), entry.fstype
+    return {"ext4": "extfs", "ext3": "extfs", "ext2": "extfs"}.get(kind, kind)
+
+
+def _inside(directory: Path, work: Callable[[], None]) -> None:
+    """Run *work* with *directory* as the current one, in a thread that has its own."""
+    failures: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            unshare(CLONE_FS)
+            os.chdir(directory)
+            work()
+        except BaseException as error:  # noqa: BLE001 - carried to the caller
+            failures.append(error)
+
+    thread = threading.Thread(target=body, name="moorage-mount")
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]

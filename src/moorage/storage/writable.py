@@ -1,0 +1,252 @@
+"""Writable layers: what containers and build steps write to, on top of a stack of layers."""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from moorage.lib import clock, units
+from moorage.lib.errors import Conflict, InvalidParameter, NotFound
+from moorage.lib.failpoint import failpoint
+from moorage.spec.digest import Digest
+from moorage.storage import initfiles, stacking
+from moorage.storage.archive.chunks import as_file
+from moorage.storage.archive.pack import pack
+from moorage.storage.layerrecords import Layer, LayerRecords, WritableLayer
+from moorage.storage.snapshots.contract import Change, SnapshotDriver
+
+
+class WritableLayers(ABC):
+    """The writable half of the layer store; ``_lock`` guards the dictionaries.
+
+    A layer may be mounted for several reasons at once (the container runs, somebody exports it);
+    each reason is an *owner*, and the last one to go unmounts.
+    """
+
+    driver: SnapshotDriver
+    _records: LayerRecords
+    _lock: threading.RLock
+    _writables: dict[str, WritableLayer]
+    _inits: dict[str, str]
+    _users: dict[str, set[str]]
+
+    @abstractmethod
+    def stack(self, chain_id: Digest | None) -> list[str]:
+        """Return the driver's names of a stack, topmost first."""
+
+    @abstractmethod
+    def apply(self, tar: BinaryIO, *, parent: Digest | None) -> Layer:
+        """Unpack an archive as a new layer."""
+
+    @abstractmethod
+    def _new_name(self) -> str: ...
+
+    def create_rw(
+        self,
+        container_id: str,
+        *,
+        parent: Digest | None,
+        storage_opt: Mapping[str, str] | None = None,
+        init: bool = True,
+    ) -> None:
+        """Make the writable layer of a container; *init* puts the files for its mounts below it.
+
+        Raises: NotFound (parent), Conflict (it exists), InvalidParameter (bad storage option).
+        """
+        size_bytes = _parse_options(storage_opt or {})
+        name = self._init_layer(parent) if init else None
+        record = WritableLayer(
+            id=container_id,
+            parent=parent,
+            init=name,
+            size_bytes=size_bytes,
+            created_ns=clock.now_ns(),
+        )
+        with self._lock:
+            if container_id in self._writables:
+                raise Conflict(f"the writable layer of {container_id} exists already")
+            below = self._below(record)
+            self._writables[container_id] = record
+        try:
+            self.driver.create(container_id, below, size_bytes=size_bytes)
+            failpoint("layers.rw.after_create")
+            self._records.save_writable(record)
+        except BaseException:
+            self.driver.remove(container_id)
+            with self._lock:
+                del self._writables[container_id]
+            raise
+
+    def mount_rw(self, container_id: str, *, owner: str = "container") -> Path:
+        """Make the root available for *owner*; again returns the same path. Raises: NotFound."""
+        record = self._get(container_id)
+        with self._lock:
+            self._users.setdefault(container_id, set()).add(owner)
+        try:
+            return self.driver.mount(container_id, self._below(record))
+        except BaseException:
+            self.unmount_rw(container_id, owner=owner)
+            raise
+
+    def unmount_rw(self, container_id: str, *, owner: str = "container") -> None:
+        """End the use by *owner*; not mounted, or no such layer, is fine."""
+        with self._lock:
+            users = self._users.get(container_id, set())
+            users.discard(owner)
+            if users:
+                return
+            self._users.pop(container_id, None)
+            self.driver.unmount(container_id)
+
+    def remove_rw(self, container_id: str) -> None:
+        """Remove the writable layer; absent is fine."""
+        with self._lock:
+            self._records.delete_writable(container_id)
+            known = self._writables.pop(container_id, None)
+            self._users.pop(container_id, None)
+        failpoint("layers.rw.after_forget")
+        if known is not None or self.driver.exists(container_id):
+            self.driver.remove(container_id)
+
+    def has_rw(self, container_id: str) -> bool:
+        """Whether the container has a writable layer here."""
+        return container_id in self._writables
+
+    def rw_size(self, container_id: str) -> int:
+        """Return the bytes of files that the container added or changed."""
+        record = self._get(container_id)
+        return self.driver.usage(container_id, self._below(record))
+
+    def rw_data(self, container_id: str) -> dict[str, str]:
+        """Return what ``inspect`` shows as GraphDriver.Data; empty if there is no such layer."""
+        record = self._writables.get(container_id)
+        return self.driver.data(container_id, self._below(record)) if record else {}
+
+    def writables(self) -> list[WritableLayer]:
+        """Return all writable layers."""
+        with self._lock:
+            return list(self._writables.values())
+
+    def changes(self, container_id: str) -> list[Change]:
+        """Return what the container changed, sorted by path."""
+        record = self._get(container_id)
+        return self.driver.changes(container_id, self._below(record))
+
+    def diff(self, container_id: str) -> Iterator[bytes]:
+        """Return what the container changed as a layer's tar, in chunks."""
+        record = self._get(container_id)
+        return self.driver.diff(container_id, self._below(record))
+
+    def export(self, container_id: str) -> Iterator[bytes]:
+        """Return the container's whole tree as tar, in chunks; mounts of it are not in it."""
+        self._get(container_id)
+        return self._export(container_id)
+
+    def _export(self, container_id: str) -> Iterator[bytes]:
+        with self.mounted(container_id, "export") as root:
+            yield from pack(root)
+
+    @contextmanager
+    def mounted(self, container_id: str, reason: str) -> Iterator[int]:
+        """Lend a descriptor of the container's root, mounted for as long as it is used."""
+        owner = f"{reason}-{threading.get_ident()}"
+        root = self.mount_rw(container_id, owner=owner)
+        try:
+            with opened(root) as fd:
+                yield fd
+        finally:
+            self.unmount_rw(container_id, owner=owner)
+
+    def commit_rw(self, container_id: str) -> Layer:
+        """Make a new layer of what the container changed, on top of its image's."""
+        record = self._get(container_id)
+        with as_file(self.diff(container_id)) as tar:
+            return self.apply(tar, parent=record.parent)
+
+    def mount_view(self, key: str, chain_id: Digest | None, *, readonly: bool = True) -> Path:
+        """Make a stack available under *key*; writes to a view that is not *readonly* are lost.
+
+        Raises: NotFound.
+        """
+        if readonly:
+            return self.driver.view(key, self.stack(chain_id))
+        if key not in self._writables:
+            self.create_rw(key, parent=chain_id, init=False)
+        return self.mount_rw(key, owner="view")
+
+    def unmount_view(self, key: str) -> None:
+        """Undo ``mount_view``; absent is fine."""
+        if key in self._writables:
+            self.remove_rw(key)
+        else:
+            self.driver.close_view(key)
+
+    def _get(self, container_id: str) -> WritableLayer:
+        record = self._writables.get(container_id)
+        if record is None:
+            raise NotFound(f"the writable layer of {container_id} does not exist")
+        return record
+
+    def _below(self, record: WritableLayer) -> list[str]:
+        below = self.stack(record.parent)
+        return [record.init, *below] if record.init else below
+
+    def _init_layer(self, parent: Digest | None) -> str:
+        """Return the layer with the init files on top of *parent*, made once for all containers."""
+        key = parent or ""
+        with self._lock:
+            if (known := self._inits.get(key)) is not None:
+                return known
+            below = self.stack(parent)
+            name = self._new_name()
+            try:
+                self._make_init(name, below)
+            except BaseException:
+                self.driver.remove(name)
+                raise
+            self._records.save_init(key, name)
+            self._inits[key] = name
+            return name
+
+    def _make_init(self, name: str, below: list[str]) -> None:
+        """Write the init files; without a writable mount, whose end would flush the whole disk."""
+        tree = self.driver.prepare(name, below)
+        view = f"init-{name}"
+        seen = self.driver.view(view, below) if self.driver.isolated else tree
+        try:
+            with opened(tree) as target_fd, opened(seen) as seen_fd:
+                implied = initfiles.write(target_fd, seen_fd)
+        finally:
+            if self.driver.isolated:
+                self.driver.close_view(view)
+        if self.driver.isolated:
+            stacking.inherit(tree, [self.driver.tree(parent) for parent in below], ["", *implied])
+        self.driver.commit(name)
+
+
+@contextmanager
+def opened(tree: Path) -> Iterator[int]:
+    """Lend a descriptor of a directory of ours."""
+    fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _parse_options(options: Mapping[str, str]) -> int | None:
+    """Return the size limit. Raises: InvalidParameter, for any other option."""
+    size = None
+    for key, value in options.items():
+        if key.lower() != "size":
+            raise InvalidParameter(f"Unknown option {key}", hint="known here: size")
+        try:
+            size = units.parse_bytes(value)
+        except ValueError as error:
+            raise InvalidParameter(f"invalid size for --storage-opt: {value!r}") from error
+    return size
