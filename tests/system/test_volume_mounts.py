@@ -11,6 +11,8 @@ import pytest
 
 from moorage.kernel import mount as k
 from moorage.lib.errors import InvalidParameter, NotFound, System
+from moorage.plugins.discovery import Discovery
+from moorage.plugins.registry import Plugins
 from moorage.storage.metadata import Database
 from moorage.volumes import local
 from moorage.volumes.service import Volumes
@@ -39,6 +41,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
                 exec_root=tmp_path / "exec",
                 database=database,
                 events=Events(),
+                plugins=Plugins(Discovery((), ()), user_agent="test"),
             )
             await volumes.open()
             await body(volumes)

@@ -15,7 +15,10 @@ from moorage.engine.system import Reports, System
 from moorage.events.bus import Bus
 from moorage.lib import ids
 from moorage.lib.tasks import Supervisor
+from moorage.lib.version import USER_AGENT
 from moorage.networks.service import Networks
+from moorage.plugins.discovery import Discovery
+from moorage.plugins.registry import Plugins
 from moorage.storage.metadata import Database
 from moorage.volumes.service import Volumes
 
@@ -37,8 +40,15 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     background = Supervisor("background")
     stack.push_async_callback(background.close)
 
+    plugins = Plugins(Discovery(), user_agent=USER_AGENT)
+    stack.push_async_callback(plugins.close)
+
     volumes = Volumes(
-        root=data_root / "volumes", exec_root=exec_root, database=database, events=events
+        root=data_root / "volumes",
+        exec_root=exec_root,
+        database=database,
+        events=events,
+        plugins=plugins,
     )
     await volumes.open()
     stack.push_async_callback(volumes.close)

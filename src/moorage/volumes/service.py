@@ -7,6 +7,7 @@ server holds up itself alone.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,6 +18,7 @@ from moorage.lib import clock, ids, offload
 from moorage.lib.errors import Conflict, MoorageError, NotFound, System
 from moorage.lib.failpoint import failpoint
 from moorage.lib.namedlock import NamedLocks
+from moorage.plugins.registry import Plugins
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.volume import (
     Volume,
@@ -26,13 +28,14 @@ from moorage.spec.engine.volume import (
 )
 from moorage.storage.metadata import Database
 from moorage.volumes import copyup, subpath, usage
-from moorage.volumes.driver import VolumeDriver
+from moorage.volumes.driver import DriverVolume
 from moorage.volumes.drivers import Drivers
 from moorage.volumes.local import LocalDriver
 from moorage.volumes.names import check_name, names_match, operation
 from moorage.volumes.prune import Selection
 from moorage.volumes.record import ANONYMOUS_LABEL, VolumeRecord, VolumeTable
 
+log = logging.getLogger(__name__)
 _LIST_FILTERS: Final = ("dangling", "driver", "label", "name")
 _SIZE_TIMEOUT_S: Final = 20.0
 
@@ -53,10 +56,16 @@ class Volumes:
     """
 
     def __init__(
-        self, *, root: Path, exec_root: Path, database: Database, events: Publisher
+        self,
+        *,
+        root: Path,
+        exec_root: Path,
+        database: Database,
+        events: Publisher,
+        plugins: Plugins,
     ) -> None:
         self.table = VolumeTable(database)
-        self.drivers = Drivers(LocalDriver(root))
+        self.drivers = Drivers(LocalDriver(root), plugins)
         self._subpaths = exec_root / "volumes"
         self._events = events
         self._locks = NamedLocks()
@@ -90,11 +99,14 @@ class Volumes:
         Events: ``create``.
         Raises: InvalidParameter, Conflict (name taken by another driver), NotFound (driver).
         """
-        if not name:
+        anonymous = not name
+        if anonymous:
             name = ids.new_id()
             labels = {**(labels or {}), ANONYMOUS_LABEL: ""}
         async with self._locks.hold(name):
             record = self.table.get(name)
+            if record is None and not driver and not anonymous:
+                record = await self._adopt(name)
             if record is None:
                 record = await self._create(name, driver, options, labels)
             elif driver and driver != record.driver:
@@ -139,30 +151,39 @@ class Volumes:
         self._publish("create", record)
         return record
 
+    async def _adopt(self, name: str) -> VolumeRecord | None:
+        """Make a record of a volume that a plugin has of its own accord."""
+        found = await self.drivers.find_volume(name)
+        if found is None:
+            return None
+        driver, said = found
+        record = VolumeRecord(
+            name=name,
+            driver=driver.name,
+            scope=driver.scope,
+            mountpoint=said.mountpoint,
+            created_ns=clock.now_ns(),
+            ready=True,
+        )
+        self.table.save(record)
+        return record
+
     async def _discard(self, record: VolumeRecord) -> None:
         """Finish a removal, or undo a creation that was not finished.
 
-        A plugin that is away keeps its volume: only our record goes, when it could be asked.
+        A plugin keeps what it has: it may have had the volume before we knew of it.
         """
-        try:
-            driver = await self.drivers.get(record.driver)
-            await driver.remove(record)
-        except MoorageError:
-            if record.driver == self.drivers.local.name:
-                raise
+        if record.driver == self.drivers.local.name:
+            await self.drivers.local.remove(record)
         self.table.delete(record.name)
 
     async def inspect(self, name: str) -> Volume:
         """Return one volume, with what its driver says now. Raises: NotFound."""
-        record = self._require(name)
+        record = self.table.get(name) or await self._adopt(name) or self._require(name)
+        if record.driver == self.drivers.local.name:
+            return self._shown(record)
         driver = await self.drivers.get(record.driver)
-        said = await driver.get(name)
-        shown = self._shown(record)
-        return structs.replace(
-            shown,
-            mountpoint=said.mountpoint or shown.mountpoint,
-            status=said.status,
-        )
+        return with_said(self._shown(record), await driver.get(name))
 
     def get(self, name: str) -> Volume:
         """Return one volume from memory. Raises: NotFound, with Docker's sentence."""
@@ -172,16 +193,22 @@ class Volumes:
         """Return the volumes that match. Raises: InvalidParameter."""
         filters.require_known(_LIST_FILTERS)
         dangling = filters.flag("dangling") if "dangling" in filters else None
+        shown = {r.name: self._shown(r) for r in self.table.all() if r.ready}
+        others, warnings = await self.drivers.plugin_volumes()
+        for driver, said in others:
+            known = shown.get(said.name)
+            if known is None or known.driver == driver.name:
+                base = known or Volume(name=said.name, driver=driver.name, scope=driver.scope)
+                shown[said.name] = with_said(base, said)
         found = [
-            self._shown(record)
-            for record in self.table.all()
-            if record.ready
-            and filters.exact("driver", record.driver)
-            and filters.labels(record.labels)
-            and names_match(filters.get("name"), record.name)
-            and dangling in {None, not self.table.references(record.name)}
+            volume
+            for volume in shown.values()
+            if filters.exact("driver", volume.driver)
+            and filters.labels(volume.labels)
+            and names_match(filters.get("name"), volume.name)
+            and dangling in {None, not self.table.references(volume.name)}
         ]
-        return VolumeListResponse(volumes=found, warnings=None)
+        return VolumeListResponse(volumes=found, warnings=warnings or None)
 
     async def remove(self, name: str, *, force: bool = False) -> None:
         """Remove a volume that no container refers to.
@@ -314,6 +341,7 @@ class Volumes:
     ) -> None:
         """Undo ``mount`` and the subpaths mounted for *user*; repeated or absent is fine.
 
+        A plugin that fails does not hold a container up: it is logged.
         Events: ``unmount``, if it was mounted.
         """
         async with self._locks.hold(name):
@@ -322,13 +350,18 @@ class Volumes:
             if record is None or user not in users:
                 return
             await self._release_subpaths(name, user)
-            await self._driver_unmount(record, user, last=len(users) == 1)
+            try:
+                await self._driver_unmount(record, user, last=len(users) == 1)
+            except MoorageError as error:
+                if record.driver == self.drivers.local.name:
+                    raise
+                log.warning("volume %s: unmount for %s: %s", name, user, error)
             self.table.set_mounts(name, users - {user})
             if attributes is not None:
                 self._publish("unmount", record, attributes)
 
     async def _driver_unmount(self, record: VolumeRecord, user: str, *, last: bool) -> None:
-        driver: VolumeDriver = await self.drivers.get(record.driver)
+        driver = await self.drivers.get(record.driver)
         if last or driver is not self.drivers.local:
             await driver.unmount(record, user)
 
@@ -415,3 +448,13 @@ class Volumes:
         self._events.publish(
             "volume", action, record.name, {"driver": record.driver, **(attributes or {})}
         )
+
+
+def with_said(volume: Volume, said: DriverVolume) -> Volume:
+    """Add what a driver says about a volume to what we remember of it."""
+    return structs.replace(
+        volume,
+        mountpoint=said.mountpoint or volume.mountpoint,
+        created_at=said.created_at or volume.created_at,
+        status=said.status,
+    )

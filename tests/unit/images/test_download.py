@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -296,7 +296,7 @@ def read_all(follower: Follower) -> bytes:
 
 def follow(
     content: ContentStore, registry: FakeRegistry, read: Reading
-) -> Callable[[], Awaitable[bytes]]:
+) -> Callable[[], Coroutine[None, None, bytes]]:
     async def work() -> bytes:
         async with downloading(content, registry) as begin:
             download = begin()

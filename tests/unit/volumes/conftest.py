@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from moorage.plugins.discovery import Discovery
+from moorage.plugins.registry import Plugins
 from moorage.storage.metadata import Database
 from moorage.volumes.service import Volumes
 
@@ -35,7 +37,11 @@ def open_volumes(tmp_path: Path, events: Recorder) -> Iterator[OpenVolumes]:
         database = Database(tmp_path / "moorage.db")
         databases.append(database)
         volumes = Volumes(
-            root=tmp_path / "volumes", exec_root=tmp_path / "exec", database=database, events=events
+            root=tmp_path / "volumes",
+            exec_root=tmp_path / "exec",
+            database=database,
+            events=events,
+            plugins=Plugins(Discovery((tmp_path / "plugins",), ()), user_agent="test"),
         )
         await volumes.open()
         return volumes

@@ -24,7 +24,7 @@ class Volume(Struct, frozen=True, kw_only=True, rename="pascal"):
     driver: str = ""
     mountpoint: str = ""
     created_at: str = ""
-    status: dict[str, dict[str, object]] | None = None
+    status: dict[str, object] | None = None
     labels: dict[str, str] | None = None
     scope: str = ""
     cluster_volume: object = None
