@@ -82,25 +82,50 @@ class Session:
         """Tell whether a person types."""
         return posix.isatty(0)
 
-    def each(self, names: list[str], act: Callable[[str], str | None]) -> int:
-        """Do *act* for every name, print what it returns, report failures and go on.
+    def each(self, names: list[str], act: Callable[[Api, str], str | None]) -> int:
+        """Do *act* for every name in turn, print what it returns, report failures and go on.
 
         Returns: the exit status.
         """
-        from moorage.lib.errors import MoorageError
-
         failed = 0
         for name in names:
-            try:
-                printed = act(name)
-            except MoorageError as e:
-                self.err.line(str(e))
-                failed = 1
-            else:
-                if printed is not None:
-                    self.out.line(printed)
-                    self.out.flush()
+            failed |= self._report(lambda name=name: act(self.api, name))  # type: ignore[misc]
         return failed
+
+    def each_at_once(self, names: list[str], act: Callable[[Api, str], str | None]) -> int:
+        """Do *act* for all names at the same time, each on a connection of its own.
+
+        A stop may take its ten seconds: ten of them still take ten. Results are printed in the
+        order of *names*.
+        """
+        if len(names) == 1:
+            return self.each(names, act)
+        from moorage.cli import parallel
+
+        apis = [self.another_api() for _ in names]
+        outcomes = parallel.start(
+            [
+                lambda api=api, name=name: act(api, name)
+                for api, name in zip(apis, names, strict=True)
+            ]
+        )  # type: ignore[misc]
+        failed = 0
+        for outcome in outcomes:
+            failed |= self._report(outcome.result)
+        return failed
+
+    def _report(self, act: Callable[[], str | None]) -> int:
+        from moorage.lib.errors import MoorageError
+
+        try:
+            printed = act()
+        except MoorageError as e:
+            self.err.line(str(e))
+            return 1
+        if printed is not None:
+            self.out.line(printed)
+            self.out.flush()
+        return 0
 
     def confirm(self, question: str) -> bool:
         """Ask on the terminal; anything but y is no."""

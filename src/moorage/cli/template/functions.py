@@ -95,7 +95,11 @@ def to_json(value: object) -> str:
     """Format as ``{{json .}}`` does."""
     from moorage.client import jsonwire
 
-    return jsonwire.encode(undress(value))
+    text = jsonwire.encode(undress(value))
+    if isinstance(value, Row):  # rows go through Go's own marshaller, which escapes for HTML
+        for char in "<>&":
+            text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
 
 
 def _join(values: object, separator: str) -> str:

@@ -1,0 +1,47 @@
+"""``moor port``."""
+
+from __future__ import annotations
+
+from moorage.cli.options import Command
+from moorage.cli.session import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.options import Values
+    from moorage.cli.session import Session
+
+
+def run(session: Session, _: Values, arguments: list[str]) -> None:
+    """Print all published ports, or where one is published."""
+    record = session.api.get(f"/containers/{arguments[0]}/json")
+    ports = record["NetworkSettings"].get("Ports") or {}
+    if len(arguments) == 1:
+        for key in sorted(ports, key=_order):
+            for binding in ports[key] or ():
+                session.out.line(f"{key} -> {_address(binding)}")
+        return
+    port, _, protocol = arguments[1].partition("/")
+    if not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004
+        raise CommandError(f"Error: invalid port ({port}): must be a number from 1 to 65535")
+    bindings = ports.get(f"{int(port)}/{protocol or 'tcp'}")
+    if not bindings:
+        raise CommandError(
+            f"no public port '{port}/{protocol or 'tcp'}' published for {arguments[0]}"
+        )
+    for binding in bindings:
+        session.out.line(_address(binding))
+
+
+def _order(key: str) -> tuple[int, str]:
+    port, _, protocol = key.partition("/")
+    return int(port), protocol
+
+
+def _address(binding: dict[str, str]) -> str:
+    host = binding.get("HostIp") or "0.0.0.0"  # noqa: S104 - shown, not bound
+    return f"[{host}]:{binding['HostPort']}" if ":" in host else f"{host}:{binding['HostPort']}"
+
+
+COMMAND = Command(
+    run, arguments="CONTAINER [PRIVATE_PORT[/PROTO]]", least=1, most=2, complete="running"
+)

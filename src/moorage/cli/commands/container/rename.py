@@ -1,0 +1,22 @@
+"""``moor rename``."""
+
+from __future__ import annotations
+
+from moorage.cli.options import Command
+from moorage.cli.session import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.options import Values
+    from moorage.cli.session import Session
+
+
+def run(session: Session, _: Values, arguments: list[str]) -> None:
+    """Give a container another name."""
+    old, new = (argument.strip() for argument in arguments)
+    if not old or not new:
+        raise CommandError("Error: Neither old nor new names may be empty")
+    session.api.post(f"/containers/{old}/rename", name=new)
+
+
+COMMAND = Command(run, arguments="CONTAINER NEW_NAME", least=2, most=2, complete="containers")

@@ -1,0 +1,28 @@
+"""Image names as people type them."""
+
+from __future__ import annotations
+
+DEFAULT_TAG = "latest"
+HUB = ("docker.io/", "index.docker.io/")
+
+
+def split_tag(name: str) -> tuple[str, str]:
+    """Split ``repository[:tag|@digest]``; the second part is empty if absent."""
+    if "@" in name:
+        repository, _, digest = name.partition("@")
+        return repository, digest
+    repository, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        return name, ""
+    return repository, tag
+
+
+def familiar(name: str) -> str:
+    """Return the name as docker prints it: without the default registry, with a tag."""
+    repository, tag = split_tag(name)
+    for prefix in HUB:
+        repository = repository.removeprefix(prefix)
+    repository = repository.removeprefix("library/")
+    if tag.startswith("sha256:"):
+        return f"{repository}@{tag}"
+    return f"{repository}:{tag or DEFAULT_TAG}"
