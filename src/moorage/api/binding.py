@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from moorage.api import versions
 from moorage.api.request import Request
 from moorage.api.routing import Route
 from moorage.api.versions import Change
@@ -55,7 +56,8 @@ class Binding:
             positional.append(domain)
         named: dict[str, object] = dict(path)
         if self.query is not None:
-            named["query"] = self.query.convert(request.query)
+            query = versions.lift_query(self.route.operation, request.version, request.query)
+            named["query"] = self.query.convert(query)
         if self.wants_request:
             named["request"] = request
         return _Call(self.route.handler, positional, named)

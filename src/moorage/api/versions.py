@@ -1,22 +1,98 @@
 """Differences between versions of the Engine API: inside, only the newest shape is known.
 
-Each line says: clients *before* that version, for that operation, have their body lifted to the
-newest shape, or the result lowered to theirs.
+Each line says: for clients *before* that version, the query or the body of that operation is lifted
+to the newest shape, or the result lowered to theirs. What each does is in ``version_changes.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-Version = tuple[int, int]
-Document = Any  # a parsed JSON document, changed in place
-Change = Callable[[Document], None]
+from moorage.api import version_changes as c
+from moorage.api.version_changes import Document, Query
 
-LIFT: Final[list[tuple[Version, str, Change]]] = []
-LOWER: Final[list[tuple[Version, str, Change]]] = []
+Version = tuple[int, int]
+Change = Callable[[Document], None]
+QueryChange = Callable[[Query], None]
+
+LIFT_QUERY: Final[list[tuple[Version, str, QueryChange]]] = [
+    ((1, 30), "ContainerWait", c.wait_for_not_running),
+    ((1, 41), "ImageList", c.image_filter_to_filters),
+    ((1, 42), "ContainerAttachWebsocket", c.attach_all_streams),
+    ((1, 42), "VolumePrune", c.prune_all_volumes),
+    ((1, 48), "BuildPrune", c.keep_storage_to_reserved_space),
+    ((1, 52), "SystemDataUsage", c.ask_for_items),
+]
+
+LIFT: Final[list[tuple[Version, str, Change]]] = [
+    ((1, 40), "ContainerCreate", c.share_ipc),
+    ((1, 40), "ContainerUpdate", c.drop_pids_limit),
+    ((1, 41), "ContainerCreate", c.host_cgroup_namespace),
+    ((1, 42), "ContainerCreate", c.drop_console_size),
+    ((1, 42), "ContainerExec", c.drop_console_size),
+    ((1, 43), "ContainerCreate", c.drop_annotations),
+    ((1, 44), "ContainerCreate", c.shallow_read_only),
+]
+
+# Newest first: each step takes the shape of its own version and gives that of the one before.
+LOWER: Final[list[tuple[Version, str, Change]]] = [
+    ((1, 53), "SystemInfo", c.without("NRI")),
+    ((1, 52), "ContainerInspect", c.default_network_fields),
+    ((1, 52), "ContainerInspect", c.config_on_build),
+    ((1, 52), "ContainerList", c.each(c.without("Health"))),
+    ((1, 52), "ContainerStats", c.without("os_type")),
+    ((1, 52), "ImageInspect", c.image_config_in_full),
+    ((1, 52), "ImageInspect", c.image_origin_in_full),
+    ((1, 52), "NetworkInspect", c.without("Status")),
+    ((1, 52), "SystemDataUsage", c.data_usage_as_lists),
+    ((1, 52), "SystemEvents", c.event_fields_of_old),
+    ((1, 51), "ImageList", c.each(c.uncounted_containers)),
+    ((1, 50), "ImageInspect", c.image_config_of_container),
+    ((1, 50), "SystemInfo", c.without("DiscoveredDevices")),
+    ((1, 50), "SystemInfo", c.bridge_netfilter),
+    ((1, 49), "SystemInfo", c.expected_commits),
+    ((1, 49), "SystemInfo", c.nondistributable),
+    ((1, 49), "SystemInfo", c.without("FirewallBackend")),
+    ((1, 48), "ContainerInspect", c.without("ImageManifestDescriptor")),
+    ((1, 48), "ContainerList", c.each(c.without("ImageManifestDescriptor"))),
+    ((1, 48), "ImageInspect", c.without("Descriptor")),
+    ((1, 48), "ImageInspect", c.without("Manifests")),
+    ((1, 48), "ImageList", c.each(c.without("Descriptor"))),
+    ((1, 48), "NetworkInspect", c.without("EnableIPv4")),
+    ((1, 48), "NetworkList", c.each(c.without("EnableIPv4"))),
+    ((1, 47), "ImageList", c.each(c.without("Manifests"))),
+    ((1, 46), "ContainerList", c.each(c.without_annotations)),
+    ((1, 46), "SystemInfo", c.without("Containerd")),
+    ((1, 45), "ContainerInspect", c.short_id_among_aliases),
+    ((1, 45), "ImageInspect", c.container_of_image),
+    ((1, 44), "ContainerInspect", c.without_dns_names),
+    ((1, 44), "ImageInspect", c.virtual_size),
+    ((1, 44), "ImageList", c.each(c.virtual_size)),
+    ((1, 44), "SystemDataUsage", c.virtual_size_of_images),
+    ((1, 44), "SystemInfo", c.without("CDISpecDirs")),
+    ((1, 44), "SystemInfo", c.without_runtime_status),
+    ((1, 43), "ImageList", c.each(c.none_tags)),
+    ((1, 42), "ContainerInspect", c.kernel_memory),
+    ((1, 42), "SystemDataUsage", c.builder_size),
+    ((1, 39), "SystemInfo", c.unknown_names),
+    ((1, 25), "SystemInfo", c.bare_security_options),
+]
+
+
+def lift_query(operation: str, version: Version, query: Query) -> Query:
+    """Return *query* in the newest shape; it is not changed itself."""
+    changes = [
+        change for before, name, change in LIFT_QUERY if name == operation and version < before
+    ]
+    if not changes:
+        return query
+    lifted = {name: list(values) for name, values in query.items()}
+    for change in changes:
+        change(lifted)
+    return lifted
 
 
 def lift(operation: str, version: Version) -> Change | None:

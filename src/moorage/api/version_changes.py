@@ -1,0 +1,342 @@
+"""The steps between versions of the Engine API; ``versions.py`` says which applies where.
+
+A document is parsed JSON, changed in place; a step must bear any field being absent or null, for
+bodies come from clients.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from moorage.lib.clock import ZERO
+from moorage.spec.engine.filters import Filters
+
+Document = Any
+Query = dict[str, list[str]]
+
+_DEFAULT_NETWORK_TEXTS: Final = (
+    "EndpointID",
+    "Gateway",
+    "GlobalIPv6Address",
+    "IPAddress",
+    "IPv6Gateway",
+    "MacAddress",
+)
+_DEFAULT_NETWORK_NUMBERS: Final = ("GlobalIPv6PrefixLen", "IPPrefixLen")
+
+
+def _get(document: Document, *path: str) -> Document:
+    """Return what is at *path*, with keys matched as Go does; None if anything is missing."""
+    for name in path:
+        if not isinstance(document, dict):
+            return None
+        key = name if name in document else _key(document, name)
+        document = document.get(key)
+    return document
+
+
+def _key(document: dict[str, Document], name: str) -> str:
+    lower = name.lower()
+    return next((key for key in document if key.lower() == lower), name)
+
+
+def _drop(document: Document, name: str) -> None:
+    if isinstance(document, dict):
+        document.pop(_key(document, name), None)
+
+
+def without(name: str) -> Callable[[Document], None]:
+    """Return the step that takes a field out."""
+
+    def step(document: Document) -> None:
+        _drop(document, name)
+
+    return step
+
+
+def each(step: Callable[[Document], None]) -> Callable[[Document], None]:
+    """Return the step that does *step* to every item of a list."""
+
+    def every(document: Document) -> None:
+        for item in document or ():
+            step(item)
+
+    return every
+
+
+# -- queries -----------------------------------------------------------------------------------
+
+
+def _add_filter(query: Query, name: str, value: str) -> None:
+    terms = Filters.parse((query.get("filters") or [""])[0]).terms
+    query["filters"] = [json.dumps({name: [value], **terms})]
+
+
+def wait_for_not_running(query: Query) -> None:
+    """Conditions were unknown: the container had only to stop."""
+    query.pop("condition", None)
+
+
+def image_filter_to_filters(query: Query) -> None:
+    """``filter=NAME`` is ``reference``."""
+    for name in query.pop("filter", []):
+        _add_filter(query, "reference", name)
+
+
+def attach_all_streams(query: Query) -> None:
+    """The WebSocket gave all streams, whatever was asked for."""
+    query.update(stdin=["1"], stdout=["1"], stderr=["1"])
+
+
+def prune_all_volumes(query: Query) -> None:
+    """Named volumes were pruned too."""
+    _add_filter(query, "all", "true")
+
+
+def keep_storage_to_reserved_space(query: Query) -> None:
+    """The parameter has a new name."""
+    if "keep-storage" in query:
+        query.setdefault("reserved-space", query.pop("keep-storage"))
+
+
+def ask_for_items(query: Query) -> None:
+    """The lists came always."""
+    query["verbose"] = ["1"]
+
+
+# -- bodies ------------------------------------------------------------------------------------
+
+
+def _host_config(body: Document) -> Document:
+    return _get(body, "HostConfig") or {}
+
+
+def share_ipc(body: Document) -> None:
+    """The default IPC mode was shareable."""
+    host_config = _host_config(body)
+    if host_config and not _get(host_config, "IpcMode"):
+        host_config[_key(host_config, "IpcMode")] = "shareable"
+    for mount in _get(host_config, "Mounts") or ():
+        _drop(_get(mount, "BindOptions"), "NonRecursive")
+
+
+def drop_pids_limit(body: Document) -> None:
+    """The limit could not be updated."""
+    _drop(body, "PidsLimit")
+
+
+def host_cgroup_namespace(body: Document) -> None:
+    """The container was in the daemon's cgroup namespace."""
+    host_config = _host_config(body)
+    if host_config and not _get(host_config, "CgroupnsMode"):
+        host_config[_key(host_config, "CgroupnsMode")] = "host"
+
+
+def drop_console_size(body: Document) -> None:
+    """The size was ignored, and so was the wish to make a missing source of a bind mount."""
+    _drop(body, "ConsoleSize")
+    _drop(_host_config(body), "ConsoleSize")
+    for mount in _get(_host_config(body), "Mounts") or ():
+        _drop(_get(mount, "BindOptions"), "CreateMountpoint")
+
+
+def drop_annotations(body: Document) -> None:
+    """Annotations were ignored."""
+    _drop(_host_config(body), "Annotations")
+
+
+def shallow_read_only(body: Document) -> None:
+    """A read-only bind mount left the mounts below it writable."""
+    for mount in _get(_host_config(body), "Mounts") or ():
+        if _get(mount, "Type") == "bind" and _get(mount, "ReadOnly"):
+            key = _key(mount, "BindOptions")
+            options = mount.get(key) or {}
+            mount[key] = {**options, "ReadOnlyNonRecursive": True}
+
+
+# -- results -----------------------------------------------------------------------------------
+
+
+def default_network_fields(container: Document) -> None:
+    """The settings of the default network stood beside the list of networks."""
+    settings = _get(container, "NetworkSettings")
+    if not isinstance(settings, dict):
+        return
+    bridge = _get(settings, "Networks", "bridge") or {}
+    settings.update({name: bridge.get(name) or "" for name in _DEFAULT_NETWORK_TEXTS})
+    settings.update({name: bridge.get(name) or 0 for name in _DEFAULT_NETWORK_NUMBERS})
+    settings.update(
+        Bridge="",
+        HairpinMode=False,
+        LinkLocalIPv6Address="",
+        LinkLocalIPv6PrefixLen=0,
+        SecondaryIPAddresses=None,
+        SecondaryIPv6Addresses=None,
+    )
+
+
+def config_on_build(container: Document) -> None:
+    """``OnBuild`` was there when empty."""
+    config = _get(container, "Config")
+    if isinstance(config, dict):
+        config.setdefault("OnBuild", None)
+
+
+def image_config_in_full(image: Document) -> None:
+    """Fields of the config were there when empty."""
+    config = _get(image, "Config")
+    if isinstance(config, dict):
+        for name in ("Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "Volumes"):
+            config.setdefault(name, None)
+        for name in ("User", "WorkingDir"):
+            config.setdefault(name, "")
+
+
+def image_origin_in_full(image: Document) -> None:
+    """Fields of the image were there when empty."""
+    for name in ("Parent", "Comment", "DockerVersion", "Author"):
+        image[name] = image.get(name) or ""
+
+
+def image_config_of_container(image: Document) -> None:
+    """The config had the fields of a container's, all empty."""
+    config = _get(image, "Config")
+    if isinstance(config, dict):
+        for name in ("Hostname", "Domainname", "Image"):
+            config.setdefault(name, "")
+        for name in (
+            *("AttachStdin", "AttachStdout", "AttachStderr"),
+            *("Tty", "OpenStdin", "StdinOnce"),
+        ):
+            config.setdefault(name, False)
+
+
+def container_of_image(image: Document) -> None:
+    """The container that an image was made of, which only the oldest builders knew."""
+    image.update(Container="", ContainerConfig=None)
+
+
+def virtual_size(image: Document) -> None:
+    """The size stood there twice; an unknown time of creation was Go's zero time."""
+    image["VirtualSize"] = image.get("Size", 0)
+    if image.get("Created", "") is None:
+        image["Created"] = ZERO
+
+
+def virtual_size_of_images(usage: Document) -> None:
+    """As ``virtual_size``."""
+    each(virtual_size)(_get(usage, "Images"))
+
+
+def none_tags(image: Document) -> None:
+    """An image without a name had a name for that."""
+    image["RepoTags"] = image.get("RepoTags") or ["<none>:<none>"]
+    image["RepoDigests"] = image.get("RepoDigests") or ["<none>@<none>"]
+
+
+def uncounted_containers(image: Document) -> None:
+    """The containers of an image were not counted."""
+    image["Containers"] = -1
+
+
+def without_annotations(container: Document) -> None:
+    """A listed container did not show its annotations."""
+    _drop(_get(container, "HostConfig"), "Annotations")
+
+
+def short_id_among_aliases(container: Document) -> None:
+    """The short id of the container was one of its aliases on user-defined networks."""
+    short = str(container.get("Id", ""))[:12]
+    for name, endpoint in (_get(container, "NetworkSettings", "Networks") or {}).items():
+        if name not in {"bridge", "host", "none"} and isinstance(endpoint, dict):
+            endpoint["Aliases"] = [*(endpoint.get("Aliases") or []), short]
+
+
+def without_dns_names(container: Document) -> None:
+    """Endpoints did not list their names."""
+    for endpoint in (_get(container, "NetworkSettings", "Networks") or {}).values():
+        _drop(endpoint, "DNSNames")
+
+
+def kernel_memory(container: Document) -> None:
+    """Limits of kernel memory were shown when not set."""
+    host_config = _get(container, "HostConfig")
+    if isinstance(host_config, dict):
+        host_config.update(KernelMemory=0, KernelMemoryTCP=0)
+
+
+def data_usage_as_lists(usage: Document) -> None:
+    """Every kind was a list, and clients added up the sizes."""
+    images, layers = _get(usage, "ImageUsage"), 0
+    if images is not None:
+        layers = images.get("TotalSize", 0)
+    lists = {
+        "Images": images,
+        "Containers": _get(usage, "ContainerUsage"),
+        "Volumes": _get(usage, "VolumeUsage"),
+        "BuildCache": _get(usage, "BuildCacheUsage"),
+    }
+    usage.clear()
+    usage["LayersSize"] = layers
+    for name, kind in lists.items():
+        usage[name] = None if kind is None else kind.get("Items") or []
+
+
+def builder_size(usage: Document) -> None:
+    """The builder's size stood apart, and a record of its cache had one parent."""
+    usage["BuilderSize"] = 0
+    for record in _get(usage, "BuildCache") or ():
+        record["Parent"] = next(iter(record.get("Parents") or ()), "")
+
+
+def event_fields_of_old(event: Document) -> None:
+    """Events of containers and images had three fields more."""
+    if event.get("Type") not in {"container", "image"}:
+        return
+    event["status"] = event.get("Action", "")
+    event["id"] = _get(event, "Actor", "ID") or ""
+    if image := _get(event, "Actor", "Attributes", "image"):
+        event["from"] = image
+
+
+def bridge_netfilter(info: Document) -> None:
+    """Whether bridges pass iptables."""
+    info.update(BridgeNfIptables=False, BridgeNfIp6tables=False)
+
+
+def expected_commits(info: Document) -> None:
+    """Each commit stood beside the one that was expected."""
+    for name in ("ContainerdCommit", "RuncCommit", "InitCommit"):
+        commit = info.get(name)
+        if isinstance(commit, dict):
+            commit["Expected"] = commit.get("ID", "")
+
+
+def nondistributable(info: Document) -> None:
+    """Registries that foreign layers may be pushed to."""
+    registry = info.get("RegistryConfig")
+    if isinstance(registry, dict):
+        registry["AllowNondistributableArtifactsCIDRs"] = []
+        registry["AllowNondistributableArtifactsHostnames"] = []
+
+
+def without_runtime_status(info: Document) -> None:
+    """Runtimes had no status."""
+    for runtime in (info.get("Runtimes") or {}).values():
+        _drop(runtime, "status")
+
+
+def unknown_names(info: Document) -> None:
+    """What could not be learnt was ``<unknown>``."""
+    for name in ("KernelVersion", "OperatingSystem"):
+        info[name] = info.get(name) or "<unknown>"
+
+
+def bare_security_options(info: Document) -> None:
+    """Only the names: ``name=seccomp,profile=default`` was ``seccomp``."""
+    info["SecurityOptions"] = [
+        option.partition(",")[0].removeprefix("name=")
+        for option in info.get("SecurityOptions") or ()
+    ]
