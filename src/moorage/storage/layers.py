@@ -105,6 +105,7 @@ class LayerStore(WritableLayers):
         self._inits = self._records.inits()
         known = {layer.name for layer in self._layers.values()}
         known |= set(self._writables) | set(self._inits.values())
+        known |= {layer.init for layer in self._writables.values() if layer.init}
         for name in self.driver.names():
             if name not in known:
                 self.driver.remove(name)
@@ -182,14 +183,17 @@ class LayerStore(WritableLayers):
             self.discard(staged)
             raise
 
-    def stage(self, tar: BinaryIO, *, limits: Limits | None = None) -> StagedLayer:
+    def stage(
+        self, tar: BinaryIO, *, limits: Limits | None = None, keep_blob: bool = True
+    ) -> StagedLayer:
         """Read and verify a layer whose place in a stack is not known yet; then ``adopt`` it.
 
-        A gzip or zstd archive is kept in the content store as it came.
+        A gzip or zstd archive is kept in the content store as it came; with *keep_blob* False,
+        for isolated drivers, that is the caller's to do.
         """
         chunks = streams.of_file(tar)
         if self.driver.isolated:
-            return self._unpack(chunks, [], limits, keep_blob=True)
+            return self._unpack(chunks, [], limits, keep_blob=keep_blob)
         return self._spool(chunks)
 
     def adopt(self, staged: StagedLayer, parent: Digest | None) -> Layer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,10 @@ from moorage.storage.archive.chunks import as_file
 from moorage.storage.archive.pack import pack
 from moorage.storage.layerrecords import Layer, LayerRecords, WritableLayer
 from moorage.storage.snapshots.contract import Change, SnapshotDriver
+
+Stubs = Callable[[int, int], list[str]]
+"""Makes files below a first descriptor that the root of the second lacks, as ``initfiles.write``:
+returns the directories made only for what is in them."""
 
 
 class WritableLayers(ABC):
@@ -53,13 +57,15 @@ class WritableLayers(ABC):
         parent: Digest | None,
         storage_opt: Mapping[str, str] | None = None,
         init: bool = True,
+        stubs: Stubs | None = None,
     ) -> None:
         """Make the writable layer of a container; *init* puts the files for its mounts below it.
 
+        *stubs* adds more of them (mount targets of a build step); they go with this layer.
         Raises: NotFound (parent), Conflict (it exists), InvalidParameter (bad storage option).
         """
         size_bytes = _parse_options(storage_opt or {})
-        name = self._init_layer(parent) if init else None
+        name = self._init_layer(parent, stubs) if init else None
         record = WritableLayer(
             id=container_id,
             parent=parent,
@@ -112,6 +118,8 @@ class WritableLayers(ABC):
         failpoint("layers.rw.after_forget")
         if known is not None or self.driver.exists(container_id):
             self.driver.remove(container_id)
+        if known is not None and known.init and known.init not in self._inits.values():
+            self.driver.remove(known.init)
 
     def has_rw(self, container_id: str) -> bool:
         """Whether the container has a writable layer here."""
@@ -196,24 +204,28 @@ class WritableLayers(ABC):
         below = self.stack(record.parent)
         return [record.init, *below] if record.init else below
 
-    def _init_layer(self, parent: Digest | None) -> str:
-        """Return the layer with the init files on top of *parent*, made once for all containers."""
+    def _init_layer(self, parent: Digest | None, stubs: Stubs | None) -> str:
+        """Return the layer with the init files on top of *parent*, made once for all containers.
+
+        With *stubs* it is a new one for the caller alone.
+        """
         key = parent or ""
         with self._lock:
-            if (known := self._inits.get(key)) is not None:
+            if stubs is None and (known := self._inits.get(key)) is not None:
                 return known
             below = self.stack(parent)
             name = self._new_name()
             try:
-                self._make_init(name, below)
+                self._make_init(name, below, stubs)
             except BaseException:
                 self.driver.remove(name)
                 raise
-            self._records.save_init(key, name)
-            self._inits[key] = name
+            if stubs is None:
+                self._records.save_init(key, name)
+                self._inits[key] = name
             return name
 
-    def _make_init(self, name: str, below: list[str]) -> None:
+    def _make_init(self, name: str, below: list[str], stubs: Stubs | None) -> None:
         """Write the init files; without a writable mount, whose end would flush the whole disk."""
         tree = self.driver.prepare(name, below)
         view = f"init-{name}"
@@ -221,6 +233,8 @@ class WritableLayers(ABC):
         try:
             with opened(tree) as target_fd, opened(seen) as seen_fd:
                 implied = initfiles.write(target_fd, seen_fd)
+                if stubs is not None:
+                    implied += stubs(target_fd, seen_fd)
         finally:
             if self.driver.isolated:
                 self.driver.close_view(view)
