@@ -20,13 +20,14 @@ from msgspec import structs
 from moorage.lib import ids, offload
 from moorage.lib.errors import InvalidParameter, MoorageError, System
 from moorage.lib.failpoint import failpoint
-from moorage.networks import endpoints, namefiles, publishing, sandbox
+from moorage.networks import endpoints, namefiles, nameport, naming, publishing, sandbox
 from moorage.networks.domain import Domain
 from moorage.networks.drivers import bridge
 from moorage.networks.firewall.rules import PortLink
+from moorage.networks.nameport import NameSockets
 from moorage.networks.ports import parse_port
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
-from moorage.networks.sandbox import Wire
+from moorage.networks.sandbox import Gateway, Wire
 from moorage.networks.values import Sandbox, SandboxRequest, SandboxSettings
 from moorage.spec.engine.network import EndpointSettings
 
@@ -57,16 +58,21 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         handle = domain.handle(made.id)
         wires = list(filter(None, (wire(domain, made, endpoint) for endpoint in made.endpoints)))
         gateway = endpoints.gateway(domain.registry, made.endpoints)
+        served = namefiles.serves_names(domain, made)
         try:
-            await offload.run_disposable(sandbox.build, handle, wires, gateway)
+            sockets = await offload.run_disposable(_build, handle, wires, gateway, served=served)
         except OSError as error:
             raise System(f"failed to set up the network namespace: {error}") from error
         undo.push_async_callback(_tear_down, handle, made)
+        if sockets is not None:
+            domain.names.tell({"op": "add", "sandbox": made.id}, sockets)
+        undo.callback(naming.tell_left, domain, made)
         failpoint("networks.join.after_namespace")
         _note_rules(domain, made)
         undo.push_async_callback(_withdraw_rules, domain, made)
         await domain.keeper.settle()
         failpoint("networks.join.after_rules")
+        naming.tell_joined(domain, made)
         undo.pop_all()
     for endpoint in made.endpoints:
         announce(domain, "connect", made, endpoint)
@@ -78,6 +84,20 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         settings=settings_of(domain, made),
         sysctls=request.sysctls,
     )
+
+
+def _build(
+    handle: Path, wires: list[Wire], gateway: Gateway, *, served: bool
+) -> NameSockets | None:
+    """Make the namespace and the name server's place in it. Blocking, for a throw-away thread."""
+    sandbox.build(handle, wires, gateway)
+    if not served:
+        return None
+    try:
+        return nameport.listen()
+    except BaseException:
+        _tear_down_now(handle, [wire.plug.port for wire in wires if wire.plug.port])
+        raise
 
 
 def _choose(
@@ -252,6 +272,7 @@ async def leave(domain: Domain, container_id: str) -> None:
 
 
 async def _leave(domain: Domain, made: SandboxRecord) -> None:
+    naming.tell_left(domain, made)
     await _withdraw_rules(domain, made)
     await _tear_down(domain.handle(made.id), made)
     for endpoint in made.endpoints:

@@ -14,7 +14,7 @@ from moorage.lib.errors import Conflict, Forbidden, InvalidParameter, Unavailabl
 from moorage.lib.failpoint import failpoint
 from moorage.netlink import route
 from moorage.netlink.nlsocket import NetlinkSocket
-from moorage.networks import ipam
+from moorage.networks import ipam, naming
 from moorage.networks.config import AddressPool
 from moorage.networks.domain import Domain
 from moorage.networks.drivers import options
@@ -49,6 +49,7 @@ async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreate
         except BaseException:
             domain.registry.drop(network)
             raise
+    naming.tell_network(domain, network)
     domain.announce("create", network)
     return NetworkCreateResponse(id=network.id)
 

@@ -14,6 +14,7 @@ from moorage.networks.config import NetworksConfig
 from moorage.networks.drivers.contract import Driver
 from moorage.networks.files import Resolver
 from moorage.networks.firewall.keeper import Keeper
+from moorage.networks.names import Names
 from moorage.networks.ports import HostPorts
 from moorage.networks.records import NetworkRecord
 from moorage.networks.registry import Registry
@@ -41,6 +42,7 @@ class Domain:
     registry: Registry
     drivers: dict[str, Driver]
     keeper: Keeper
+    names: Names
     host_ports: HostPorts
     events: Publisher
     supervisor: Supervisor

@@ -9,7 +9,15 @@ from msgspec import structs
 from moorage.lib import offload
 from moorage.lib.errors import MoorageError, System
 from moorage.lib.failpoint import failpoint
-from moorage.networks import attach, endpoints, namefiles, publishing, sandbox
+from moorage.networks import (
+    attach,
+    endpoints,
+    namefiles,
+    nameport,
+    naming,
+    publishing,
+    sandbox,
+)
 from moorage.networks.domain import Domain
 from moorage.networks.firewall.rules import Published
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
@@ -43,6 +51,8 @@ async def connect(
         domain.keeper.add_links(endpoint.links)
         undo.callback(domain.keeper.remove_links, endpoint.links)
         await domain.keeper.settle()
+        await _serve_names(domain, made, new, undo)
+        naming.tell_joined(domain, new)
         undo.pop_all()
     attach.announce(domain, "connect", new, endpoint)
     _refresh(domain, new)
@@ -67,10 +77,22 @@ async def disconnect(domain: Domain, made: SandboxRecord, endpoint: Endpoint) ->
     domain.registry.enter_sandbox(new)
     domain.keeper.remove_links(endpoint.links)
     await domain.keeper.settle()
+    naming.tell_endpoint_gone(domain, made, endpoint)
+    naming.tell_joined(domain, new)
     await _unplug(domain, new, endpoint)
     await attach.delete_endpoint(domain, made, endpoint)
     attach.announce(domain, "disconnect", made, endpoint)
     _refresh(domain, new)
+
+
+async def _serve_names(
+    domain: Domain, old: SandboxRecord, new: SandboxRecord, undo: AsyncExitStack
+) -> None:
+    """Bring the name server into a sandbox that had no network with names until now."""
+    if namefiles.serves_names(domain, new) and not namefiles.serves_names(domain, old):
+        sockets = await offload.run_disposable(nameport.listen_in, domain.handle(new.id))
+        domain.names.tell({"op": "add", "sandbox": new.id}, sockets)
+        undo.callback(domain.names.tell, {"op": "remove", "sandbox": new.id})
 
 
 def _means(domain: Domain, ref: str, network_id: str) -> bool:

@@ -85,11 +85,6 @@ def _resolver(domain: Domain, request: SandboxRequest) -> files.Resolver:
     )
 
 
-def upstream(domain: Domain, request: SandboxRequest) -> list[str]:
-    """Return the servers the embedded name server forwards to."""
-    return [files.check_server(s) for s in _resolver(domain, request).servers]
-
-
 def _links(domain: Domain, sandbox: SandboxRecord) -> list[tuple[str, str]]:
     """Return the linked containers' addresses: links stand in /etc/hosts of the default bridge."""
     bridge = next((n for n in domain.registry.networks.values() if n.name == "bridge"), None)

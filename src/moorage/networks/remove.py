@@ -8,6 +8,7 @@ from collections.abc import Collection
 from moorage.lib import clock, units
 from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError
 from moorage.lib.failpoint import failpoint
+from moorage.networks import naming
 from moorage.networks.domain import Domain
 from moorage.networks.records import NetworkRecord
 from moorage.networks.registry import BUILTIN
@@ -56,6 +57,7 @@ async def _remove(domain: Domain, network: NetworkRecord) -> None:
             await domain.driver(network).remove(network)
         except MoorageError as error:
             log.warning("network %s left something behind: %s", network.name, error)
+    naming.tell_network(domain, network, gone=True)
     domain.announce("destroy", network)
 
 

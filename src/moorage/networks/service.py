@@ -21,6 +21,7 @@ from moorage.networks import (
     host,
     listing,
     live,
+    naming,
     ports,
     remove,
 )
@@ -29,6 +30,7 @@ from moorage.networks.domain import Domain, NameFilesChanged, Publisher
 from moorage.networks.drivers.bridge import Bridge
 from moorage.networks.drivers.none import Bare
 from moorage.networks.firewall.keeper import Keeper
+from moorage.networks.names import Names
 from moorage.networks.ports import HostPorts
 from moorage.networks.records import NetworkRecord, Records
 from moorage.networks.registry import Registry
@@ -77,6 +79,12 @@ class Networks:
                 ),
             },
             keeper=keeper,
+            names=Names(
+                config.exec_root,
+                supervisor,
+                lambda: naming.account(self._domain),
+                lambda: naming.handles(self._domain),
+            ),
             host_ports=HostPorts(),
             events=events,
             supervisor=supervisor,
@@ -108,6 +116,7 @@ class Networks:
         for sandbox in domain.registry.sandboxes.values():
             attach.note_existing(domain, sandbox)
         await domain.keeper.open()
+        await domain.names.open()
 
     async def _revive(self, network: NetworkRecord) -> None:
         """Make what the host has lost of a stored network, as after a reboot."""
@@ -132,7 +141,9 @@ class Networks:
         """Stop the daemon's part; traffic, names and published ports of containers go on."""
         for leaving in list(self._domain.leaving.values()):
             await leaving
-        await self._domain.keeper.close(remove=not self._domain.registry.sandboxes)
+        alone = not self._domain.registry.sandboxes
+        await self._domain.names.close(end=alone)
+        await self._domain.keeper.close(remove=alone)
         self._domain.host_ports.close()
 
     async def join(self, request: SandboxRequest) -> Sandbox:
@@ -225,9 +236,9 @@ class Networks:
             structs.replace(e, names=endpoints.dns_names(request, e.settings))
             for e in made.endpoints
         ]
-        self._domain.registry.enter_sandbox(
-            structs.replace(made, request=request, endpoints=renamed)
-        )
+        made = structs.replace(made, request=request, endpoints=renamed)
+        self._domain.registry.enter_sandbox(made)
+        naming.tell_joined(self._domain, made)
 
     def validate(self, request: SandboxRequest) -> None:
         """Check at ``container create`` what can be known before the start.
