@@ -52,6 +52,7 @@ def start_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     """Start *work* in a new thread; also for work that lasts as long as a client likes."""
     loop = asyncio.get_running_loop()
     future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()  # a caller that stops waiting does not cancel the work
 
     def body() -> None:
         try:
