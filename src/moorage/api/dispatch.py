@@ -42,13 +42,12 @@ class Application:
         engine: object,
         routes: Sequence[Route],
         *,
-        authorizer: Authorizer | None = None,
         observe: Observe | None = None,
     ) -> None:
         self._engine = engine
         self._observe = observe
         self._router = Router(list(routes))
-        self._authorizer = authorizer
+        self.authorizer: Authorizer | None = None
         self._bindings: dict[str, Binding] = {}
 
     def respond(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
@@ -58,7 +57,7 @@ class Application:
             binding = self._bindings.get(route.operation) or self._bind(route)
             if self._observe is not None:
                 return self._observed(request, binding, parameters, self._observe)
-            if self._authorizer is not None or not binding.is_immediate:
+            if self.authorizer is not None or not binding.is_immediate:
                 return self._respond(request, binding, parameters)
             result = binding.arguments(self._engine, request, parameters)()
             return render(result, versions.lower(route.operation, request.version))
@@ -79,16 +78,16 @@ class Application:
     ) -> Response:
         operation = binding.route.operation
         try:
-            if self._authorizer is not None:
-                await self._authorizer.allow_request(request, operation)
+            if self.authorizer is not None:
+                await self.authorizer.allow_request(request, operation)
             call = binding.arguments(self._engine, request, parameters)
             if binding.body is not None:
                 lift = versions.lift(operation, request.version)
                 call.named["body"] = await binding.read_body(request, lift)
             result = await call() if binding.is_coroutine else call()
             response = render(result, versions.lower(operation, request.version))
-            if self._authorizer is not None:
-                await self._authorizer.allow_response(request, response)
+            if self.authorizer is not None:
+                await self.authorizer.allow_response(request, response)
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request
             return error_response(error, request.path)
         return response

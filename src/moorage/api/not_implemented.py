@@ -1,7 +1,4 @@
-"""Operations of the document that have no route: 501, and what is missing.
-
-Imported last: an operation that a domain serves is in ``ROUTES`` already.
-"""
+"""Operations of the document that have no route: 501, and what is missing."""
 
 from __future__ import annotations
 
@@ -31,9 +28,16 @@ def _missing(operation: str, path: str) -> Callable[..., NoReturn]:
     return handler
 
 
-_served = {entry.operation for entry in ROUTES}
-NOT_IMPLEMENTED: Final = tuple(entry for entry in OPERATIONS if entry[2] not in _served)
+def missing() -> list[tuple[str, str, str]]:
+    """Return the operations of the document that none of the route modules serves."""
+    served = {entry.operation for entry in ROUTES if entry.handler.__module__ != __name__}
+    return [entry for entry in OPERATIONS if entry[2] not in served]
 
-for _method, _path, _operation in NOT_IMPLEMENTED:
-    _template = _path.replace("{name}", "{name:path}") if _path.startswith(_IMAGE_PATHS) else _path
-    route(_method, _template, _operation)(_missing(_operation, _path))
+
+def register() -> None:
+    """Give each operation that has no route one that says so; call it last."""
+    for method, path, operation in missing():
+        if any(entry.operation == operation for entry in ROUTES):
+            continue
+        template = path.replace("{name}", "{name:path}") if path.startswith(_IMAGE_PATHS) else path
+        route(method, template, operation)(_missing(operation, path))

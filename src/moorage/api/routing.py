@@ -13,7 +13,7 @@ from moorage.lib.errors import NotFound
 Handler = TypeVar("Handler", bound=Callable[..., object])
 
 # One module per tag of the document; each registers its routes when it is imported.
-MODULES: Final = ("volumes", "networks", "system", "swarm", "not_implemented")
+MODULES: Final = ("volumes", "networks", "system", "swarm")
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(:path)?\}")
 
@@ -56,9 +56,10 @@ def route(method: str, template: str, operation: str) -> Callable[[Handler], Han
 
 
 def load() -> list[Route]:
-    """Import every route module; return all routes."""
+    """Import every route module; return a route for every operation of the document."""
     for name in MODULES:
         importlib.import_module(f"moorage.api.{name}")
+    importlib.import_module("moorage.api.not_implemented").register()
     return ROUTES
 
 

@@ -7,6 +7,7 @@ import logging
 from contextlib import AsyncExitStack
 
 from moorage.api import routing
+from moorage.api.authz import PluginAuthorizer
 from moorage.api.dispatch import Application, Observe
 from moorage.api.metrics import Metrics, routes
 from moorage.api.server import Connection, Server
@@ -39,8 +40,16 @@ async def serve(config: Config, line: CommandLine) -> None:
         engine = wired.engine
         observe = await _serve_metrics(config, engine, stack)
         application = Application(engine, routing.load(), observe=observe)
+
+        def authorize(fresh: Config) -> None:
+            names = fresh.authorization_plugins
+            application.authorizer = PluginAuthorizer(wired.plugins, names) if names else None
+
+        authorize(config)
         server = Server(application, Supervisor("requests"))
-        signals = Signals(Reloader(line, config, wired.reload, engine.system.announce_reload))
+        signals = Signals(
+            Reloader(line, config, [*wired.reload, authorize], engine.system.announce_reload)
+        )
         acceptors = await listeners.serve(
             server, bound, tls=context, allowed_hosts=config.allowed_hosts
         )

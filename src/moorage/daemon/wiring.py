@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.daemon import domain_settings
+from moorage.daemon import domain_settings as settings
 from moorage.daemon.config import Config
 from moorage.daemon.reload import Apply
 from moorage.engine.engine import Engine
@@ -15,7 +15,7 @@ from moorage.engine.system import Reports, System
 from moorage.events.bus import Bus
 from moorage.lib import ids
 from moorage.lib.tasks import Supervisor
-from moorage.lib.version import USER_AGENT
+from moorage.lib.version import VERSION
 from moorage.networks.service import Networks
 from moorage.plugins.discovery import Discovery
 from moorage.plugins.registry import Plugins
@@ -25,9 +25,10 @@ from moorage.volumes.service import Volumes
 
 @dataclass(frozen=True, slots=True)
 class Wired:
-    """The engine, and what is told of a reloaded configuration."""
+    """The engine, the plugins, and what is told of a reloaded configuration."""
 
     engine: Engine
+    plugins: Plugins
     reload: Sequence[Apply]
 
 
@@ -39,8 +40,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     events = Bus()
     background = Supervisor("background")
     stack.push_async_callback(background.close)
-
-    plugins = Plugins(Discovery(), user_agent=USER_AGENT)
+    plugins = Plugins(Discovery(), user_agent=f"moorage/{VERSION}")
     stack.push_async_callback(plugins.close)
 
     volumes = Volumes(
@@ -54,7 +54,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     stack.push_async_callback(volumes.close)
 
     networks = Networks(
-        config=domain_settings.networks_config(config),
+        config=settings.networks_config(config),
         database=database,
         events=events,
         supervisor=background,
@@ -62,19 +62,18 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     stack.push_async_callback(networks.close)
     await networks.open()
 
-    reports = Reports()
     system = System(
         daemon_id=daemon_id(database),
-        settings=domain_settings.system_settings(config),
-        reports=reports,
+        settings=settings.system_settings(config),
+        reports=Reports(),
         events=events,
     )
 
     def reload_system(fresh: Config) -> None:
-        system.settings = domain_settings.system_settings(fresh)
+        system.settings = settings.system_settings(fresh)
 
     engine = Engine(events=events, system=system, volumes=volumes, networks=networks)
-    return Wired(engine, [reload_system])
+    return Wired(engine, plugins, [reload_system])
 
 
 def daemon_id(database: Database) -> str:
