@@ -343,10 +343,20 @@ class LayerStore(WritableLayers):
 
         Raises: System, if another layer or a container stands on it.
         """
+        size, names = self.forget(chain_id)
+        for name in names:
+            self.driver.remove(name)
+        return size
+
+    def forget(self, chain_id: Digest) -> tuple[int, list[str]]:
+        """Take a layer out of the table; return its size and the driver's names to remove then.
+
+        Raises: System, if another layer or a container stands on it.
+        """
         with self._lock:
             layer = self._layers.get(chain_id)
             if layer is None:
-                return 0
+                return 0, []
             users: list[str] = [x.chain_id for x in self._layers.values() if x.parent == chain_id]
             users += [w.id for w in self._writables.values() if w.parent == chain_id]
             if users:
@@ -362,10 +372,7 @@ class LayerStore(WritableLayers):
         failpoint("layers.after_forget")
         if self._durability:
             self._durability.forget("layer", chain_id)
-        if init is not None:
-            self.driver.remove(init)
-        self.driver.remove(layer.name)
-        return layer.size
+        return layer.size, [layer.name] if init is None else [init, layer.name]
 
     # --- the archive again ----------------------------------------------------------------------
 
