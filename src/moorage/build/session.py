@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from moorage.lib import clock
+from moorage.build.ignore import Matcher
+from moorage.lib import atomicfile, clock
 from moorage.lib.errors import NotFound
 from moorage.spec.digest import Digest
 
@@ -43,7 +44,8 @@ class Session:
     agents: dict[str, Path] = field(default_factory=dict)  # ssh id -> socket that leads to it
     registry_auth: dict[str, dict[str, str]] = field(default_factory=dict)
     used: float = 0.0
-    outputs: dict[str, Path] = field(default_factory=dict)
+    ignored: Matcher | None = None  # what .dockerignore leaves out of the main context
+    outputs: dict[str, Path] = field(default_factory=dict)  # what the client fetches at the end
     result: Digest | None = None
 
     def close(self) -> None:
@@ -52,6 +54,9 @@ class Session:
             files.release()
         self.contexts.clear()
         self.secrets.clear()
+        for path in self.outputs.values():
+            atomicfile.remove_tree(path)
+        self.outputs.clear()
 
 
 class Sessions:

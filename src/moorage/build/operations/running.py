@@ -17,7 +17,7 @@ from typing import Final
 from moorage.build.files.copy import Copier, Style
 from moorage.build.files.select import Selected
 from moorage.build.graph import Exec, ExecMount, Limits, Vertex
-from moorage.build.needs import CommandNetworks, Layers
+from moorage.build.needs import CommandNetworks
 from moorage.build.operations import exec_spec
 from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.exec_spec import Around, Confinement
@@ -36,6 +36,7 @@ from moorage.runtime.attachment import Attachment
 from moorage.runtime.contract import ExitStatus, ProcessIO
 from moorage.runtime.service import Runtime
 from moorage.spec.oci.runtime import Mount, Spec
+from moorage.storage.layers import LayerStore
 
 _NAME_FILES: Final = ("/etc/hosts", "/etc/resolv.conf")
 _NOT_FOUND: Final = 127  # what shells return
@@ -64,7 +65,7 @@ class CommandFailed(MoorageError):
 class Host:
     """What a command runs on."""
 
-    layers: Layers
+    layers: LayerStore
     processes: Runtime
     networks: CommandNetworks
     cache_mounts: CacheMounts
@@ -113,7 +114,6 @@ class Running:
                 file.write_bytes(content)
                 file.chmod(0o644)
                 mounts.insert(0, _bind(file, path, readonly=False))
-                targets.append(Target(path, is_directory=False))
             root = await offload.run("fs", self._make_root, targets)
             undo.push_async_callback(offload.run, "fs", self._host.layers.unmount_rw, self.id)
             failpoint("build.run.after_mount")
@@ -142,7 +142,7 @@ class Running:
     def _make_root(self, targets: list[Target]) -> Path:
         base = self._inputs[0]
         parent = base.chain_id if isinstance(base, Snapshot) else None
-        self._host.layers.create_rw(self.id, parent=parent, init=maker(targets))
+        self._host.layers.create_rw(self.id, parent=parent, stubs=maker(targets))
         return self._host.layers.mount_rw(self.id)
 
     async def _execute(self, spec: Spec, step: Step) -> None:

@@ -1,8 +1,8 @@
 """Mount targets that a root file system lacks.
 
-They are made where they are no part of the step's changes, below the writable layer, so nothing
-has to be cleaned up afterwards inside a root that the command has owned (CVE-2024-23652). Links on
-the way are followed inside the root only; a directory that is already there keeps its looks.
+They are made in a layer of their own below the writable one, so they are no part of the step's
+changes, and nothing has to be cleaned up afterwards inside a root that the command has owned
+(CVE-2024-23652). Links on the way are followed inside the root only.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from moorage.kernel.openat2 import openat2
 from moorage.lib.errors import InvalidParameter
+from moorage.storage.archive.rooted import Rooted
 
 _MAX_LINKS: Final = 40
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Target(Struct, frozen=True):
@@ -30,64 +30,88 @@ class Target(Struct, frozen=True):
     is_directory: bool
 
 
-def maker(targets: Iterable[Target]) -> Callable[[Path], None]:
-    """Return what makes *targets* below a root."""
+def maker(targets: Iterable[Target]) -> Callable[[int, int], list[str]] | None:
+    """Return what makes *targets* (``storage.writable.Stubs``); None if there are none."""
     wanted = tuple(targets)
+    if not wanted:
+        return None
 
-    def make(root: Path) -> None:
-        root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def make(target_fd: int, seen_fd: int) -> list[str]:
+        implied: list[str] = []
+        rooted = Rooted(target_fd, lambda name, _fd: implied.append(name))
         try:
             for target in wanted:
-                ensure(root_fd, target)
+                _make(rooted, seen_fd, target)
         finally:
-            os.close(root_fd)
+            rooted.forget()
+        return implied
 
     return make
 
 
-def ensure(root_fd: int, target: Target) -> None:
-    """Make *target* unless it is there.
-
-    Raises: InvalidParameter (a file where a directory is needed).
-    """
-    path = posixpath.normpath(posixpath.join("/", target.path))
-    for _ in range(_MAX_LINKS):
-        parent_path, name = posixpath.split(path)
-        parent = _directory(root_fd, parent_path)
-        try:
-            link = _make(parent, name, target)
-        finally:
-            os.close(parent)
-        if link is None:
-            return
-        path = posixpath.normpath(posixpath.join(parent_path, link))
-    raise InvalidParameter(f"too many links on the way to the mount target {target.path}")
-
-
-def _make(parent: int, name: str, target: Target) -> str | None:
-    """Make the last part; return the link to follow if it is one."""
+def _make(rooted: Rooted, seen_fd: int, target: Target) -> None:
+    place = resolve(seen_fd, target.path)
+    existing = _status(seen_fd, place)
+    if existing is not None:
+        if stat.S_ISDIR(existing.st_mode) is not target.is_directory:
+            kind = "a directory" if target.is_directory else "a file"
+            raise InvalidParameter(f"mount target {target.path} is not {kind} in the image")
+        return
+    if target.is_directory:
+        rooted.directory(place)
+        return
+    directory, _, last = place.rpartition("/")
     try:
-        status = os.lstat(name, dir_fd=parent)
-    except FileNotFoundError:
-        if target.is_directory:
-            os.mkdir(name, 0o755, dir_fd=parent)
-        else:
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-            os.close(os.open(name, flags, 0o644, dir_fd=parent))
+        fd = os.open(last, _NEW, 0o644, dir_fd=rooted.directory(directory))
+    except FileExistsError:
+        return
+    os.close(fd)
+
+
+def resolve(root_fd: int, path: str) -> str:
+    """Return *path* below the root with all links followed; what does not exist is kept as it is.
+
+    Raises: InvalidParameter (a loop of links, a file where a directory is needed).
+    """
+    done = ""
+    rest = [part for part in path.split("/") if part]
+    links = 0
+    while rest:
+        part = rest.pop(0)
+        if part in {".", ".."}:
+            done = posixpath.dirname(done) if part == ".." else done
+            continue
+        here = f"{done}/{part}" if done else part
+        status = _status(root_fd, here)
+        if status is None or not stat.S_ISLNK(status.st_mode):
+            if status is not None and rest and not stat.S_ISDIR(status.st_mode):
+                raise InvalidParameter(f"mount target {path}: /{here} is no directory")
+            done = here
+            continue
+        links += 1
+        if links > _MAX_LINKS:
+            raise InvalidParameter(f"mount target {path}: too many links")
+        link = _read_link(root_fd, here)
+        if link.startswith("/"):
+            done = ""
+        rest = [p for p in link.split("/") if p] + rest
+    return done
+
+
+def _status(root_fd: int, path: str) -> os.stat_result | None:
+    try:
+        fd = openat2(root_fd, path or ".", os.O_PATH | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    if stat.S_ISLNK(status.st_mode):
-        return os.readlink(name, dir_fd=parent)
-    if stat.S_ISDIR(status.st_mode) is not target.is_directory:
-        kind = "a directory" if target.is_directory else "a file"
-        raise InvalidParameter(f"mount target {target.path} is not {kind} in the image")
-    return None
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
 
 
-def _directory(root_fd: int, path: str) -> int:
-    """Open *path* below the root, made where it is missing."""
-    flags = os.O_RDONLY | os.O_DIRECTORY
-    with suppress(FileNotFoundError):
-        return openat2(root_fd, path.lstrip("/") or ".", flags)
-    parent_path, name = posixpath.split(path)
-    ensure(root_fd, Target(posixpath.join(parent_path, name), is_directory=True))
-    return openat2(root_fd, path.lstrip("/"), flags)
+def _read_link(root_fd: int, path: str) -> str:
+    fd = openat2(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        return os.readlink("", dir_fd=fd)
+    finally:
+        os.close(fd)

@@ -28,7 +28,6 @@ from moorage.build.graph import (
     operation_key,
 )
 from moorage.build.ignore import Matcher
-from moorage.build.needs import Layer, Layers
 from moorage.build.operations import copying
 from moorage.build.operations.copying import SourceRoot
 from moorage.build.operations.fetching import Fetching
@@ -41,7 +40,8 @@ from moorage.lib.errors import InvalidParameter, NotFound, System
 from moorage.lib.failpoint import failpoint
 from moorage.spec import digest as digests
 from moorage.spec.digest import Digest
-from moorage.storage.archive import chunks
+from moorage.spec.oci.image import EMPTY_LAYER_DIFF_ID
+from moorage.storage.layers import Layer
 
 
 class BuildJob(Build):
@@ -53,6 +53,7 @@ class BuildJob(Build):
         self.limits = limits
         self.epoch_s = epoch_s
         self.held: list[str] = []  # ids of cache records
+        self.holding = ExitStack()  # what protects the layers of this build
 
 
 class DaemonWorker:
@@ -60,7 +61,7 @@ class DaemonWorker:
 
     def __init__(self, *, host: Host, cache: Cache, fetching: Fetching) -> None:
         self._host = host
-        self._layers: Layers = host.layers
+        self._layers = host.layers
         self._cache = cache
         self._fetching = fetching
         self._records: dict[Digest, str] = {}  # chain id -> record that made it
@@ -160,6 +161,13 @@ class DaemonWorker:
 
     # --- work ----------------------------------------------------------------------------------
 
+    async def fetch(self, source: GitSource | HttpSource, step: Step | None = None) -> Files:
+        """Fetch the context of a build."""
+        silent = step or _Silent()
+        if isinstance(source, GitSource):
+            return await self._fetching.checkout(source, silent)
+        return await self._fetching.download(source, silent)
+
     async def work(
         self,
         vertex: Vertex,
@@ -197,10 +205,7 @@ class DaemonWorker:
         layers: list[LayerRef] = []
         for diff_id in source.diff_ids:
             chain = digests.chain_id(layers[-1].chain_id if layers else None, diff_id)
-            size = self._layers.size_of(chain)
-            if size is None:
-                raise NotFound(f"layer {diff_id} of {source.reference} is not in the store")
-            layers.append(LayerRef(diff_id, chain, size))
+            layers.append(LayerRef(diff_id, chain, self._layers.get(chain).size))
         return Snapshot(tuple(layers))
 
     async def _run(
@@ -235,7 +240,7 @@ class DaemonWorker:
         base = inputs[0]
         parent = base.chain_id if isinstance(base, Snapshot) else None
         with ExitStack() as undo:
-            self._layers.create_rw(identity, parent=parent)
+            self._layers.create_rw(identity, parent=parent, init=False)
             root = self._layers.mount_rw(identity)
             undo.callback(self._layers.unmount_rw, identity)
             root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -270,15 +275,14 @@ class DaemonWorker:
             raise InvalidParameter("only file systems of images can be merged")
         if added.chain_id is None:
             return None
-        return await offload.run("fs", self._apply_again, base.chain_id, added.chain_id)
-
-    def _apply_again(self, parent: Digest | None, chain_id: Digest) -> Layer:
-        return self._layers.apply(chunks.as_file(self._layers.tar(chain_id)), parent=parent)
+        layer = self._layers.get(added.chain_id)
+        return await offload.run("fs", self._layers.again, layer, base.chain_id)
 
     def _commit(self, identity: str, epoch_s: int | None) -> Layer | None:
-        if epoch_s is not None and (upper := self._layers.upper(identity)) is not None:
-            clamp_times(upper, epoch_s)
-        return self._layers.commit_rw(identity)
+        if epoch_s is not None and (upper := self._layers.rw_data(identity).get("UpperDir")):
+            clamp_times(Path(upper), epoch_s)
+        layer = self._layers.commit_rw(identity)
+        return None if layer.diff_id == EMPTY_LAYER_DIFF_ID else layer
 
     def _remember(
         self, vertex: Vertex, base: Snapshot, layer: Layer | None, keys: Sequence[str]
@@ -303,6 +307,16 @@ class DaemonWorker:
             return base
         self._records[layer.chain_id] = record.id
         return Snapshot((*base.layers, LayerRef(layer.diff_id, layer.chain_id, layer.size)))
+
+
+class _Silent:
+    """A step that nobody watches."""
+
+    def log(self, stream: int, chunk: bytes) -> None:
+        """Drop it."""
+
+    def status(self, name: str, current: int, total: int, *, completed: bool = False) -> None:
+        """Drop it."""
 
 
 def _context(session: Session, name: str) -> ContextFiles:

@@ -327,6 +327,7 @@ class _Converter:
             state.platform = other.platform
             state.scope.environment = dict(other.scope.environment)
             state.base_history = other.base_history
+            state.base_layers = other.base_layers
             state.inherited = [*other.inherited, *other.steps]
             state.absolute_workdir = other.absolute_workdir
             state.steps.append(Step(text, line))
@@ -347,6 +348,7 @@ class _Converter:
         state.config = config
         state.author = base.config.author
         state.base_history = tuple(base.config.history or ())
+        state.base_layers = len(base.layers)
         state.platform = base.config.platform
         state.absolute_workdir = bool(config.working_dir)
         for pair in config.env or []:

@@ -1,0 +1,523 @@
+"""The builder of the daemon: takes options and files, gives images.
+
+``build`` is the road of every build, whoever asked for it: context, Dockerfile, checks, graph,
+solver, image, outputs. ``api`` wraps it in the stream of the classic builder or of ``moor``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from moorage.build import contexts as context_files
+from moorage.build import image, prune, remotes
+from moorage.build.cache import Cache, Record
+from moorage.build.contexts import Contexts
+from moorage.build.exporters.export import Exporters
+from moorage.build.exporters.product import Product
+from moorage.build.frontends.dockerfile import convert as converting
+from moorage.build.frontends.dockerfile import parser
+from moorage.build.frontends.dockerfile.convert import Converted, Request
+from moorage.build.frontends.dockerfile.lint import Linter, Warning_
+from moorage.build.frontends.dockerfile.parser import Dockerfile
+from moorage.build.frontends.dockerfile.source import DockerfileError, Span
+from moorage.build.graph import GitSource, HttpSource, Vertex
+from moorage.build.history import History, PastBuild
+from moorage.build.needs import BaseImages
+from moorage.build.operations.copying import is_archive
+from moorage.build.operations.running import CommandFailed
+from moorage.build.operations.worker import BuildJob, DaemonWorker
+from moorage.build.options import BuildOptions
+from moorage.build.progress import Event, Progress, VertexEvent, WarningEvent
+from moorage.build.result import Files, Snapshot
+from moorage.build.session import ContextFiles, Session, Sessions
+from moorage.build.solver import Build, Solver, VertexFailed
+from moorage.lib import clock, ids, offload
+from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, System
+from moorage.spec.digest import Digest
+from moorage.spec.engine.build import BuildCache, BuildCacheDiskUsage
+from moorage.spec.engine.filters import Filters
+from moorage.spec.platforms import Platform
+
+_ENTITLEMENTS: Final = frozenset({"network.host"})  # what the daemon permits by itself
+_SYNTAX: Final = ("docker/dockerfile", "docker.io/docker/dockerfile")
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The builder's part of the daemon's configuration."""
+
+    platform: Platform  # of this machine
+    entitlements: frozenset[str] = _ENTITLEMENTS
+    keep_bytes: int = 20 << 30  # the cache never grows beyond this
+
+
+class BuildResult(Struct, frozen=True, kw_only=True):
+    """What a build gave."""
+
+    image_id: Digest | None
+    tags: tuple[str, ...] = ()
+    warnings: tuple[Warning_, ...] = ()
+    unused_args: tuple[str, ...] = ()
+
+
+class BuildFailed(MoorageError):
+    """A step failed: what, where in the Dockerfile, and what the command said last."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int = 1,
+        command: str = "",
+        frame: str = "",
+        vertex: Vertex | None = None,
+        debug_image: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.command = command
+        self.frame = frame
+        self.vertex = vertex
+        self.debug_image = debug_image
+
+
+class Pruned(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The document's ``BuildPruneResponse``."""
+
+    caches_deleted: list[str] | None
+    space_reclaimed: int
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A build whose Dockerfile has been read."""
+
+    options: BuildOptions
+    session: Session
+    dockerfile: Dockerfile
+    linter: Linter
+
+
+class Builder:
+    """One for the daemon."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        contexts: Contexts,
+        history: History,
+        solver: Solver,
+        worker: DaemonWorker,
+        images: BaseImages,
+        exporters: Exporters,
+        settings: Settings,
+        shared_layer: Callable[[Digest], bool],
+        lease: Callable[[str], AbstractContextManager[object]],
+    ) -> None:
+        self.sessions = Sessions()
+        self.contexts = contexts
+        self.history = history
+        self._cache = cache
+        self._solver = solver
+        self._worker = worker
+        self._images = images
+        self._exporters = exporters
+        self._settings = settings
+        self._shared_layer = shared_layer
+        self._lease = lease
+        self._running: dict[str, asyncio.Task[object]] = {}
+
+    def open(self) -> None:
+        """Load the cache and the history; remove what builds of a former daemon left."""
+        self._cache.open()
+        self.history.open()
+        self.contexts.open()
+        self._exporters.open()
+
+    # --- before the first step -----------------------------------------------------------------
+
+    async def prepare(
+        self, options: BuildOptions, session: Session, *, dockerfile: bytes | None = None
+    ) -> Plan:
+        """Find and read the Dockerfile; *dockerfile* is its text if it is not in the context.
+
+        Raises: DockerfileError, NotFound, InvalidParameter.
+        """
+        main = session.contexts.get(converting.CONTEXT)
+        if main is None:
+            main = session.contexts[converting.CONTEXT] = self.contexts.empty()
+        if options.remote:
+            main, dockerfile = await self._fetch_context(options, session, dockerfile)
+        name = options.dockerfile or "Dockerfile"
+        if dockerfile is None:
+            dockerfile = await offload.run("fs", _find_dockerfile, main.root, name)
+        parsed = parser.parse(dockerfile, name)
+        _check_syntax(parsed)
+        linter = Linter(parsed, options.build_args.get("BUILDKIT_DOCKERFILE_CHECK"))
+        linter.check_text()
+        converting.find_target(parsed, options.target)
+        return Plan(options=options, session=session, dockerfile=parsed, linter=linter)
+
+    async def ignore(self, plan: Plan) -> None:
+        """Take what ``.dockerignore`` excludes out of the context that came whole."""
+        main = plan.session.contexts[converting.CONTEXT]
+        matcher = await offload.run(
+            "fs", context_files.ignore_rules, main.root, plan.options.dockerfile
+        )
+        plan.session.ignored = matcher
+        if matcher is not None:
+            await offload.run("fs", context_files.apply_ignore, main.root, matcher)
+
+    async def _fetch_context(
+        self, options: BuildOptions, session: Session, dockerfile: bytes | None
+    ) -> tuple[ContextFiles, bytes | None]:
+        """Fetch a remote context: a repository, an archive, or a single Dockerfile."""
+        git = remotes.parse_git(options.remote)
+        if git is not None:
+            keep = options.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") in {"1", "true"}
+            found = await self._worker.fetch(
+                GitSource(
+                    url=git.url,
+                    ref=git.ref,
+                    subdirectory=git.subdirectory,
+                    keep_git_directory=keep,
+                )
+            )
+            main = ContextFiles(found.root, identity=found.identity)
+        elif remotes.is_url(options.remote):
+            found = await self._worker.fetch(HttpSource(url=options.remote))
+            main = self.contexts.empty()
+            path = found.root / found.file
+            if await offload.run("fs", _is_archive, found):
+                with path.open("rb") as file:
+                    await offload.run("fs", context_files.unpack, main.root, file)
+            else:
+                dockerfile = await offload.run(
+                    "fs", context_files.read_file, found.root, found.file
+                )
+        else:
+            raise InvalidParameter(
+                f"remote context {options.remote!r} is neither a Git repository nor an http(s) URL"
+            )
+        session.contexts[converting.CONTEXT] = main
+        return main, dockerfile
+
+    # --- the build -----------------------------------------------------------------------------
+
+    async def check(self, plan: Plan) -> list[Warning_]:
+        """Apply the checks without building."""
+        await self._convert(plan, self._platforms(plan.options)[0])
+        return plan.linter.warnings
+
+    async def build(
+        self,
+        plan: Plan,
+        progress: Progress,
+        *,
+        build_id: str = "",
+        on_plan: Callable[[Converted], None] | None = None,
+    ) -> BuildResult:
+        """Build.
+
+        *on_plan* is told what will be done before it is.
+        Raises: BuildFailed, DockerfileError, NotFound, InvalidParameter, Forbidden.
+        Cancel: everything of this build alone is undone.
+        """
+        identity = ids.new_id()[:25]
+        record = self._begin(identity, plan)
+        listener, close = self.history.recorder(identity)
+        steps: dict[str, bool] = {}
+
+        def count(event: Event) -> None:
+            listener(event)
+            if isinstance(event, VertexEvent) and event.completed_ns:
+                steps[event.id] = event.cached
+
+        progress.listen(count)
+        outcome: dict[str, str] = {"status": "cancelled"}
+        names = {identity, build_id} - {""}
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.update(dict.fromkeys(names, task))
+        try:
+            result = await self._build(identity, plan, progress, on_plan)
+            outcome = {"status": "completed", "image_id": result.image_id or ""}
+        except MoorageError as error:
+            outcome = {"status": "error", "error": str(error)}
+            raise
+        finally:
+            for name in names:
+                self._running.pop(name, None)
+            close()
+            self._cache.flush()
+            self._collect()
+            self.history.save(
+                replace(
+                    record,
+                    completed_ns=clock.now_ns(),
+                    steps=len(steps),
+                    cached_steps=sum(steps.values()),
+                    warnings=len(plan.linter.warnings),
+                    **outcome,
+                )
+            )
+        return result
+
+    def _begin(self, identity: str, plan: Plan) -> PastBuild:
+        options = plan.options
+        record = PastBuild(
+            id=identity,
+            name=options.tags[0] if options.tags else options.dockerfile,
+            tags=options.tags,
+            dockerfile=options.dockerfile,
+            target=options.target,
+            status="running",
+            created_ns=clock.now_ns(),
+            platform=",".join(str(p) for p in self._platforms(options)),
+        )
+        self.history.save(record)
+        return record
+
+    async def _build(
+        self,
+        identity: str,
+        plan: Plan,
+        progress: Progress,
+        on_plan: Callable[[Converted], None] | None,
+    ) -> BuildResult:
+        options = plan.options
+        converted = [await self._convert(plan, p) for p in self._platforms(options)]
+        for warning in plan.linter.warnings:
+            progress.emit(
+                WarningEvent(
+                    rule=warning.rule,
+                    detail=warning.detail,
+                    url=warning.url,
+                    frame=plan.dockerfile.source.frame(warning.span),
+                    line=warning.span.start,
+                )
+            )
+        plan.linter.fail_on_warnings()
+        if on_plan is not None:
+            on_plan(converted[0])
+        job = BuildJob(Build(identity, progress), plan.session, options.limits, options.epoch_s)
+        job.holding.enter_context(self._lease(identity))
+        try:
+            products = [await self._solve(plan, item, job) for item in converted]
+            image_id = await self._exporters.export(
+                products, options, plan.session, identity, progress
+            )
+        finally:
+            for held in job.held:
+                self._cache.release(held)
+            job.holding.close()
+        return BuildResult(
+            image_id=image_id,
+            tags=options.tags,
+            warnings=tuple(plan.linter.warnings),
+            unused_args=tuple(converted[0].unused_args),
+        )
+
+    def _platforms(self, options: BuildOptions) -> tuple[Platform, ...]:
+        return options.platforms or (self._settings.platform,)
+
+    async def _convert(self, plan: Plan, platform: Platform) -> Converted:
+        options = plan.options
+        return await converting.convert(
+            Request(
+                dockerfile=plan.dockerfile,
+                options=options,
+                images=self._images,
+                build_platform=self._settings.platform,
+                target_platform=platform,
+                session=plan.session.id,
+                linter=plan.linter,
+                ignored=plan.session.ignored,
+                allowed=self._settings.entitlements & (options.allow | _ENTITLEMENTS),
+            )
+        )
+
+    async def _solve(self, plan: Plan, converted: Converted, job: BuildJob) -> Product:
+        started_ns = clock.now_ns()
+        try:
+            result = await self._solver.solve(converted.vertex, job)
+        except VertexFailed as failure:
+            raise await self._explain(plan, converted, failure) from failure
+        if not isinstance(result, Snapshot):
+            raise System("the target of a build is not a file system")
+        made: dict[Digest, bool] = {}
+        for vertex in converted.vertex.walk():
+            found = job.solved.get(vertex.digest)
+            if found is None or not vertex.inputs:
+                continue
+            base = job.solved[vertex.inputs[0].digest].result()
+            mine = found.result()
+            if isinstance(mine, Snapshot) and isinstance(base, Snapshot):
+                made[vertex.digest] = len(mine.layers) > len(base.layers)
+        config = image.configuration(
+            converted,
+            result.layers,
+            made,
+            created_ns=clock.now_ns(),
+            epoch_s=plan.options.epoch_s,
+        )
+        return Product(
+            converted=converted,
+            snapshot=result,
+            config=config,
+            base_layers=converted.target.base_layers,
+            dockerfile=plan.dockerfile,
+            started_ns=started_ns,
+        )
+
+    async def _explain(
+        self, plan: Plan, converted: Converted, failure: VertexFailed
+    ) -> MoorageError:
+        cause = failure.__cause__
+        vertex = failure.vertex
+        frame = ""
+        if vertex.span is not None:
+            source = plan.dockerfile.source
+            frame = source.frame(Span(*vertex.span))
+        debug_image = ""
+        if plan.options.debug and failure.inputs and isinstance(failure.inputs[0], Snapshot):
+            debug_image = await self._exporters.keep_state(converted, failure.inputs[0])
+        if isinstance(cause, CommandFailed):
+            return BuildFailed(
+                cause.message,
+                code=cause.code,
+                command=cause.command,
+                frame=frame,
+                vertex=vertex,
+                debug_image=debug_image,
+                hint=cause.hint,
+            )
+        message = cause.message if isinstance(cause, MoorageError) else str(cause)
+        hint = cause.hint if isinstance(cause, MoorageError) else None
+        if isinstance(cause, NotFound):
+            hint = self._excluded_hint(plan, message) or hint
+        return BuildFailed(message, frame=frame, vertex=vertex, debug_image=debug_image, hint=hint)
+
+    def _excluded_hint(self, plan: Plan, message: str) -> str | None:
+        """Say which pattern of ``.dockerignore`` excluded the file that is missing."""
+        matcher = plan.session.ignored
+        path = message.partition('"/')[2].partition('"')[0]
+        if matcher is None or not path:
+            return None
+        pattern = matcher.deciding(path)
+        return f"excluded by {pattern.text!r} in .dockerignore" if pattern else None
+
+    def cancel(self, name: str) -> None:
+        """Cancel a running build. Raises: NotFound."""
+        task = self._running.get(name)
+        if task is None:
+            raise NotFound(f"no such build: {name}")
+        task.cancel()
+
+    # --- the cache -----------------------------------------------------------------------------
+
+    def _facts(self) -> prune.Facts:
+        def shared(record: Record) -> bool:
+            return record.chain_id is not None and self._shared_layer(record.chain_id)
+
+        return prune.Facts(in_use=self._cache.in_use, shared=shared)
+
+    def _collect(self) -> None:
+        """Keep the cache below its limit."""
+        limits = prune.Limits(max_bytes=self._settings.keep_bytes)
+        self._remove(Filters(), limits, everything=False)
+
+    def _remove(self, filters: Filters, limits: prune.Limits, *, everything: bool) -> Pruned:
+        facts = self._facts()
+        records = self._cache.records()
+        chosen = prune.choose(
+            records,
+            wanted=prune.matcher(dict(filters.terms), facts, clock.now_ns()),
+            facts=facts,
+            limits=limits,
+            everything=everything,
+        )
+        freed = 0
+        for record in chosen:
+            freed += 0 if facts.shared(record) else record.size
+            self._cache.remove(record.id)
+        return Pruned(caches_deleted=[r.id for r in chosen] or None, space_reclaimed=freed)
+
+    def prune(self, filters: Filters, limits: prune.Limits, *, everything: bool) -> Pruned:
+        """Remove records: ``builder prune``. Raises: InvalidParameter."""
+        return self._remove(filters, limits, everything=everything)
+
+    def disk_usage(self) -> BuildCacheDiskUsage:
+        """Return what the cache takes; a layer that an image shares counts for the image."""
+        facts = self._facts()
+        items: list[object] = []
+        total = reclaimable = active = 0
+        for record in self._cache.records():
+            shared, in_use = facts.shared(record), self._cache.in_use(record.id)
+            items.append(_shown(record, shared=shared, in_use=in_use))
+            active += in_use
+            total += 0 if shared else record.size
+            reclaimable += 0 if shared or in_use else record.size
+        return BuildCacheDiskUsage(
+            active_count=active,
+            total_count=len(items),
+            reclaimable=reclaimable,
+            total_size=total,
+            items=items,
+        )
+
+
+def _shown(record: Record, *, shared: bool, in_use: bool) -> BuildCache:
+    return BuildCache(
+        id=record.id,
+        parents=list(record.parents) or None,
+        type=record.kind,
+        description=record.description,
+        in_use=in_use,
+        shared=shared,
+        size=record.size,
+        created_at=clock.rfc3339(record.created_ns),
+        last_used_at=clock.rfc3339(record.last_used_ns),
+        usage_count=record.usage_count,
+    )
+
+
+def _check_syntax(dockerfile: Dockerfile) -> None:
+    directive = dockerfile.lexed.directives.get("syntax")
+    if directive is None:
+        return
+    name = directive.value.split("@")[0].rsplit(":", 1)[0].removesuffix("-upstream")
+    if name not in _SYNTAX:
+        raise DockerfileError(
+            f"unsupported frontend {directive.value}",
+            dockerfile.source,
+            Span(directive.line, directive.line),
+            hint="this builder reads docker/dockerfile itself and runs no other frontend",
+        )
+
+
+def _find_dockerfile(root: Path, name: str) -> bytes:
+    content = context_files.read_file(root, name)
+    if content is None and name == "Dockerfile":
+        content = context_files.read_file(root, "dockerfile")
+    if content is None:
+        near = context_files.near_names(root, name)
+        hint = f"the context has: {', '.join(near[:8])}" if near else "the context is empty"
+        raise NotFound(f"Cannot locate specified Dockerfile: {name}", hint=hint)
+    return content
+
+
+def _is_archive(files: Files) -> bool:
+    fd = os.open(files.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return is_archive(fd, files.file)
+    finally:
+        os.close(fd)
