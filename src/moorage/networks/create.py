@@ -95,10 +95,16 @@ def _refuse_taken(domain: Domain, name: str) -> None:
 
 
 def _refuse_same_device(domain: Domain, network: NetworkRecord) -> None:
-    if network.driver != "bridge":
+    if not network.device:
         return
     for other in domain.registry.networks.values():
-        if other.device == network.device and other.driver == network.driver:
+        if other.device != network.device or other.driver != network.driver:
+            continue
+        if network.driver == "macvlan":
+            raise Forbidden(
+                f"network {other.id} is already using parent interface {network.device}"
+            )
+        if network.driver == "bridge":
             raise Forbidden(
                 f"cannot create network {network.id} ({network.device}): conflicts with network"
                 f" {other.id} ({other.device}): networks have same bridge name"

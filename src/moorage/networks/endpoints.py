@@ -12,6 +12,7 @@ from moorage.lib import ids
 from moorage.lib.errors import InvalidParameter
 from moorage.netlink.link import mac_bytes
 from moorage.networks.drivers import options
+from moorage.networks.drivers.ipvlan import BY_DEVICE
 from moorage.networks.files import is_name
 from moorage.networks.ipam import Pool, claim_address, gateway_of, mac_for
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
@@ -201,7 +202,7 @@ def gateway(registry: Registry, endpoints: Iterable[Endpoint]) -> Gateway:
 
 
 def _hop(text: str) -> str:
-    return "" if text == "device" else text
+    return "" if text == BY_DEVICE else text
 
 
 def exit_endpoints(

@@ -28,6 +28,8 @@ from moorage.networks import (
 from moorage.networks.config import NetworksConfig
 from moorage.networks.domain import Domain, NameFilesChanged, Publisher
 from moorage.networks.drivers.bridge import Bridge
+from moorage.networks.drivers.ipvlan import Ipvlan
+from moorage.networks.drivers.macvlan import Macvlan
 from moorage.networks.drivers.none import Bare
 from moorage.networks.firewall.keeper import Keeper
 from moorage.networks.names import Names
@@ -77,6 +79,8 @@ class Networks:
                     allow_direct_routing=config.allow_direct_routing,
                     default_mtu=config.mtu,
                 ),
+                "macvlan": Macvlan(),
+                "ipvlan": Ipvlan(),
             },
             keeper=keeper,
             names=Names(
