@@ -27,6 +27,11 @@ def instance_of(data_root: Path) -> str:
     return hashlib.sha256(str(data_root.resolve()).encode()).hexdigest()[:8]
 
 
+def storage_options(config: Config) -> dict[str, str]:
+    """Return ``storage-opts`` as a mapping; the driver knows which there are."""
+    return dict(option.partition("=")[::2] for option in config.storage_opts)
+
+
 def container_settings(config: Config, *, storage_driver: str) -> ContainerSettings:
     """Return what containers get that do not say it themselves."""
     return ContainerSettings(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from moorage.containers.service import Containers
     from moorage.engine.system import System
     from moorage.events.bus import Bus
     from moorage.networks.service import Networks
@@ -18,5 +19,6 @@ class Engine:
 
     events: Bus
     system: System
+    containers: Containers
     networks: Networks
     volumes: Volumes
