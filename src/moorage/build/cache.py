@@ -2,7 +2,7 @@
 
 A record says "these keys gave this layer". Keys are digests over an operation and the content it
 works on (``keys``), so they hold on every machine. Records live in the database and, for reading,
-in memory; the layer of a record is held by a lease of its own until the record is pruned. Cache
+in memory; the layer of a record is kept (``chains``) until the record is pruned. Cache
 mounts and downloaded sources are records too: directories under ``root``::
 
     build/mounts/<id>/     what RUN --mount=type=cache keeps
@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -55,23 +55,12 @@ class Record(Struct, frozen=True, kw_only=True):
     parents: tuple[str, ...] = ()
 
 
-class Holder(Protocol):
-    """Keeps layers alive (``storage.leases``)."""
-
-    def hold(self, name: str, chain_id: Digest) -> None:
-        """Keep the stack *chain_id* while *name* is held."""
-
-    def release(self, name: str) -> None:
-        """Let go; unknown is fine."""
-
-
 class Cache:
     """All records. Used from the event loop only."""
 
-    def __init__(self, *, database: Database, root: Path, holder: Holder) -> None:
+    def __init__(self, *, database: Database, root: Path) -> None:
         self.root = root
         self._database = database
-        self._holder = holder
         self._records: dict[str, Record] = {}
         self._by_key: dict[str, str] = {}
         self._dirty: set[str] = set()
@@ -98,6 +87,11 @@ class Cache:
     def records(self) -> list[Record]:
         """Return all records, oldest first."""
         return sorted(self._records.values(), key=lambda record: record.created_ns)
+
+    def chains(self) -> set[Digest]:
+        """Return the layers that the records keep from being collected."""
+        found = {record.chain_id for record in self._records.values()}
+        return {chain_id for chain_id in found if chain_id is not None}
 
     def get(self, identity: str) -> Record | None:
         """Return the record with this id."""
@@ -128,9 +122,7 @@ class Cache:
         return used
 
     def add(self, record: Record) -> None:
-        """Store a record and hold its layer; another record of the same keys loses them."""
-        if record.chain_id is not None:
-            self._holder.hold(_lease(record.id), record.chain_id)
+        """Store a record; another record of the same keys loses them."""
         failpoint("build.cache.before_record")
         self._write(record)
         self._records[record.id] = record
@@ -159,8 +151,6 @@ class Cache:
                 del self._by_key[key]
         self._dirty.discard(identity)
         self._database.execute("DELETE FROM build_cache WHERE id = ?", identity)
-        failpoint("build.cache.before_release")
-        self._holder.release(_lease(identity))
         if record.path:
             atomicfile.remove_tree(self.root / record.path)
 
@@ -200,7 +190,3 @@ def new_record_id() -> str:
     """Return an id of the form that BuildKit's have: 25 letters and digits."""
     alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
     return "".join(secrets.choice(alphabet) for _ in range(25))
-
-
-def _lease(identity: str) -> str:
-    return f"build-cache/{identity}"

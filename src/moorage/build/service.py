@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +44,7 @@ from moorage.spec.digest import Digest
 from moorage.spec.engine.build import BuildCache, BuildCacheDiskUsage
 from moorage.spec.engine.filters import Filters
 from moorage.spec.platforms import Platform
+from moorage.storage.garbage import Roots
 
 _ENTITLEMENTS: Final = frozenset({"network.host"})  # what the daemon permits by itself
 _SYNTAX: Final = ("docker/dockerfile", "docker.io/docker/dockerfile")
@@ -119,8 +119,8 @@ class Builder:
         images: BaseImages,
         exporters: Exporters,
         settings: Settings,
-        shared_layer: Callable[[Digest], bool],
-        lease: Callable[[str], AbstractContextManager[object]],
+        image_chains: Callable[[], set[Digest]],
+        collect: Callable[[], object],
     ) -> None:
         self.sessions = Sessions()
         self.contexts = contexts
@@ -131,9 +131,22 @@ class Builder:
         self._images = images
         self._exporters = exporters
         self._settings = settings
-        self._shared_layer = shared_layer
-        self._lease = lease
+        self._image_chains = image_chains
+        self._collect_garbage = collect
+        self._starts: list[int] = []  # when the running builds began
         self._running: dict[str, asyncio.Task[object]] = {}
+
+    @property
+    def platform(self) -> Platform:
+        """Return the platform of this machine."""
+        return self._settings.platform
+
+    def free_space_wanted(self, free_bytes: int) -> int | None:
+        """Return how much must go for *free_bytes* to be free on the disk; None: no such wish."""
+        if not free_bytes:
+            return None
+        status = os.statvfs(self._cache.root)
+        return max(0, free_bytes - status.f_bavail * status.f_frsize)
 
     def open(self) -> None:
         """Load the cache and the history; remove what builds of a former daemon left."""
@@ -244,6 +257,7 @@ class Builder:
         progress.listen(count)
         outcome: dict[str, str] = {"status": "cancelled"}
         names = {identity, build_id} - {""}
+        self._starts.append(record.created_ns)
         task = asyncio.current_task()
         if task is not None:
             self._running.update(dict.fromkeys(names, task))
@@ -256,6 +270,7 @@ class Builder:
         finally:
             for name in names:
                 self._running.pop(name, None)
+            self._starts.remove(record.created_ns)
             close()
             self._cache.flush()
             self._collect()
@@ -309,7 +324,6 @@ class Builder:
         if on_plan is not None:
             on_plan(converted[0])
         job = BuildJob(Build(identity, progress), plan.session, options.limits, options.epoch_s)
-        job.holding.enter_context(self._lease(identity))
         try:
             products = [await self._solve(plan, item, job) for item in converted]
             image_id = await self._exporters.export(
@@ -318,7 +332,6 @@ class Builder:
         finally:
             for held in job.held:
                 self._cache.release(held)
-            job.holding.close()
         return BuildResult(
             image_id=image_id,
             tags=options.tags,
@@ -425,8 +438,10 @@ class Builder:
     # --- the cache -----------------------------------------------------------------------------
 
     def _facts(self) -> prune.Facts:
+        of_images = self._image_chains()
+
         def shared(record: Record) -> bool:
-            return record.chain_id is not None and self._shared_layer(record.chain_id)
+            return record.chain_id in of_images
 
         return prune.Facts(in_use=self._cache.in_use, shared=shared)
 
@@ -451,9 +466,23 @@ class Builder:
             self._cache.remove(record.id)
         return Pruned(caches_deleted=[r.id for r in chosen] or None, space_reclaimed=freed)
 
-    def prune(self, filters: Filters, limits: prune.Limits, *, everything: bool) -> Pruned:
-        """Remove records: ``builder prune``. Raises: InvalidParameter."""
-        return self._remove(filters, limits, everything=everything)
+    async def prune(self, filters: Filters, limits: prune.Limits, *, everything: bool) -> Pruned:
+        """Remove records, and the layers that nothing else needs: ``builder prune``.
+
+        Raises: InvalidParameter.
+        """
+        pruned = self._remove(filters, limits, everything=everything)
+        if pruned.caches_deleted:
+            await offload.run("fs", self._collect_garbage)
+        return pruned
+
+    def roots(self) -> Roots:
+        """Return the layers that the cache keeps, and all that running builds may have made."""
+        chains: set[str] = set(self._cache.chains())
+        if self._starts:
+            begun = min(self._starts)
+            chains |= {x.chain_id for x in self._worker.layers.all() if x.created_ns >= begun}
+        return Roots(blobs=set(), chains=chains)
 
     def disk_usage(self) -> BuildCacheDiskUsage:
         """Return what the cache takes; a layer that an image shares counts for the image."""

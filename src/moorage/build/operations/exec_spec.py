@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from moorage.build.graph import Exec, Limits
 from moorage.kernel import capability
-from moorage.runtime import defaults, seccomp
+from moorage.runtime import defaults
 from moorage.runtime.users import Identity
 from moorage.spec.oci.runtime import (
     VERSION,
@@ -34,13 +34,6 @@ from moorage.spec.oci.runtime import (
 HOSTNAME: Final = "buildkitsandbox"  # what builds under Docker see
 
 
-class Confinement(Struct, frozen=True, kw_only=True):
-    """The seccomp filter: compiled for the runtime, or as it is."""
-
-    bpf: str | None = None
-    profile: LinuxSeccomp | None = None
-
-
 class Around(Struct, frozen=True, kw_only=True):
     """What has been prepared for one command."""
 
@@ -54,7 +47,7 @@ class Around(Struct, frozen=True, kw_only=True):
     cgroup_v2: bool = False
 
 
-def build(command: Exec, limits: Limits, around: Around, confinement: Confinement) -> Spec:
+def build(command: Exec, limits: Limits, around: Around, filter_: LinuxSeccomp | None) -> Spec:
     """Return the specification."""
     insecure = command.insecure
     names = list(capability.NAMES) if insecure else list(defaults.CAPABILITIES)
@@ -63,9 +56,6 @@ def build(command: Exec, limits: Limits, around: Around, confinement: Confinemen
         uid=around.identity.uid,
         gid=around.identity.gid,
         additional_gids=list(around.identity.groups) or None,
-    )
-    annotations = (
-        {seccomp.ANNOTATION: confinement.bpf} if confinement.bpf and not insecure else None
     )
     return Spec(
         oci_version=VERSION,
@@ -91,12 +81,11 @@ def build(command: Exec, limits: Limits, around: Around, confinement: Confinemen
             ),
             *around.mounts,
         ],
-        annotations=annotations,
         linux=Linux(
             resources=_resources(limits, insecure=insecure),
             cgroups_path=f"/{(limits.cgroup_parent or 'moorage').strip('/')}/build-{around.id}",
             namespaces=_namespaces(around),
-            seccomp=None if insecure or confinement.bpf else confinement.profile,
+            seccomp=None if insecure else filter_,
             masked_paths=None if insecure else defaults.masked_paths(around.cpus),
             readonly_paths=None if insecure else defaults.readonly_paths(),
         ),

@@ -20,7 +20,7 @@ from moorage.build.graph import Exec, ExecMount, Limits, Vertex
 from moorage.build.needs import CommandNetworks
 from moorage.build.operations import exec_spec
 from moorage.build.operations.cachemounts import CacheMounts
-from moorage.build.operations.exec_spec import Around, Confinement
+from moorage.build.operations.exec_spec import Around
 from moorage.build.operations.redact import Redactor
 from moorage.build.operations.stubs import Target, maker
 from moorage.build.result import Files, Result, Snapshot
@@ -35,7 +35,7 @@ from moorage.runtime import users
 from moorage.runtime.attachment import Attachment
 from moorage.runtime.contract import ExitStatus, ProcessIO
 from moorage.runtime.service import Runtime
-from moorage.spec.oci.runtime import Mount, Spec
+from moorage.spec.oci.runtime import LinuxSeccomp, Mount, Spec
 from moorage.storage.layers import LayerStore
 
 _NAME_FILES: Final = ("/etc/hosts", "/etc/resolv.conf")
@@ -66,11 +66,11 @@ class Host:
     """What a command runs on."""
 
     layers: LayerStore
-    processes: Runtime
+    runtime: Runtime
     networks: CommandNetworks
     cache_mounts: CacheMounts
     staging: Path  # on tmpfs, 0700: secrets, staging places of mounts
-    confinement: Confinement
+    seccomp: LinuxSeccomp | None
     cpus: int = 1
     cgroup_v2: bool = False
 
@@ -131,7 +131,7 @@ class Running:
                     cpus=self._host.cpus,
                     cgroup_v2=self._host.cgroup_v2,
                 ),
-                self._host.confinement,
+                self._host.seccomp,
             )
             await self._execute(spec, step)
 
@@ -146,7 +146,7 @@ class Running:
         return self._host.layers.mount_rw(self.id)
 
     async def _execute(self, spec: Spec, step: Step) -> None:
-        task = await self._host.processes.create(self.id, spec=spec, io=ProcessIO())
+        task = await self._host.runtime.create(self.id, spec=spec, io=ProcessIO())
         self._undo.push_async_callback(task.delete)
         output = await task.attach(stdin=False, stdout=True, stderr=True)
         self._undo.push_async_callback(output.close)

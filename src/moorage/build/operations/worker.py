@@ -53,7 +53,6 @@ class BuildJob(Build):
         self.limits = limits
         self.epoch_s = epoch_s
         self.held: list[str] = []  # ids of cache records
-        self.holding = ExitStack()  # what protects the layers of this build
 
 
 class DaemonWorker:
@@ -61,7 +60,7 @@ class DaemonWorker:
 
     def __init__(self, *, host: Host, cache: Cache, fetching: Fetching) -> None:
         self._host = host
-        self._layers = host.layers
+        self.layers = host.layers
         self._cache = cache
         self._fetching = fetching
         self._records: dict[Digest, str] = {}  # chain id -> record that made it
@@ -128,11 +127,11 @@ class DaemonWorker:
 
     def _in_layers(self, chain_id: Digest, part: _Part) -> str:
         key = f"build-digest-{ids.token()}"
-        root = self._layers.mount_view(key, chain_id)
+        root = self.layers.mount_view(key, chain_id)
         try:
             return _content(root, part, {})
         finally:
-            self._layers.unmount_view(key)
+            self.layers.unmount_view(key)
 
     async def look_up(
         self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str]
@@ -205,7 +204,7 @@ class DaemonWorker:
         layers: list[LayerRef] = []
         for diff_id in source.diff_ids:
             chain = digests.chain_id(layers[-1].chain_id if layers else None, diff_id)
-            layers.append(LayerRef(diff_id, chain, self._layers.get(chain).size))
+            layers.append(LayerRef(diff_id, chain, self.layers.get(chain).size))
         return Snapshot(tuple(layers))
 
     async def _run(
@@ -228,7 +227,7 @@ class DaemonWorker:
                 "fs", self._copy_blocking, identity, operation, tuple(inputs), build.epoch_s
             )
         finally:
-            await offload.run("fs", self._layers.remove_rw, identity)
+            await offload.run("fs", self.layers.remove_rw, identity)
 
     def _copy_blocking(
         self,
@@ -240,9 +239,9 @@ class DaemonWorker:
         base = inputs[0]
         parent = base.chain_id if isinstance(base, Snapshot) else None
         with ExitStack() as undo:
-            self._layers.create_rw(identity, parent=parent, init=False)
-            root = self._layers.mount_rw(identity)
-            undo.callback(self._layers.unmount_rw, identity)
+            self.layers.create_rw(identity, parent=parent, init=False)
+            root = self.layers.mount_rw(identity)
+            undo.callback(self.layers.unmount_rw, identity)
             root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 if isinstance(operation, MakeDirectory):
@@ -261,8 +260,8 @@ class DaemonWorker:
             root, as_root = source.root, source.as_root
         elif source.chain_id is not None:
             key = f"build-copy-{ids.token()}"
-            root, as_root = self._layers.mount_view(key, source.chain_id), False
-            undo.callback(self._layers.unmount_view, key)
+            root, as_root = self.layers.mount_view(key, source.chain_id), False
+            undo.callback(self.layers.unmount_view, key)
         else:
             return None
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -275,13 +274,13 @@ class DaemonWorker:
             raise InvalidParameter("only file systems of images can be merged")
         if added.chain_id is None:
             return None
-        layer = self._layers.get(added.chain_id)
-        return await offload.run("fs", self._layers.again, layer, base.chain_id)
+        layer = self.layers.get(added.chain_id)
+        return await offload.run("fs", self.layers.again, layer, base.chain_id)
 
     def _commit(self, identity: str, epoch_s: int | None) -> Layer | None:
-        if epoch_s is not None and (upper := self._layers.rw_data(identity).get("UpperDir")):
+        if epoch_s is not None and (upper := self.layers.rw_data(identity).get("UpperDir")):
             clamp_times(Path(upper), epoch_s)
-        layer = self._layers.commit_rw(identity)
+        layer = self.layers.commit_rw(identity)
         return None if layer.diff_id == EMPTY_LAYER_DIFF_ID else layer
 
     def _remember(

@@ -1,0 +1,134 @@
+"""The query of ``POST /build`` as options of the builder. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import msgspec
+from msgspec import Struct, field
+
+from moorage.build.graph import Limits, Ulimit
+from moorage.build.options import BuildOptions, CacheOption, Output
+from moorage.lib.errors import InvalidParameter, NotImplemented_
+from moorage.spec import gojson, platforms, reference
+from moorage.spec.gojson import Json
+from moorage.spec.platforms import Platform
+
+
+class BuildQuery(Struct, frozen=True, kw_only=True):
+    """Parameters of ``ImageBuild``."""
+
+    dockerfile: str = ""
+    t: list[str] = field(default_factory=list)
+    extrahosts: list[str] = field(default_factory=list)
+    remote: str = ""
+    q: bool = False
+    nocache: bool = False
+    cachefrom: str = ""
+    pull: bool = False
+    memory: int = 0
+    memswap: int = 0
+    cpushares: int = 0
+    cpusetcpus: str = ""
+    cpusetmems: str = ""
+    cpuperiod: int = 0
+    cpuquota: int = 0
+    buildargs: str = ""
+    shmsize: int = 0
+    squash: bool = False
+    labels: str = ""
+    networkmode: str = ""
+    platform: str = ""
+    target: str = ""
+    outputs: str = ""
+    version: str = "1"
+    cgroupparent: str = ""
+    ulimits: str = ""
+    buildid: str = ""
+    session: str = ""
+
+
+class _Ulimit(Struct, frozen=True, kw_only=True, rename="pascal"):
+    name: str = ""
+    soft: int = 0
+    hard: int = 0
+
+
+class _Output(Struct, frozen=True, kw_only=True, rename="pascal"):
+    type: str = ""
+    attrs: dict[str, str] = field(default_factory=dict)
+
+
+def options(query: BuildQuery, host: Platform) -> BuildOptions:
+    """Return what the query asks for.
+
+    Raises: InvalidParameter, NotImplemented_ (version 2).
+    """
+    if query.version == "2":
+        raise NotImplemented_(
+            "the session protocol of BuildKit is not built yet", hint="set DOCKER_BUILDKIT=0"
+        )
+    for name in query.t:
+        if reference.parse_normalized(name).digest is not None:
+            raise InvalidParameter("refusing to create a tag with a digest reference")
+    ulimits = gojson.decode(query.ulimits or "[]", list[_Ulimit])
+    return BuildOptions(
+        dockerfile=query.dockerfile.lstrip("/") or "Dockerfile",
+        tags=tuple(name for name in query.t if name),
+        build_args=_arguments(query.buildargs),
+        labels=gojson.decode(query.labels or "{}", dict[str, str]),
+        target=query.target,
+        platforms=(platforms.parse(query.platform, default=host),) if query.platform else (),
+        no_cache=query.nocache,
+        pull=query.pull,
+        cache_from=tuple(
+            CacheOption(type="registry", attributes={"ref": name})
+            for name in gojson.decode(query.cachefrom or "[]", list[str])
+        ),
+        network=query.networkmode or "default",
+        extra_hosts=tuple(host for entry in query.extrahosts for host in _hosts(entry)),
+        limits=Limits(
+            memory_bytes=query.memory,
+            memory_swap_bytes=query.memswap,
+            cpu_shares=query.cpushares,
+            cpu_period_us=query.cpuperiod,
+            cpu_quota_us=query.cpuquota,
+            cpuset_cpus=query.cpusetcpus,
+            cpuset_mems=query.cpusetmems,
+            shm_bytes=query.shmsize,
+            cgroup_parent=query.cgroupparent,
+            ulimits=tuple(Ulimit(u.name, u.soft, u.hard) for u in ulimits),
+        ),
+        squash=query.squash,
+        outputs=tuple(
+            Output(
+                type=o.attrs.get("type", "image") if o.type == "moby" else o.type,
+                attributes=o.attrs,
+            )
+            for o in gojson.decode(query.outputs or "[]", list[_Output])
+        ),
+        quiet=query.q,
+        remote=query.remote if query.remote != "client-session" else "",
+    )
+
+
+def _arguments(text: str) -> dict[str, str | None]:
+    return gojson.decode(text or "{}", dict[str, str | None])
+
+
+def _hosts(entry: str) -> list[str]:
+    """Return one host a piece: old clients send a JSON list."""
+    return gojson.decode(entry, list[str]) if entry.startswith("[") else [entry]
+
+
+def registry_auth(header: str) -> dict[str, dict[str, str]]:
+    """Decode ``X-Registry-Config``; what cannot be read counts as none, as for dockerd."""
+    if not header:
+        return {}
+    try:
+        text = base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
+        raw: Json = msgspec.json.decode(text)
+        return gojson.convert(raw, dict[str, dict[str, str]])
+    except (binascii.Error, ValueError, InvalidParameter):
+        return {}

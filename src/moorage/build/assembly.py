@@ -1,0 +1,93 @@
+"""Puts the builder together out of the daemon's parts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from msgspec import Struct
+
+from moorage.build.cache import Cache
+from moorage.build.contexts import Contexts
+from moorage.build.exporters.export import Exporters, Pusher
+from moorage.build.history import History
+from moorage.build.needs import CommandNetworks
+from moorage.build.neighbours import DaemonImages, Pull
+from moorage.build.operations.cachemounts import CacheMounts
+from moorage.build.operations.fetching import Fetching
+from moorage.build.operations.running import Host
+from moorage.build.operations.worker import DaemonWorker
+from moorage.build.service import Builder, Settings
+from moorage.build.solver import Solver
+from moorage.images.operations import Parts
+from moorage.lib import atomicfile
+from moorage.lib.httpclient import HttpClient
+from moorage.lib.tasks import Supervisor
+from moorage.runtime import defaults, seccomp_default, seccomp_profile
+from moorage.runtime.service import Runtime
+from moorage.storage.metadata import Database
+
+
+class Roots(Struct, frozen=True, kw_only=True):
+    """Where the builder keeps files."""
+
+    data: Path  # below data-root
+    exec: Path  # on tmpfs
+
+
+def assemble(
+    *,
+    roots: Roots,
+    database: Database,
+    images: Parts,
+    runtime: Runtime,
+    networks: CommandNetworks,
+    client: HttpClient,
+    supervisor: Supervisor,
+    settings: Settings,
+    pull: Pull | None = None,
+    push: Pusher | None = None,
+) -> Builder:
+    """Return a builder, opened. Layers of its cache become roots of the garbage collector."""
+    atomicfile.remove_tree(roots.exec)
+    roots.exec.mkdir(mode=0o700, parents=True)
+    roots.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    cores = os.cpu_count() or 1
+    cache = Cache(database=database, root=roots.data)
+    cache.layer_exists = images.layers.has
+    neighbours = DaemonImages(images, pull)
+    worker = DaemonWorker(
+        host=Host(
+            layers=images.layers,
+            runtime=runtime,
+            networks=networks,
+            cache_mounts=CacheMounts(cache),
+            staging=roots.exec,
+            seccomp=seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES),
+            cpus=cores,
+            cgroup_v2=runtime.fitness.cgroups.mode == "v2",
+        ),
+        cache=cache,
+        fetching=Fetching(cache, client),
+    )
+    builder = Builder(
+        cache=cache,
+        contexts=Contexts(roots.data),
+        history=History(database=database, root=roots.data),
+        solver=Solver(worker=worker, supervisor=supervisor, slots=cores),
+        worker=worker,
+        images=neighbours,
+        exporters=Exporters(
+            layers=images.layers,
+            open_layer=images.content.open,
+            images=neighbours,
+            push=push,
+            scratch=roots.data / "outputs",
+        ),
+        settings=settings,
+        image_chains=neighbours.chains,
+        collect=images.collect,
+    )
+    builder.open()
+    images.more_roots.append(builder.roots)
+    return builder

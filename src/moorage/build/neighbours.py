@@ -1,0 +1,114 @@
+"""Fits the daemon's images and networks to what the builder needs (``needs``)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from moorage.build.needs import BaseImage, Namespace
+from moorage.build.result import LayerRef
+from moorage.images.image import Image
+from moorage.images.operations import Parts
+from moorage.lib import offload
+from moorage.lib.errors import NotFound
+from moorage.networks.service import Networks
+from moorage.networks.values import SandboxRequest
+from moorage.spec import mediatype, platforms, reference
+from moorage.spec.digest import Digest
+from moorage.spec.oci.descriptor import Descriptor
+from moorage.spec.platforms import Platform
+
+Pull = Callable[[str, Platform], Awaitable[None]]  # a reference in full
+
+_MODES: Final = {"default": "default", "": "default", "host": "host", "none": "none"}
+
+
+class DaemonImages:
+    """Base images out of the store, pulled where they are missing; finished images into it."""
+
+    def __init__(self, parts: Parts, pull: Pull | None) -> None:
+        self._parts = parts
+        self._pull = pull
+
+    async def resolve(self, name: str, platform: Platform, *, pull: bool) -> BaseImage:
+        """Find a base image.
+
+        Raises: NotFound, InvalidParameter (no reference), and what pulling raises.
+        """
+        found = None if pull else self._find(name, platform)
+        if found is None:
+            if self._pull is None:
+                found = self._parts.store.resolve(name, platform=platform)
+            else:
+                full = reference.parse_with_default_tag(name)
+                await self._pull(str(full), platform)
+                found = self._parts.store.resolve(name)
+        digests = self._parts.store.repo_digests(found.id)
+        return BaseImage(
+            reference=name,
+            id=found.id,
+            config=found.config,
+            repo_digest=digests[0] if digests else "",
+        )
+
+    def _find(self, name: str, platform: Platform) -> Image | None:
+        try:
+            image = self._parts.store.resolve(name)
+        except NotFound:
+            return None
+        offered = image.config.platform
+        suits = platforms.best(platform, [(offered, True)]) or not offered.architecture
+        return image if suits else None
+
+    async def add(self, config: bytes, layers: tuple[LayerRef, ...]) -> Digest:
+        """Store an image; layers that an image has already keep the blob they are known by."""
+        known = {
+            chain_id: descriptor
+            for image in self._parts.store.all()
+            for chain_id, descriptor in zip(image.chain, image.layers, strict=False)
+        }
+        descriptors = [known.get(layer.chain_id) or self._plain(layer) for layer in layers]
+        store = self._parts.store
+        image = await offload.run("fs", lambda: store.add(config=config, layers=descriptors))
+        return image.id
+
+    def _plain(self, layer: LayerRef) -> Descriptor:
+        size = self._parts.layers.get(layer.chain_id).tar_size
+        return Descriptor(media_type=mediatype.OCI_LAYER, digest=layer.diff_id, size=size)
+
+    async def tag(self, image_id: Digest, name: str) -> None:
+        """Name an image. Events: ``image tag``."""
+        full = reference.parse_with_default_tag(name)
+        await offload.run("fs", self._parts.store.tag, image_id, full)
+        self._parts.announce("tag", image_id, full.familiar)
+
+    def chains(self) -> set[Digest]:
+        """Return the layers of all images."""
+        return {chain_id for image in self._parts.store.all() for chain_id in image.chain}
+
+
+class DaemonNetworks:
+    """A network for each command: the default bridge, none, the host's, or a named one."""
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+
+    async def join(self, command_id: str, mode: str, extra_hosts: tuple[str, ...]) -> Namespace:
+        """Make the network of a command. Raises: NotFound (the network), System."""
+        sandbox = await self._networks.join(
+            SandboxRequest(
+                container_id=command_id,
+                name=f"build-{command_id[:12]}",
+                network_mode=_MODES.get(mode, mode),
+                extra_hosts=list(extra_hosts),
+            )
+        )
+        return Namespace(
+            path=str(sandbox.key) if sandbox.key else None,
+            hosts=sandbox.hosts,
+            resolv_conf=sandbox.resolv_conf,
+        )
+
+    async def leave(self, command_id: str) -> None:
+        """Release it."""
+        await self._networks.leave(command_id)

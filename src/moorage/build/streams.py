@@ -1,0 +1,228 @@
+"""A build as a stream of values: in the shape of Docker's first builder, or event by event.
+
+The build runs as a task of its own, and is cancelled when the reader of the stream goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+from msgspec import Struct, field
+
+from moorage.build.classic import ClassicView, failure, success
+from moorage.build.frontends.dockerfile.convert import Converted
+from moorage.build.frontends.dockerfile.lint import Warning_
+from moorage.build.options import BuildOptions
+from moorage.build.progress import Event, Progress
+from moorage.build.service import Builder, BuildFailed, BuildResult, Plan
+from moorage.build.session import Session
+from moorage.lib.errors import MoorageError
+from moorage.lib.tasks import Supervisor
+from moorage.spec import reference
+from moorage.spec.engine.build import ImageID
+from moorage.spec.engine.system import ErrorDetail
+
+Put = Callable[[object], None]
+
+
+class StreamLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of the classic stream: the document's ``BuildInfo`` without what is empty."""
+
+    stream: str = ""
+    aux: ImageID | None = None
+
+
+class StreamError(Struct, frozen=True, kw_only=True):
+    """The last line of a stream that failed, by which clients know."""
+
+    error_detail: ErrorDetail = field(name="errorDetail")
+    error: str
+
+
+class Finished(Struct, frozen=True, kw_only=True, tag="result", rename="camel"):
+    """The last line of a stream of events."""
+
+    image_id: str = ""
+    tags: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()  # kinds to be fetched from the session
+
+
+class Failed(Struct, frozen=True, kw_only=True, tag="failure", rename="camel", omit_defaults=True):
+    """The last line of a stream of events whose build failed."""
+
+    message: str
+    hint: str = ""
+    frame: str = ""
+    vertex: str = ""
+    code: int = 1
+    debug_image: str = ""
+
+
+async def run(work: Callable[[Put], Awaitable[None]], owner: Supervisor) -> AsyncIterator[object]:
+    """Yield what *work* puts, until it ends; raise what it raises."""
+    queue: asyncio.Queue[object] = asyncio.Queue()
+    end = object()
+
+    async def body() -> None:
+        try:
+            await work(queue.put_nowait)
+        finally:
+            queue.put_nowait(end)
+
+    task = owner.start(body(), "build")
+    try:
+        while (value := await queue.get()) is not end:
+            yield value
+        await task
+    finally:
+        if not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+
+
+class BuildStreams:
+    """Makes streams for requests."""
+
+    def __init__(self, builder: Builder, supervisor: Supervisor) -> None:
+        self.builder = builder
+        self._supervisor = supervisor
+
+    def classic(
+        self,
+        options: BuildOptions,
+        auth: dict[str, dict[str, str]],
+        body: AsyncIterator[bytes],
+        build_id: str,
+    ) -> AsyncIterator[object]:
+        """Build from the tar in *body*; what ``docker build`` shows.
+
+        Raises, before the first value: InvalidParameter and the like, for a wrong request.
+        """
+
+        async def work(put: Put) -> None:
+            session = self.builder.sessions.create()
+            session.registry_auth = auth
+            try:
+                await self._classic(options, session, body, build_id, put)
+            finally:
+                self.builder.sessions.end(session.id)
+
+        return run(work, self._supervisor)
+
+    async def _classic(
+        self,
+        options: BuildOptions,
+        session: Session,
+        body: AsyncIterator[bytes],
+        build_id: str,
+        put: Put,
+    ) -> None:
+        builder = self.builder
+        if not options.remote:
+            session.contexts["context"] = await builder.contexts.receive(body)
+        plan = await builder.prepare(options, session)
+        await builder.ignore(plan)
+        progress = Progress()
+        views: list[ClassicView] = []
+
+        def write(text: str) -> None:
+            if not options.quiet:
+                put(StreamLine(stream=text))
+
+        def planned(converted: Converted) -> None:
+            arguments = [arg.line.original for arg in plan.dockerfile.global_args]
+            view = ClassicView(converted, arguments, write)
+            views.append(view)
+            progress.listen(view.hear)
+
+        try:
+            result = await builder.build(plan, progress, build_id=build_id, on_plan=planned)
+        except BuildFailed as error:
+            message = failure(error.command, error.code) if error.command else str(error)
+            put(_stream_error(message, error.code))
+            return
+        except MoorageError as error:
+            if not views:
+                raise
+            put(_stream_error(str(error), 1))
+            return
+        for view in views:
+            view.finish()
+        self._classic_end(plan, result, put, write)
+
+    def _classic_end(
+        self, plan: Plan, result: BuildResult, put: Put, write: Callable[[str], None]
+    ) -> None:
+        options = plan.options
+        if result.unused_args:
+            names = " ".join(result.unused_args)
+            write(f"[Warning] One or more build-args [{names}] were not consumed\n")
+        for warning in result.warnings:
+            write(f"[Warning] {_short(warning, options.dockerfile)}\n")
+        if result.image_id is None:
+            return
+        put(StreamLine(aux=ImageID(id=result.image_id)))
+        if options.quiet:
+            put(StreamLine(stream=f"{result.image_id}\n"))
+            return
+        tags = [reference.parse_with_default_tag(name).familiar for name in options.tags]
+        for text in success(result.image_id, tags):
+            write(text)
+
+    def events(
+        self,
+        options: BuildOptions,
+        session: Session,
+        dockerfile: bytes | None,
+        build_id: str,
+    ) -> AsyncIterator[object]:
+        """Build what the session holds; every event as it is, then a result or a failure."""
+
+        async def work(put: Put) -> None:
+            plan = await self.builder.prepare(options, session, dockerfile=dockerfile)
+            if options.remote:
+                await self.builder.ignore(plan)
+            progress = Progress()
+            progress.listen(lambda event: _put_event(put, event))
+            try:
+                result = await self.builder.build(plan, progress, build_id=build_id)
+            except BuildFailed as error:
+                vertex = error.vertex.digest if error.vertex is not None else ""
+                put(
+                    Failed(
+                        message=error.message,
+                        hint=error.hint or "",
+                        frame=error.frame,
+                        vertex=vertex,
+                        code=error.code,
+                        debug_image=error.debug_image,
+                    )
+                )
+                return
+            except MoorageError as error:
+                put(Failed(message=error.message, hint=error.hint or ""))
+                return
+            put(
+                Finished(
+                    image_id=result.image_id or "",
+                    tags=result.tags,
+                    outputs=tuple(session.outputs),
+                )
+            )
+
+        return run(work, self._supervisor)
+
+
+def _put_event(put: Put, event: Event) -> None:
+    put(event)
+
+
+def _stream_error(message: str, code: int) -> StreamError:
+    return StreamError(error_detail=ErrorDetail(code=code, message=message), error=message)
+
+
+def _short(warning: Warning_, dockerfile: str) -> str:
+    return f"{warning.rule}: {warning.detail} ({dockerfile}:{warning.span.start})"
