@@ -133,6 +133,8 @@ def compress_file(path: str) -> None:
             while chunk := source.read(_COMPRESS_CHUNK):
                 target.write(packer.compress(chunk))
             target.write(packer.flush())
+            written = os.fstat(source.fileno())
+        os.utime(temporary, ns=(written.st_atime_ns, written.st_mtime_ns))  # readers go by it
         os.rename(temporary, f"{path}.gz")
         os.unlink(path)
     except OSError:

@@ -15,6 +15,8 @@ from moorage.spec.oci.runtime import Spec
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 
+LOGGING_FAILED: Final = "failed to initialize logging driver"  # a complaint of the monitor's own
+
 _CRUN_MISSING: Final = re.compile(r"executable file `(.*)` not found")
 _CRUN_OPEN: Final = "open executable: "
 
@@ -65,6 +67,8 @@ def raise_failure(complaint: str, *, verb: str, program: str, runtime: str) -> N
 
     *verb* is ``create`` or ``exec``; *program* the first argument of the process.
     """
+    if complaint.startswith(LOGGING_FAILED):
+        raise System(f"failed to create task for container: {complaint}")
     cause, code = _explain(complaint, program)
     if verb == "exec":
         message = f"OCI runtime exec failed: exec failed: {_prefix(cause, code)}: unknown"

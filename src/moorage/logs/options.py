@@ -1,0 +1,74 @@
+"""Log drivers and their options: which there are, and whether a container's make sense."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from moorage.lib import units
+from moorage.lib.errors import InvalidParameter
+
+_TAGS: Final = {"labels", "labels-regex", "env", "env-regex", "tag"}
+_EVERY: Final = {"mode", "max-buffer-size"}
+_FILES: Final = {"max-size", "max-file", "compress"}
+
+DRIVERS: Final[dict[str, set[str]]] = {
+    "json-file": _FILES | _TAGS,
+    "local": _FILES | {"labels", "labels-regex", "env", "env-regex"},
+    "none": set(),
+    "syslog": _TAGS
+    | {"syslog-address", "syslog-facility", "syslog-format"}
+    | {"syslog-tls-ca-cert", "syslog-tls-cert", "syslog-tls-key", "syslog-tls-skip-verify"},
+    "journald": _TAGS,
+    "gelf": _TAGS
+    | {"gelf-address", "gelf-compression-type", "gelf-compression-level"}
+    | {"gelf-tcp-max-reconnect", "gelf-tcp-reconnect-delay"},
+    "fluentd": _TAGS
+    | {"fluentd-address", "fluentd-async", "fluentd-async-connect", "fluentd-buffer-limit"}
+    | {"fluentd-retry-wait", "fluentd-max-retries", "fluentd-sub-second-precision"}
+    | {"fluentd-request-ack", "fluentd-async-reconnect-interval", "fluentd-write-timeout"},
+}
+"""Every driver that a monitor can write, with the options it takes."""
+
+
+def validate(driver: str, options: Mapping[str, str]) -> None:
+    """Check what a user asks for.
+
+    Raises: InvalidParameter, in Docker's words.
+    """
+    known = DRIVERS.get(driver)
+    if known is None:
+        raise InvalidParameter(
+            f"logger: no log driver named '{driver}' is registered",
+            hint=f"there are: {', '.join(sorted(DRIVERS))}",
+        )
+    for name, value in options.items():
+        if name not in known and not (name in _EVERY and known):
+            raise InvalidParameter(f"unknown log opt '{name}' for {driver} log driver")
+        _check_value(name, value)
+    if options.get("mode", "blocking") != "non-blocking" and "max-buffer-size" in options:
+        raise InvalidParameter(
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'"
+        )
+    if driver == "json-file" and "max-file" in options and "max-size" not in options:
+        raise InvalidParameter("max-file cannot be used without max-size")
+
+
+def _check_value(name: str, value: str) -> None:
+    if name in {"max-size", "max-buffer-size"} and value != "-1":
+        try:
+            units.parse_bytes(value)
+        except ValueError:
+            raise InvalidParameter(f"invalid value for {name}: {value}") from None
+    elif name == "max-file" and not (value.isdecimal() and int(value) >= 1):
+        raise InvalidParameter(f"invalid value for max-file: {value}: must be a positive number")
+    elif name == "compress" and value.lower() not in {"true", "false", "1", "0", "t", "f"}:
+        raise InvalidParameter(f"invalid value for compress: {value}: must be true or false")
+    elif name == "mode" and value not in {"blocking", "non-blocking"}:
+        raise InvalidParameter(f"logger: logging mode '{value}' not recognized")
+    elif name.endswith("-regex"):
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise InvalidParameter(f"invalid value for {name}: {value}: {error}") from error
