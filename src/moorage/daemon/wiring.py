@@ -8,6 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from moorage.build.assembly import Roots, assemble
+from moorage.build.neighbours import DaemonNetworks
+from moorage.build.service import Settings as BuilderSettings
+from moorage.build.streams import BuildStreams
 from moorage.containers import host_facts
 from moorage.containers.parts import Parts
 from moorage.containers.service import Containers
@@ -20,8 +24,10 @@ from moorage.daemon.reload import Apply
 from moorage.engine.engine import Engine
 from moorage.engine.system import Counts, Reports, System
 from moorage.events.bus import Bus
+from moorage.images.operations import Parts as ImageParts
 from moorage.images.store import ImageStore
 from moorage.lib import offload
+from moorage.lib.httpclient import HttpClient
 from moorage.lib.tasks import Supervisor
 from moorage.lib.version import VERSION
 from moorage.networks.service import Networks
@@ -31,6 +37,7 @@ from moorage.runtime.service import Runtime
 from moorage.storage.content import ContentStore
 from moorage.storage.durability import Durability
 from moorage.storage.layers import LayerStore
+from moorage.storage.leases import Leases
 from moorage.storage.metadata import Database
 from moorage.storage.snapshots.choose import choose
 from moorage.volumes.service import Volumes
@@ -84,6 +91,8 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     runtime = await _runtime(common, on_oom)
     containers = await _containers(common, images, volumes, networks, runtime)
     on_oom.containers = containers
+    image_parts = _image_parts(common, images)
+    builder = await _builder(common, image_parts, networks, runtime)
     system = _system(common, images, containers, runtime)
     engine = Engine(
         events=common.events,
@@ -91,6 +100,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
         volumes=volumes,
         networks=networks,
         containers=containers,
+        build=builder,
     )
 
     def reload_system(fresh: Config) -> None:
@@ -200,6 +210,37 @@ async def _containers(
     await containers.open()
     common.stack.push_async_callback(containers.close)
     return containers
+
+
+def _image_parts(common: Common, images: ImageStore) -> ImageParts:
+    return ImageParts(
+        store=images,
+        content=images.content,
+        layers=images.layers,
+        leases=Leases(common.database),
+        events=common.events,
+        supervisor=common.background,
+    )
+
+
+async def _builder(
+    common: Common, images: ImageParts, networks: Networks, runtime: Runtime
+) -> BuildStreams:
+    client = HttpClient(user_agent=f"moorage/{VERSION}")
+    common.stack.push_async_callback(client.close)
+    builder = await offload.run(
+        "fs",
+        assemble,
+        roots=Roots(data=common.data_root / "build", exec=common.exec_root / "build"),
+        database=common.database,
+        images=images,
+        runtime=runtime,
+        networks=DaemonNetworks(networks),
+        client=client,
+        supervisor=common.background,
+        settings=BuilderSettings(platform=images.store.host),
+    )
+    return BuildStreams(builder, common.background)
 
 
 def _system(common: Common, images: ImageStore, containers: Containers, runtime: Runtime) -> System:

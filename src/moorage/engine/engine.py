@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from moorage.build.streams import BuildStreams
     from moorage.containers.service import Containers
     from moorage.engine.system import System
     from moorage.events.bus import Bus
@@ -22,3 +23,4 @@ class Engine:
     containers: Containers
     networks: Networks
     volumes: Volumes
+    build: BuildStreams
