@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from moorage.api.streams import stdcopy_frame
 from moorage.containers.detach_keys import DetachScanner
 from moorage.containers.detach_keys import parse as parse_keys
-from moorage.containers.logs import LogQuery
 from moorage.lib.tasks import Supervisor
+from moorage.logs.selection import Selection
 
 if TYPE_CHECKING:
     from moorage.api.request import Duplex
@@ -63,8 +63,8 @@ async def open_session(containers: Containers, reference: str, options: AttachOp
     container = containers.get(reference)
     logs = None
     if options.logs:
-        wanted = LogQuery(stdout=options.stdout, stderr=options.stderr)
-        logs = await containers.logs(container.id, wanted)
+        wanted = Selection(stdout=options.stdout, stderr=options.stderr)
+        logs = containers.logs(container.id, wanted)
     attached = None
     if options.stream:
         attached = await containers.attach(

@@ -13,9 +13,9 @@ from moorage.api import attaching
 from moorage.api.results import JSON, Created, Hijacked, NoContent, Raw, Stream, encode_json
 from moorage.api.routing import route
 from moorage.api.streams import stdcopy_frame, stream_type
-from moorage.containers.logs import LogQuery
 from moorage.lib import timestamps
 from moorage.lib.errors import InvalidParameter
+from moorage.logs.selection import Selection
 from moorage.spec.engine.container import (
     ContainerCreateRequest,
     ContainerInspectResponse,
@@ -53,7 +53,9 @@ class ListQuery(Struct, frozen=True):
 @route("GET", "/containers/json", "ContainerList")
 async def container_list(containers: Containers, query: ListQuery) -> list[ContainerSummary]:
     """200; 400 unknown filter; 404 ``before`` or ``since`` names nothing."""
-    return await containers.list_all(query.filters, every=query.all, limit=query.limit, size=query.size)
+    return await containers.list_all(
+        query.filters, every=query.all, limit=query.limit, size=query.size
+    )
 
 
 class CreateQuery(Struct, frozen=True):
@@ -128,7 +130,7 @@ async def container_logs(
     if not query.stdout and not query.stderr:
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     container = containers.get(id)
-    wanted = LogQuery(
+    wanted = Selection(
         follow=query.follow,
         stdout=query.stdout,
         stderr=query.stderr,
@@ -139,7 +141,7 @@ async def container_logs(
         tail=int(query.tail) if query.tail.isdecimal() else None,
     )
     tty = container.record.config.tty
-    pieces = await containers.logs(id, wanted)
+    pieces = containers.logs(id, wanted)
     return Stream(
         stream_type(tty=tty, version=request.version),
         _framed(pieces, tty=tty),

@@ -7,7 +7,7 @@ import os
 import posixpath
 import stat
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import aclosing
 from functools import partial
 from typing import BinaryIO, Final
 
@@ -20,7 +20,7 @@ from moorage.lib.errors import Forbidden, InvalidParameter, NotFound
 from moorage.spec.engine.container import ContainerPathStat
 from moorage.storage.archive import chunks, compression
 from moorage.storage.archive.extract import extract
-from moorage.storage.archive.options import ExtractOptions
+from moorage.storage.archive.options import ExtractOptions, PackOptions
 from moorage.storage.archive.pack import pack
 
 _GO_MODES: Final = {  # file types as Go's os.FileMode has them
@@ -31,18 +31,19 @@ _GO_MODES: Final = {  # file types as Go's os.FileMode has them
     stat.S_IFSOCK: 1 << 24,
     stat.S_IFCHR: 1 << 26 | 1 << 21,
 }
+_KERNEL_TREES: Final = frozenset({"dev", "proc", "sys"})
 _GO_BITS: Final = ((stat.S_ISUID, 1 << 23), (stat.S_ISGID, 1 << 22), (stat.S_ISVTX, 1 << 20))
 
 
-async def info(parts: Parts, container: Container, path: str) -> ContainerPathStat:
+async def info(parts: Parts, container: Container, path: str, shown: str) -> ContainerPathStat:
     """Return what *path* is; a link itself, not its target.
 
+    *shown* is how the client calls the container.
     Raises: NotFound, InvalidParameter (no path).
     """
     _require(path)
-    async with AsyncExitStack() as undo:
-        view = await _open(parts, container, undo)
-        work = partial(_stat, path=path, container_id=container.id)
+    async with filesystem_view.opened(parts, container) as view:
+        work = partial(_stat, path=path, shown=shown)
         return await offload.run_disposable(view.use, work)
 
 
@@ -51,14 +52,15 @@ async def get(parts: Parts, container: Container, path: str) -> AsyncIterator[by
 
     Events: ``archive-path``.
     """
-    async with AsyncExitStack() as undo:
-        view = await _open(parts, container, undo)
+
+    async with filesystem_view.opened(parts, container) as view:
 
         def produce(file: BinaryIO) -> None:
             view.use(lambda root_fd: _pack(root_fd, path, file))
 
-        async for chunk in bridge.iterate(produce):
-            yield chunk
+        async with aclosing(bridge.iterate(produce)) as pieces:
+            async for piece in pieces:
+                yield piece
     parts.announce(container, "archive-path")
 
 
@@ -68,6 +70,7 @@ async def put(
     path: str,
     content: AsyncIterator[bytes],
     *,
+    shown: str,
     keep_kinds: bool,
     owner_of_container: bool,
 ) -> None:
@@ -80,30 +83,18 @@ async def put(
     """
     _require(path)
     _require_writable(container, path)
-    async with AsyncExitStack() as undo:
-        view = await _open(parts, container, undo)
+    user = container.record.config.user if owner_of_container else None
+    async with filesystem_view.opened(parts, container) as view:
 
         def consume(file: BinaryIO) -> None:
             view.use(
                 lambda root_fd: _unpack(
-                    root_fd,
-                    path,
-                    file,
-                    container=container,
-                    keep_kinds=keep_kinds,
-                    owner_of_container=owner_of_container,
+                    root_fd, path, file, shown=shown, keep_kinds=keep_kinds, user=user
                 )
             )
 
         await bridge.feed(content, consume)
     parts.announce(container, "extract-to-dir")
-
-
-async def _open(parts: Parts, container: Container, undo: AsyncExitStack) -> filesystem_view.View:
-    """A stopped container is locked while its files are looked at, so that it does not start."""
-    if not container.alive:
-        await undo.enter_async_context(container.lock)
-    return await filesystem_view.open_view(parts, container, undo)
 
 
 def _require(path: str) -> None:
@@ -116,7 +107,7 @@ def _require(path: str) -> None:
 def _require_writable(container: Container, path: str) -> None:
     """The mount that holds *path*, by its name; where links lead the kernel refuses by itself."""
     record = container.record
-    clean = posixpath.normpath(f"/{path}")
+    clean = posixpath.normpath(f"/{path.lstrip('/')}")
     holders = [
         m for m in record.mounts if clean == m.destination or clean.startswith(f"{m.destination}/")
     ]
@@ -128,17 +119,17 @@ def _require_writable(container: Container, path: str) -> None:
         raise Forbidden("container rootfs is marked read-only")
 
 
-def _missing(path: str, container_id: str) -> NotFound:
-    return NotFound(f"Could not find the file {path} in container {container_id}")
+def _missing(path: str, shown: str) -> NotFound:
+    return NotFound(f"Could not find the file {path} in container {shown}")
 
 
-def _stat(root_fd: int, *, path: str, container_id: str) -> ContainerPathStat:
+def _stat(root_fd: int, *, path: str, shown: str) -> ContainerPathStat:
     flags = os.O_PATH if path.endswith("/") else os.O_PATH | os.O_NOFOLLOW
     try:
         fd = openat2(root_fd, path.lstrip("/") or ".", flags)
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
-            raise _missing(path, container_id) from error
+            raise _missing(path, shown) from error
         raise
     try:
         found = os.stat(fd)
@@ -167,8 +158,20 @@ def go_mode(mode: int) -> int:
 
 
 def _pack(root_fd: int, path: str, file: BinaryIO) -> None:
-    for chunk in pack(root_fd, path.lstrip("/"), name=_base(path)):
+    name = _base(path)
+    options = PackOptions(include=None if _in_kernel_tree(path) else _is_no_kernel_file)
+    for chunk in pack(root_fd, path.lstrip("/"), name=name, options=options):
         file.write(chunk)
+
+
+def _in_kernel_tree(path: str) -> bool:
+    return posixpath.normpath(path.lstrip("/")).partition("/")[0] in _KERNEL_TREES
+
+
+def _is_no_kernel_file(name: str) -> bool:
+    """What the kernel makes up in a running container is no file to copy with the whole root."""
+    first, slash, _ = name.lstrip("/").partition("/")
+    return not (slash and first in _KERNEL_TREES)
 
 
 def _unpack(
@@ -176,9 +179,9 @@ def _unpack(
     path: str,
     file: BinaryIO,
     *,
-    container: Container,
+    shown: str,
     keep_kinds: bool,
-    owner_of_container: bool,
+    user: str | None,
 ) -> None:
     directory = path.strip("/")
     try:
@@ -187,11 +190,11 @@ def _unpack(
         if error.errno == errno.ENOTDIR:
             raise InvalidParameter("extraction point is not a directory") from error
         if error.errno in {errno.ENOENT, errno.ELOOP}:
-            raise _missing(path, container.id) from error
+            raise _missing(path, shown) from error
         raise
     owner = None
-    if owner_of_container:
-        identity = prepare.identity_below(root_fd, container.record.config.user)
+    if user is not None:
+        identity = prepare.identity_below(root_fd, user)
         owner = (identity.uid, identity.gid)
     _, plain = compression.decompress(chunks.of_file(file))
     try:

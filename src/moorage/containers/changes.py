@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, BinaryIO
 
 from moorage.containers.state import State
@@ -36,6 +37,7 @@ async def export(parts: Parts, container: Container) -> AsyncIterator[bytes]:
         for chunk in parts.layers.export(container.id):
             file.write(chunk)
 
-    async for chunk in bridge.iterate(produce):
-        yield chunk
+    async with aclosing(bridge.iterate(produce)) as chunks:
+        async for chunk in chunks:
+            yield chunk
     parts.announce(container, "export")

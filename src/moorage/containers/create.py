@@ -96,7 +96,12 @@ def _plan(
     if given.runtime and given.runtime not in parts.runtime.fitness.runtimes:
         raise InvalidParameter(f"unknown or invalid runtime name: {given.runtime}")
     given, warnings = validate_resources.check(given, parts.resources)
-    host = defaults.host_config(given, parts.settings, cgroup_v2=parts.facts.cgroup_v2)
+    host = defaults.host_config(
+        given,
+        parts.settings,
+        runtime=parts.runtime.fitness.default,
+        cgroup_v2=parts.facts.cgroup_v2,
+    )
     _check_joined(parts, host)
     links.check(parts.store, host.links or [])
     inherited: list[MountRecord] = []

@@ -11,8 +11,13 @@ from moorage.runtime import defaults as runtime_defaults
 from moorage.spec.engine.hostconfig import HostConfig, LogConfig, RestartPolicy, Ulimit
 
 
-def host_config(given: HostConfig, settings: ContainerSettings, *, cgroup_v2: bool) -> HostConfig:
-    """Return *given* as it is saved and shown: every default explicit."""
+def host_config(
+    given: HostConfig, settings: ContainerSettings, *, runtime: str, cgroup_v2: bool
+) -> HostConfig:
+    """Return *given* as it is saved and shown: every default explicit.
+
+    *runtime* is the default that can be used on this host.
+    """
     masked, readonly = _paths(given)
     return structs.replace(
         given,
@@ -27,7 +32,7 @@ def host_config(given: HostConfig, settings: ContainerSettings, *, cgroup_v2: bo
         restart_policy=_restart_policy(given.restart_policy),
         log_config=_log_config(given.log_config, settings),
         ulimits=_ulimits(given.ulimits or (), settings.ulimits) or given.ulimits,
-        runtime=given.runtime or settings.default_runtime,
+        runtime=given.runtime or runtime,
         masked_paths=masked,
         readonly_paths=readonly,
         console_size=given.console_size or [0, 0],
@@ -61,6 +66,8 @@ def _log_config(given: LogConfig | None, settings: ContainerSettings) -> LogConf
     driver = given.type if given and given.type else settings.log_driver
     own = (given.config if given else None) or {}
     inherited = settings.log_options if driver == settings.log_driver else {}
+    if not inherited and driver == runtime_defaults.LOG_DRIVER:
+        inherited = runtime_defaults.LOG_OPTIONS
     return LogConfig(type=driver, config={**inherited, **own})
 
 

@@ -9,9 +9,10 @@ no program or library of the container is ever run or loaded (CVE-2019-14271).
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,11 +20,12 @@ from typing import TypeVar
 from moorage.containers import prepare
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
+from moorage.containers.record import MountRecord
 from moorage.containers.spec_mounts import ReadyMount
 from moorage.kernel import mount as k
 from moorage.kernel import namespaces
 from moorage.kernel.openat2 import openat2
-from moorage.lib import ids
+from moorage.lib import ids, tasks
 from moorage.lib.errors import NotFound
 
 T = TypeVar("T")
@@ -60,19 +62,48 @@ class View:
             raise NotFound("the container has ended meanwhile") from error
 
 
-async def open_view(parts: Parts, container: Container, undo: AsyncExitStack) -> View:
-    """Prepare the files of a container; *undo* must outlive the use.
+@asynccontextmanager
+async def opened(parts: Parts, container: Container) -> AsyncIterator[View]:
+    """Lend the files of a container; one that is stopped does not start meanwhile.
 
-    *Preconditions*: the caller holds the lock if the container does not run.
+    Cancel: preparing and giving back go on to their end, so that nothing stays mounted.
     """
-    if container.alive:
-        pid = container.running_task().pid
-        return View(Path(f"/proc/{pid}/root"), None, ())
+    undo = AsyncExitStack()
+    opening = parts.supervisor.start(_open(parts, container, undo), "open files")
+    try:
+        yield await asyncio.shield(opening)
+    finally:
+        await tasks.finish(_close(opening, undo), parts.supervisor, "close files")
+
+
+async def _close(opening: asyncio.Task[View], undo: AsyncExitStack) -> None:
+    await asyncio.wait({opening})
+    await undo.aclose()
+
+
+async def _open(parts: Parts, container: Container, undo: AsyncExitStack) -> View:
+    if (process := _process_root(container)) is not None:
+        return View(process, None, ())
+    await undo.enter_async_context(container.lock)
+    if (process := _process_root(container)) is not None:  # it was just starting
+        await undo.aclose()
+        return View(process, None, ())
     user = f"files-{ids.token()}"
     rootfs = await prepare.mount_rootfs(parts, container.id, undo, owner=user)
     ready = await prepare.mounts(parts, container, undo, user=user)
-    shown = [m for m in ready if m.record.type != "tmpfs"]
+    files = [
+        ReadyMount(MountRecord(type="bind", destination=f.destination, source=f.source), f.source)
+        for f in prepare.own_files(parts, container, container)
+        if Path(f.source).exists()
+    ]
+    shown = [*files, *(m for m in ready if m.record.type != "tmpfs")]
     return View(None, rootfs, sorted(shown, key=lambda m: m.record.destination.count("/")))
+
+
+def _process_root(container: Container) -> Path | None:
+    if container.task is None or not container.alive:
+        return None
+    return Path(f"/proc/{container.task.pid}/root")
 
 
 def _mount_below(root_fd: int, mount: ReadyMount) -> None:

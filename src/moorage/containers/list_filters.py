@@ -141,7 +141,7 @@ class Selection:
 
 def _is_below(ancestor: Image, image: Image) -> bool:
     """Whether *image* was made upon *ancestor*: its layers begin with the other's."""
-    first, own = ancestor.config.rootfs.diff_ids, image.config.rootfs.diff_ids
+    first, own = ancestor.diff_ids, image.diff_ids
     return bool(first) and own[: len(first)] == first
 
 

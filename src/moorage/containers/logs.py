@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from moorage.lib.errors import NotImplemented_
+from moorage.logs import reader
+from moorage.logs.selection import Selection
 
 if TYPE_CHECKING:
     from moorage.containers.container import Container
-    from moorage.containers.parts import Parts
 
 
-class LogQuery(Struct, frozen=True, kw_only=True):
-    """What part of the log is wanted."""
+def read(container: Container, selection: Selection) -> AsyncIterator[tuple[int, bytes]]:
+    """Return (1 stdout or 2 stderr, bytes); following ends with the container's process.
 
-    follow: bool = False
-    stdout: bool = False
-    stderr: bool = False
-    since_ns: int = 0  # 0 = from the beginning
-    until_ns: int = 0  # 0 = no end
-    timestamps: bool = False
-    details: bool = False
-    tail: int | None = None  # lines; None = all
-
-
-async def read(
-    parts: Parts, container: Container, query: LogQuery
-) -> AsyncIterator[tuple[int, bytes]]:
-    """Yield (1 stdout or 2 stderr, bytes).
-
-    Raises: InvalidParameter, and what the driver says that cannot be read.
+    Raises: NotImplemented_ (the driver's logs cannot be read), in Docker's words.
     """
-    raise NotImplementedError
-    yield 1, b""
+    record = container.record
+    driver = record.host_config.log_config.type if record.host_config.log_config else ""
+    if not record.log_path or not reader.is_readable(driver):
+        raise NotImplemented_("configured logging driver does not support reading")
+    ended = asyncio.Event()
+    if container.alive:
+        exit_ = container.waiters.next_exit()
+        exit_.add_done_callback(lambda _: ended.set())
+    else:
+        ended.set()
+    return reader.read(driver, Path(record.log_path), selection, ended=ended)

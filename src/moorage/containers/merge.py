@@ -7,7 +7,7 @@ from msgspec import structs
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.container import ContainerConfig
 from moorage.spec.engine.health import HealthConfig
-from moorage.spec.engine.image import ImageConfig
+from moorage.spec.oci.image import ContainerConfig as ImageConfig
 
 
 def with_image(config: ContainerConfig, image: ImageConfig | None) -> ContainerConfig:

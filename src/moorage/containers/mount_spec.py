@@ -87,7 +87,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountRecord:
     kind = "bind" if source.startswith("/") else "volume"
     words = _mode(mode, kind)
     writable = "ro" not in words
-    target = _destination(destination, text)
+    target = _destination(destination, text, kind)
     relabel = next((w for w in words if w in _LABELS), "")
     propagation = next((w for w in words if w in PROPAGATIONS), "")
     if kind == "bind":
@@ -150,20 +150,20 @@ def _clean(path: str) -> str:
     return posixpath.normpath(f"/{path.lstrip('/')}") if path.startswith("/") else path
 
 
-def _destination(path: str, text: str) -> str:
-    if not path.startswith("/"):
-        raise InvalidParameter(
-            f"invalid volume specification: '{text}': invalid mount path: '{path}'"
-            " mount path must be absolute"
-        )
+def _destination(path: str, text: str, kind: str = "volume") -> str:
+    reason = ""
     clean = _clean(path)
-    if clean == "/":
+    if not path.startswith("/"):
+        reason = f"invalid mount path: '{path}' mount path must be absolute"
+    elif clean == "/":
+        reason = "invalid specification: destination can't be '/'"
+    elif "\0" in clean:
+        reason = f"invalid mount path: {path!r}"
+    if reason:
         raise InvalidParameter(
-            f"invalid volume specification: '{text}': invalid specification:"
-            " destination can't be '/'"
+            f"invalid volume specification: '{text}': invalid mount config for type"
+            f' "{kind}": {reason}'
         )
-    if "\0" in clean:
-        raise InvalidParameter(f"invalid mount path: {path!r}")
     return clean
 
 

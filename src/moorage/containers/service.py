@@ -36,11 +36,12 @@ from moorage.containers.container import Container, Ended
 from moorage.containers.exec import Execs
 from moorage.containers.parts import Parts
 from moorage.containers.files import write_name_files
+from moorage.images.image import ImageUse
 from moorage.lib import tasks
 
 if TYPE_CHECKING:
     from moorage.containers.attach import Attached
-    from moorage.containers.logs import LogQuery
+    from moorage.logs.selection import Selection
     from moorage.networks.values import NameFiles
     from moorage.spec.engine.container import (
         ContainerConfig,
@@ -193,9 +194,9 @@ class Containers:
         """Return a reading every second."""
         return stats.follow(self.parts, self.get(reference))
 
-    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[tuple[int, bytes]]:
+    def logs(self, reference: str, selection: Selection) -> AsyncIterator[tuple[int, bytes]]:
         """Return the log as (stream, bytes), after it is known that it can be read."""
-        return await logs.read(self.parts, self.get(reference), query)
+        return logs.read(self.get(reference), selection)
 
     # -- streams ---------------------------------------------------------------------------------
 
@@ -221,7 +222,7 @@ class Containers:
 
     async def archive_info(self, reference: str, path: str) -> ContainerPathStat:
         """Return what a path is."""
-        return await archive.info(self.parts, self.get(reference), path)
+        return await archive.info(self.parts, self.get(reference), path, reference)
 
     def get_archive(self, reference: str, path: str) -> AsyncIterator[bytes]:
         """Return a path as a tar."""
@@ -242,15 +243,21 @@ class Containers:
             self.get(reference),
             path,
             content,
+            shown=reference,
             keep_kinds=keep_kinds,
             owner_of_container=owner_of_container,
         )
 
     # -- for neighbours --------------------------------------------------------------------------
 
-    def using_image(self, image_id: str) -> list[Container]:
-        """Return the containers made from an image."""
-        return [c for c in self.parts.store.all() if c.record.image_id == image_id]
+    def using(self, image_id: str) -> list[ImageUse]:
+        """Return the containers made from an image, unfinished ones too."""
+        return [
+            ImageUse(container.id, container.active)
+            for container in self.parts.store.every()
+            if container.record.image_id == image_id
+            or any(m.type == "image" and m.source == image_id for m in container.record.mounts)
+        ]
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -264,10 +271,15 @@ class Containers:
         wish = (record.host_config.annotations or {}).get(healthchecks.ON_FAILURE) or (
             record.config.labels or {}
         ).get(healthchecks.ON_FAILURE, "")
-        works = {
-            "restart": lambda: self.restart(container.id, signal=None, timeout_s=None),
-            "stop": lambda: self.stop(container.id, signal=None, timeout_s=None),
-            "kill": lambda: lifecycle.kill_unhealthy(container),
-        }
-        if wish in works:
-            _ = self.parts.supervisor.start(works[wish](), f"unhealthy {container.id[:12]}")
+        if wish == "restart":
+            work = self.restart(container.id, signal=None, timeout_s=None)
+        elif wish == "stop":
+            work = self._stop_unhealthy(container)
+        elif wish == "kill":
+            work = lifecycle.kill_unhealthy(container)
+        else:
+            return
+        _ = self.parts.supervisor.start(work, f"unhealthy {container.id[:12]}")
+
+    async def _stop_unhealthy(self, container: Container) -> None:
+        await self.stop(container.id, signal=None, timeout_s=None)

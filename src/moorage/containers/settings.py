@@ -20,7 +20,6 @@ class ContainerSettings:
     init_path: str = ""  # "" = look for a small init on the host
     log_driver: str = "json-file"
     log_options: dict[str, str] = field(default_factory=dict)
-    default_runtime: str = "crun"
     cgroup_parent: str = ""
     cgroupns_mode: str = ""  # "" = private on cgroup v2, host on v1
     ipc_mode: str = "private"

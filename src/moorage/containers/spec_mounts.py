@@ -82,18 +82,17 @@ def _standard(host: HostConfig, shm_source: str, *, writable_cgroups: bool) -> l
     if host.ipc_mode == "none":
         return [m for m in standard if m.destination != _SHM]
     if host.ipc_mode == "host":
-        shared = {_SHM, "/dev/mqueue"}
-        return [m if m.destination not in shared else _bind(m.destination) for m in standard]
+        shm_source = _SHM
     if shm_source:
         return [m if m.destination != _SHM else _bind(_SHM, shm_source) for m in standard]
     return standard
 
 
-def _bind(destination: str, source: str = "") -> Mount:
+def _bind(destination: str, source: str) -> Mount:
     return Mount(
         destination=destination,
         type="bind",
-        source=source or destination,
+        source=source,
         options=["rbind", "rprivate"],
     )
 

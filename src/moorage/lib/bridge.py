@@ -13,7 +13,7 @@ import asyncio
 import io
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar, cast
 
 from moorage.lib import offload
@@ -57,7 +57,7 @@ async def _pump(chunks: AsyncIterator[bytes], pipe: _Pipe) -> None:
         pipe.finish()
 
 
-async def iterate(produce: Callable[[BinaryIO], object]) -> AsyncIterator[bytes]:
+async def iterate(produce: Callable[[BinaryIO], object]) -> AsyncGenerator[bytes, None]:
     """Run *produce* in a thread, on a file whose writes are yielded here.
 
     Raises: what *produce* raises, behind the bytes it wrote before.
