@@ -111,6 +111,7 @@ def system_settings(config: Config) -> SystemSettings:
         experimental=config.experimental,
         live_restore=config.live_restore,
         log_driver=config.log_driver,
+        default_runtime=config.default_runtime or "crun",
         runtimes=runtimes,
         init_path=config.init_path,
         http_proxy=config.proxies.http_proxy,
