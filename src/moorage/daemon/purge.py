@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
-from moorage.daemon import ownership
+import msgspec
+
+from moorage.daemon import ownership, wiring
 from moorage.daemon.config import Config
 from moorage.kernel import mount
 from moorage.lib import atomicfile
-from moorage.lib.errors import System
+from moorage.lib.errors import MoorageError, System
 
 log = logging.getLogger(__name__)
 
 
 def purge(config: Config) -> None:
-    """Remove mounts, files and directories of both roots.
+    """Remove containers, networks, mounts and all files of both roots.
 
+    What is stored is taken down in order first; if that fails (a damaged store), the rest goes on.
     Raises: System, while a daemon runs on them.
     """
     roots = [Path(config.exec_root), Path(config.data_root)]
@@ -25,13 +29,30 @@ def purge(config: Config) -> None:
         for root in roots:
             if root.exists():
                 owned.enter_context(ownership.locked(root, "the directory"))
+        if (roots[1] / "moorage.db").exists():
+            try:
+                asyncio.run(_dismantle(config))
+            except (MoorageError, OSError) as error:
+                log.warning("not everything could be taken down in order: %s", error)
         for root in roots:
             _unmount_below(root)
-        for root in roots:
             try:
                 atomicfile.remove_tree(root)
             except OSError as error:
                 raise System(f"cannot remove {root}: {error}") from error
+
+
+async def _dismantle(config: Config) -> None:
+    """Remove the objects of the store through their domains."""
+    quiet = msgspec.structs.replace(config, live_restore=False)
+    async with AsyncExitStack() as stack:
+        engine = (await wiring.build(quiet, stack)).engine
+        for container in list(engine.containers.parts.store.all()):
+            try:
+                await engine.containers.remove(container.id, force=True, volumes=True, link=False)
+            except MoorageError as error:
+                log.warning("container %s: %s", container.name, error)
+        await engine.networks.dismantle()
 
 
 def _unmount_below(root: Path) -> None:

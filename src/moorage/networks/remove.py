@@ -46,10 +46,11 @@ async def remove(domain: Domain, ref: str) -> None:
         raise Forbidden(
             f"configuration network {network.name!r} is in use", hint=", ".join(sorted(users))
         )
-    await _remove(domain, network)
+    await take_down(domain, network)
 
 
-async def _remove(domain: Domain, network: NetworkRecord) -> None:
+async def take_down(domain: Domain, network: NetworkRecord) -> None:
+    """Forget a network that nobody uses and take it off the host. Events: ``destroy``."""
     domain.registry.drop(network)
     failpoint("networks.remove.after_record")
     if not network.config_only:

@@ -150,6 +150,11 @@ class Networks:
         await self._domain.keeper.close(remove=alone)
         self._domain.host_ports.close()
 
+    async def dismantle(self) -> None:
+        """Take all networks off the host, the default ones too, when nothing uses them any more."""
+        for network in list(self._domain.registry.networks.values()):
+            await remove.take_down(self._domain, network)
+
     async def join(self, request: SandboxRequest) -> Sandbox:
         """Make the sandbox of a container that starts: all or nothing.
 
