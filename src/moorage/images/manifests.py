@@ -19,6 +19,7 @@ from moorage.storage.content import ContentStore
 LAYERS_MAX: Final = 4096
 INDEX_MAX: Final = 4096  # entries
 _DEPTH_MAX: Final = 3  # of indexes inside indexes
+_ABSENT: Final = msgspec.Raw(b"")  # a union with None would take nothing but null
 
 
 class _Shape(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -26,10 +27,14 @@ class _Shape(Struct, frozen=True, kw_only=True, rename="camel"):
 
     schema_version: int = 0
     media_type: str = ""
-    config: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
-    manifests: msgspec.Raw | None = None
-    fs_layers: msgspec.Raw | None = None
+    config: msgspec.Raw = _ABSENT
+    layers: msgspec.Raw = _ABSENT
+    manifests: msgspec.Raw = _ABSENT
+    fs_layers: msgspec.Raw = _ABSENT
+
+    def has(self, name: str) -> bool:
+        """Whether the document says something about *name*."""
+        return bytes(getattr(self, name)) not in {b"", b"null"}
 
 
 def decode(data: bytes, media_type: str = "") -> Manifest | Index:
@@ -41,15 +46,15 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
         shape = msgspec.json.decode(data, type=_Shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidParameter(f"invalid manifest: {error}") from error
-    if shape.schema_version == 1 or shape.fs_layers is not None:
+    if shape.schema_version == 1 or shape.has("fs_layers"):
         raise InvalidParameter(
             "invalid manifest: Docker Image Format v1 and manifest schema 1 are not supported",
             hint="push the image again with a newer client",
         )
-    if shape.manifests is not None and (shape.config is not None or shape.layers is not None):
+    if shape.has("manifests") and (shape.has("config") or shape.has("layers")):
         raise InvalidParameter("invalid manifest: it is an image and an index at the same time")
     declared = shape.media_type or media_type
-    is_index = shape.manifests is not None
+    is_index = shape.has("manifests")
     if declared and is_index != mediatype.is_index(declared) and _is_known(declared):
         raise InvalidParameter(f"invalid manifest: it is no {declared}")
     if media_type and shape.media_type and media_type != shape.media_type:
@@ -58,7 +63,7 @@ def decode(data: bytes, media_type: str = "") -> Manifest | Index:
         index = gojson.decode(data, Index)
         _check(index.manifests, INDEX_MAX)
         return index
-    if shape.config is None:
+    if not shape.has("config"):
         raise InvalidParameter("invalid manifest: it is neither an image nor an index")
     manifest = gojson.decode(data, Manifest)
     _check([manifest.config, *manifest.layers], LAYERS_MAX)

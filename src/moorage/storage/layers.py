@@ -173,9 +173,9 @@ class LayerStore(WritableLayers):
         self, tar: BinaryIO, parent: Digest | None, diff_id: Digest | None, limits: Limits | None
     ) -> Layer:
         if self.driver.isolated:
-            staged = self._unpack(streams.of_file(tar), [], limits, keep_blob=False)
+            staged = self._unpack(streams.of_file(tar), [], limits, keep=None)
         else:
-            staged = self._unpack(streams.of_file(tar), self.stack(parent), limits, keep_blob=True)
+            staged = self._unpack(streams.of_file(tar), self.stack(parent), limits, keep=_unleased)
         try:
             _require_diff_id(staged, diff_id)
             return self._finish(staged, parent)
@@ -233,17 +233,17 @@ class LayerStore(WritableLayers):
         parents: Sequence[str],
         limits: Limits | None,
         *,
-        keep_blob: bool,
+        keep: Callable[[Digest], None] | None,
     ) -> StagedLayer:
-        """Unpack under a new name, hashing on the way."""
+        """Unpack under a new name, hashing on the way; with *keep* a blob may be kept too."""
         kind, chunks = compression.peek(chunks)
-        keep = keep_blob and (kind in {"gzip", "zstd"} or not self.driver.isolated)
-        blob = self._content.temporary() if keep else None
+        as_blob = kind in {"gzip", "zstd"} or not self.driver.isolated
+        blob = self._content.temporary() if keep is not None and as_blob else None
         name = self._new_name()
         try:
             tree = self.driver.prepare(name, parents)
             writer = None
-            if self.driver.isolated and not (keep or kind in {"gzip", "zstd"}):
+            if not as_blob:
                 writer = RecipeWriter(tree.parent / _RECIPE)
             source = _Source(chunks, kind, blob.write if blob is not None else None)
             shelters: list[Shelter] = []
@@ -266,7 +266,8 @@ class LayerStore(WritableLayers):
             descriptor = Descriptor(
                 media_type=mediatype.OCI_LAYER, digest=source.diff_id, size=source.size
             )
-            if blob is not None:
+            if blob is not None and keep is not None:
+                keep(blob.digest)
                 descriptor = blob.commit(_media_type(kind))
         except BaseException as error:
             if blob is not None:
@@ -284,7 +285,7 @@ class LayerStore(WritableLayers):
             shelters=shelters,
         )
 
-    def _spool(self, chunks: Iterator[bytes]) -> StagedLayer:
+    def _spool(self, chunks: Iterator[bytes], keep: Callable[[Digest], None]) -> StagedLayer:
         """Keep the archive whole, for a driver that cannot unpack it without its parents."""
         kind, chunks = compression.peek(chunks)
         blob = self._content.temporary()
@@ -292,6 +293,7 @@ class LayerStore(WritableLayers):
             source = _Source(chunks, kind, blob.write)
             for _ in source.chunks():
                 pass
+            keep(blob.digest)
             descriptor = blob.commit(_media_type(kind))
         except BaseException as error:
             blob.abort()
@@ -504,6 +506,10 @@ def _shelter(
         shelters.append(Shelter(writer.contents, name, place))
 
     return shelter
+
+
+def _unleased(_digest: Digest) -> None:
+    """The caller of ``apply`` has a lease on the layer; its blob goes by the layer's DiffID."""
 
 
 def _require_diff_id(staged: StagedLayer, wanted: Digest | None) -> None:

@@ -126,20 +126,9 @@ def test_html_instead_of_a_manifest_says_so(registry: FakeRegistry) -> None:
     fails(registry, System, "gave text/html instead of a manifest")
 
 
-@pytest.mark.parametrize(
-    ("document", "match"),
-    [
-        ({"schemaVersion": 2, "manifests": [], "layers": []}, "claims to be both"),
-        ({"schemaVersion": 2, "manifests": [], "config": {}}, "claims to be both"),
-        ({"schemaVersion": 2}, "neither an image nor an index"),
-        ({"mediaType": mediatype.OCI_INDEX, "config": {}, "layers": []}, "its registry says"),
-    ],
-)
-def test_cve_2021_41190_a_document_that_is_two_things_is_refused(
-    registry: FakeRegistry, document: dict[str, object], match: str
-) -> None:
-    put(registry, json.dumps(document).encode())
-    fails(registry, System, match)
+def test_a_document_that_is_not_what_its_registry_says_is_refused(registry: FakeRegistry) -> None:
+    put(registry, json.dumps({"mediaType": mediatype.OCI_INDEX, "manifests": []}).encode())
+    fails(registry, System, "says it is .*index.*, its registry says")
 
 
 def test_schema_1_is_refused_with_a_hint(registry: FakeRegistry) -> None:

@@ -6,7 +6,7 @@ import struct
 from typing import Final
 
 from moorage.lib.errors import InvalidParameter
-from moorage.storage.archive.entry import DIRECTORY, Entry
+from moorage.storage.archive.entry import Entry
 
 BLOCK: Final = 512
 ZEROS: Final = bytes(BLOCK)
@@ -72,8 +72,6 @@ def parse(block: bytes) -> tuple[Entry, bytes]:
     )
     if kind in {b"\0", b"7"}:
         entry.kind = "0"
-    if entry.kind == "0" and full.endswith("/"):  # as old tars write directories
-        entry.kind = DIRECTORY
     return entry, kind
 
 

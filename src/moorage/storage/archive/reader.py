@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from moorage.lib.errors import InvalidParameter
 from moorage.storage.archive import header
 from moorage.storage.archive.chunks import ChunkReader
-from moorage.storage.archive.entry import REGULAR, Entry
+from moorage.storage.archive.entry import DIRECTORY, REGULAR, Entry
 from moorage.storage.archive.header import BLOCK, XATTR_PREFIX, ZEROS
 
 EXTENDED_LIMIT: Final = 1 << 20  # bytes of one PAX header or long name, as Go's limit
@@ -66,6 +66,8 @@ class TarReader:
             segments = self._old_sparse(block, entry) if kind == b"S" else None
             if extended:
                 _apply(entry, extended)
+            if entry.kind == REGULAR and entry.name.endswith("/"):
+                entry.kind = DIRECTORY  # as old tars write them; a cut name may end so, too
             if entry.kind in _WITHOUT_CONTENT:
                 entry.size = entry.stored = 0  # whatever the header claims, as Go reads it
             if entry.stored > _SIZE_LIMIT or entry.size > _SIZE_LIMIT:
