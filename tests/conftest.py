@@ -45,7 +45,7 @@ def shared_daemon(kit_root: Path) -> Iterator[Daemon]:
         daemon.load(images.busybox())
         yield daemon
     finally:
-        daemon.destroy()
+        leaks.assert_none(leaks.Snapshot(), daemon.root, daemon.destroy())
 
 
 @pytest.fixture
@@ -56,12 +56,10 @@ def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     if daemon.process.poll() is not None:
         daemon.start()
     since = time.time()
-    before = leaks.take(daemon.root, daemon.instance, ())
+    before = leaks.take(daemon.root, daemon.marks(since))
     yield daemon
     daemon.clean()
-    made = daemon.api.events(since, type=["container"])
-    ids = {event["Actor"]["ID"] for event in made}
-    leaks.assert_none(before, daemon.root, daemon.instance, ids)
+    leaks.assert_none(before, daemon.root, daemon.marks(since))
 
 
 @pytest.fixture
@@ -79,8 +77,7 @@ def make_daemon(kit_root: Path) -> Iterator[Callable[..., Daemon]]:
 
     yield make
     for daemon in made:
-        daemon.destroy()
-        leaks.assert_none(leaks.Snapshot(), daemon.root, daemon.instance, ())
+        leaks.assert_none(leaks.Snapshot(), daemon.root, daemon.destroy())
 
 
 @pytest.fixture

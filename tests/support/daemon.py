@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,16 @@ class Daemon:
         """Load an image archive."""
         return self.api.request("POST", "/images/load", archive).ok().lines()
 
+    def marks(self, since: float = 0.0) -> set[str]:
+        """Return what tells our things on the host from others': digits, bridges, recent ids."""
+        marks = {self.instance}
+        for network in self.api.get("/networks").ok().json():
+            bridge = (network["Options"] or {}).get("com.docker.network.bridge.name")
+            marks |= {bridge} if bridge else set()
+        for event in self.api.events(since, type=["container", "network"]):
+            marks.add(event["Actor"]["ID"])
+        return marks
+
     def clean(self) -> None:
         """Remove all containers, networks and volumes through the API."""
         for container in self.api.get("/containers/json", all=True).ok().json():
@@ -152,16 +163,20 @@ class Daemon:
         self.api.post("/networks/prune").ok(200, 501)
         self.api.post("/volumes/prune", filters={"all": ["true"]}).ok(200, 501)
 
-    def destroy(self) -> None:
-        """Stop it and take away everything it made; safe after any failure."""
+    def destroy(self) -> set[str]:
+        """Stop it and take away everything it made; return the marks to look for then."""
+        marks = {self.instance}
         if self.process is None or self.process.poll() is not None:
             self.process = None
         else:
+            with suppress(OSError):
+                marks |= self.marks()
             self.stop()
         command = [str(BIN / "moord"), "--purge", "--data-root", str(self.data_root)]
         command += ["--exec-root", str(self.exec_root), "--config-file", str(self.config_file)]
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, f"moord --purge: {done.stderr.decode(errors='replace')}"
+        return marks
 
 
 def free_port() -> int:

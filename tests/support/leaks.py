@@ -1,7 +1,7 @@
 """The leak guard: what a daemon's containers leave on the host after they are gone.
 
 Several daemons may run on the machine, so only what bears the marks of the guarded one is looked
-at: its roots, its instance digits, and the ids of its containers.
+at: its roots, its instance digits, the names of its bridges, and the ids of what it made.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_ID_SIZE = 64
 SETTLE_S = 8.0  # the kernel frees namespaces and links on its own time
 
 
@@ -32,9 +33,9 @@ class Snapshot:
         ]
 
 
-def take(root: Path, instance: str, ids: Collection[str]) -> Snapshot:
-    """Look at the host now."""
-    marks = (str(root), instance, *ids, *(identifier[:12] for identifier in ids))
+def take(root: Path, marks: Collection[str]) -> Snapshot:
+    """Look at the host now; *marks* beside the root: instance digits, bridges, ids."""
+    marks = {str(root), *marks, *(mark[:12] for mark in marks if len(mark) == _ID_SIZE)}
     pattern = re.compile("|".join(map(re.escape, marks)))
     return Snapshot(
         {
@@ -59,11 +60,11 @@ def _mounts(pattern: re.Pattern[str]) -> Iterator[str]:
 def _links(pattern: re.Pattern[str]) -> Iterator[str]:
     for link in Path("/sys/class/net").iterdir():
         try:
-            alias = (link / "ifalias").read_text().strip()
+            master = (link / "master").readlink().name
         except OSError:
-            alias = ""
-        if pattern.search(f"{link.name} {alias}"):
-            yield f"{link.name} {alias}".strip()
+            master = ""
+        if pattern.search(f"{link.name} {master}"):
+            yield f"{link.name} of {master}" if master else link.name
 
 
 def _cgroups(pattern: re.Pattern[str]) -> Iterator[str]:
@@ -118,10 +119,10 @@ def _files(root: Path) -> Iterator[str]:
                 yield str(entry)
 
 
-def assert_none(before: Snapshot, root: Path, instance: str, ids: Collection[str]) -> None:
+def assert_none(before: Snapshot, root: Path, marks: Collection[str]) -> None:
     """Demand that the host is as *before*, waiting a while for what ends by itself."""
     deadline = time.monotonic() + SETTLE_S
-    while left := take(root, instance, ids).beyond(before):
+    while left := take(root, marks).beyond(before):
         if time.monotonic() > deadline:
             raise AssertionError("left on the host:\n  " + "\n  ".join(left))
         time.sleep(0.05)
