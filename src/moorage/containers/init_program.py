@@ -21,15 +21,19 @@ _CANDIDATES: Final = (
 )
 
 
+def find_any() -> str:
+    """Return the path of an init that the host has; empty if it has none."""
+    return next((path for path in _CANDIDATES if os.access(path, os.X_OK)), "")
+
+
 def find(configured: str) -> str:
     """Return the path of the init on the host.
 
     Raises: System.
     """
-    candidates = (configured,) if configured else _CANDIDATES
-    for path in candidates:
-        if os.access(path, os.X_OK):
-            return path
+    found = configured or find_any()
+    if found and os.access(found, os.X_OK):
+        return found
     raise System("no init program was found on the host", hint="install tini, or set init-path")
 
 

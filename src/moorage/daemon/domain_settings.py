@@ -6,12 +6,14 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
+from moorage.containers import init_program
 from moorage.containers.settings import ContainerSettings
 from moorage.daemon.config import Config
 from moorage.engine.settings import SystemSettings
 from moorage.lib.units import parse_bytes
 from moorage.networks.config import AddressPool, NetworksConfig
 from moorage.runtime.contract import RuntimeConfig
+from moorage.runtime.host import Fitness
 from moorage.spec.engine.system import (
     IndexInfo,
     RegistryServiceConfig,
@@ -98,11 +100,12 @@ def networks_config(config: Config) -> NetworksConfig:
     )
 
 
-def system_settings(config: Config) -> SystemSettings:
-    """Return the part of the configuration that ``info`` shows."""
+def system_settings(config: Config, fitness: Fitness) -> SystemSettings:
+    """Return the part of the configuration that ``info`` shows; *fitness* says what is there."""
     runtimes = {
         name: Runtime(path=runtime.path, runtime_args=list(runtime.args) or None)
         for name, runtime in runtime_configs(config).items()
+        if name in fitness.runtimes or name in config.runtimes
     }
     return SystemSettings(
         data_root=Path(config.data_root),
@@ -111,9 +114,9 @@ def system_settings(config: Config) -> SystemSettings:
         experimental=config.experimental,
         live_restore=config.live_restore,
         log_driver=config.log_driver,
-        default_runtime=config.default_runtime or "crun",
+        default_runtime=fitness.default,
         runtimes=runtimes,
-        init_path=config.init_path,
+        init_path=config.init_path or init_program.find_any(),
         http_proxy=config.proxies.http_proxy,
         https_proxy=config.proxies.https_proxy,
         no_proxy=config.proxies.no_proxy,

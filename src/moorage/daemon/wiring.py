@@ -22,10 +22,11 @@ from moorage.daemon.config import Config
 from moorage.daemon.identity import boot_id, daemon_id
 from moorage.daemon.reload import Apply
 from moorage.engine.engine import Engine
-from moorage.engine.system import Counts, Reports, System
+from moorage.engine.system import Counts, Reports, RuntimeVersion, System
 from moorage.events.bus import Bus
 from moorage.images.operations import Parts as ImageParts
 from moorage.images.store import ImageStore
+from moorage.kernel import spawn
 from moorage.lib import offload
 from moorage.lib.httpclient import HttpClient
 from moorage.lib.tasks import Supervisor
@@ -104,7 +105,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     )
 
     def reload_system(fresh: Config) -> None:
-        system.settings = settings.system_settings(fresh)
+        system.settings = settings.system_settings(fresh, runtime.fitness)
 
     def reload_containers(fresh: Config) -> None:
         driver = images.layers.driver.name
@@ -264,9 +265,25 @@ def _system(common: Common, images: ImageStore, containers: Containers, runtime:
         cgroup_controllers=fitness.cgroups.controllers(),
         warnings=lambda: runtime.warnings,
     )
+    _ = common.background.start(_learn_runtime_version(runtime, reports), "runtime version")
     return System(
         daemon_id=daemon_id(common.database),
-        settings=settings.system_settings(common.config),
+        settings=settings.system_settings(common.config, runtime.fitness),
         reports=reports,
         events=common.events,
     )
+
+
+async def _learn_runtime_version(runtime: Runtime, reports: Reports) -> None:
+    """Ask the default runtime for its version, which nothing but ``info`` and ``version`` shows."""
+    program = runtime.fitness.runtimes[runtime.fitness.default].path
+    try:
+        said = await spawn.run([program, "--version"], timeout_s=10)
+    except (OSError, TimeoutError) as error:
+        log.debug("%s --version: %s", program, error)
+        return
+    lines = said.stdout.decode(errors="replace").splitlines()
+    pairs = dict(line.partition(": ")[::2] for line in lines if ": " in line)
+    if lines:
+        name, _, version = lines[0].partition(" version ")
+        reports.runtime = RuntimeVersion(name=name, version=version, commit=pairs.get("commit", ""))

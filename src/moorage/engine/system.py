@@ -40,6 +40,15 @@ class Counts:
     images: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeVersion:
+    """What the default runtime says of itself."""
+
+    name: str = ""
+    version: str = ""
+    commit: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Reports:
     """What the domains tell ``info``; each is asked at the time of the request."""
@@ -53,7 +62,7 @@ class Reports:
     cgroup_version: str = "1"
     cgroup_driver: str = "cgroupfs"
     cgroup_controllers: frozenset[str] = frozenset()
-    runtime_version: str = ""
+    runtime: RuntimeVersion = RuntimeVersion()
     warnings: Callable[[], list[str]] = list
 
 
@@ -82,11 +91,11 @@ class System:
             "Os": "linux",
         }
         components = [SystemVersionComponent(name="Engine", version=VERSION, details=details)]
-        runtime = self._reports.runtime_version
-        if runtime:
-            name, _, number = runtime.partition(" ")
+        runtime = self._reports.runtime
+        if runtime.name:
+            commit: dict[str, object] = {"GitCommit": runtime.commit}
             components.append(
-                SystemVersionComponent(name=name, version=number, details={"GitCommit": ""})
+                SystemVersionComponent(name=runtime.name, version=runtime.version, details=commit)
             )
         return SystemVersion(
             platform=SystemVersionPlatform(name="Moorage"),
@@ -163,7 +172,7 @@ class System:
             live_restore_enabled=settings.live_restore,
             init_binary=settings.init_path,
             containerd_commit=Commit(),
-            runc_commit=Commit(id=reports.runtime_version),
+            runc_commit=Commit(id=reports.runtime.commit),
             init_commit=Commit(),
             security_options=self._security_options(),
             default_address_pools=list(settings.address_pools),
