@@ -31,6 +31,7 @@ from moorage.lib import offload
 from moorage.lib.httpclient import HttpClient
 from moorage.lib.tasks import Supervisor
 from moorage.lib.version import VERSION
+from moorage.logs import options as log_options
 from moorage.networks.service import Networks
 from moorage.plugins.discovery import Discovery
 from moorage.plugins.registry import Plugins
@@ -256,9 +257,16 @@ def _system(common: Common, images: ImageStore, containers: Containers, runtime:
             images=len(images.all()),
         )
 
+    async def plugins(subsystem: str) -> list[str]:
+        found, _ = await common.plugins.all(subsystem)
+        return [plugin.name for plugin in found]
+
     driver, fitness = images.layers.driver, runtime.fitness
     reports = Reports(
         counts=counts,
+        plugins=plugins,
+        network_drivers=containers.parts.networks.drivers,
+        log_drivers=sorted(set(log_options.DRIVERS) - {"none"}),
         storage_driver=driver.name,
         storage_status=driver.status,
         cgroup_version="2" if fitness.cgroups.mode == "v2" else "1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +27,7 @@ from moorage.spec.engine.system import (
 
 API_VERSION: Final = "1.55"
 MIN_API_VERSION: Final = "1.24"
+CGROUP_DRIVER: Final = "cgroupfs"
 INDEX_SERVER: Final = "https://index.docker.io/v1/"
 
 
@@ -51,19 +52,18 @@ class RuntimeVersion:
 
 @dataclass(slots=True, kw_only=True)
 class Reports:
-    """What the domains tell ``info``; each is asked at the time of the request."""
+    """What the domains tell ``info``; functions are asked at the time of the request."""
 
-    counts: Callable[[], Counts] = Counts
-    storage_driver: str = ""
-    storage_status: Callable[[], list[list[str]]] = list
-    volume_drivers: Callable[[], list[str]] = lambda: ["local"]
-    network_drivers: Callable[[], list[str]] = lambda: ["bridge", "host", "null"]
-    log_drivers: Callable[[], list[str]] = lambda: ["json-file", "local", "none"]
-    cgroup_version: str = "1"
-    cgroup_driver: str = "cgroupfs"
-    cgroup_controllers: frozenset[str] = frozenset()
+    counts: Callable[[], Counts]
+    plugins: Callable[[str], Awaitable[list[str]]]  # names by subsystem, such as VolumeDriver
+    network_drivers: list[str]
+    log_drivers: list[str]
+    storage_driver: str
+    storage_status: Callable[[], list[list[str]]]
+    cgroup_version: str
+    cgroup_controllers: frozenset[str]
+    warnings: Callable[[], list[str]]
     runtime: RuntimeVersion = RuntimeVersion()
-    warnings: Callable[[], list[str]] = list
 
 
 class System:
@@ -128,10 +128,10 @@ class System:
             driver_status=reports.storage_status(),
             docker_root_dir=str(settings.data_root),
             plugins=PluginsInfo(
-                volume=reports.volume_drivers(),
-                network=reports.network_drivers(),
+                volume=["local", *await reports.plugins("VolumeDriver")],
+                network=[*reports.network_drivers, *await reports.plugins("NetworkDriver")],
                 authorization=list(settings.authorization_plugins) or None,
-                log=reports.log_drivers(),
+                log=reports.log_drivers,
             ),
             memory_limit=has("memory"),
             swap_limit=has("memory"),
@@ -147,7 +147,7 @@ class System:
             n_goroutines=threading.active_count(),
             system_time=clock.rfc3339(clock.now_ns()),
             logging_driver=settings.log_driver,
-            cgroup_driver=reports.cgroup_driver,
+            cgroup_driver=CGROUP_DRIVER,
             cgroup_version=reports.cgroup_version,
             n_events_listener=self._events.subscriber_count,
             kernel_version=host.kernel_version(),

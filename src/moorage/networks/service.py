@@ -103,6 +103,11 @@ class Networks:
     def on_name_files(self, callback: NameFilesChanged) -> None:
         self._domain.on_name_files = callback
 
+    @property
+    def drivers(self) -> list[str]:
+        """The names of the drivers."""
+        return sorted(self._domain.drivers)
+
     async def open(self) -> None:
         """Load what is stored, make the default networks, put firewall and names right.
 
