@@ -197,7 +197,7 @@ class _Job:
     def _stage(self, file: BinaryIO) -> StagedLayer:
         """Unpack and verify. Blocks."""
         layers = self._unpacker.layers
-        staged = layers.stage(file, keep_blob=False)
+        staged = layers.stage(file)
         if staged.diff_id != self._layer.diff_id:
             layers.discard(staged)
             raise DataLoss(
