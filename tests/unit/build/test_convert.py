@@ -79,7 +79,7 @@ def test_target_by_name_and_by_number() -> None:
     text = "FROM base AS One\nRUN a\nFROM base\nRUN b\n"
     assert execs(run(text, target="ONE")[0])[0].arguments[-1] == "a"
     assert execs(run(text, target="0")[0])[0].arguments[-1] == "a"
-    with pytest.raises(InvalidParameter, match="could not be found .did you mean one"):
+    with pytest.raises(InvalidParameter, match=r"could not be found .did you mean one"):
         run(text, target="oen")
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.build.frontends.dockerfile import lexer
-from moorage.build.frontends.dockerfile.source import DockerfileError
+from moorage.build.frontends.dockerfile.source import DockerfileError, Span
 
 
 def lex(text: str) -> lexer.Lexed:
@@ -16,25 +18,27 @@ def lex(text: str) -> lexer.Lexed:
 def test_any_bytes_give_lines_or_an_error_with_a_place(data: bytes) -> None:
     try:
         found = lexer.lex(data)
-    except DockerfileError as error:
-        assert 1 <= error.span.start <= max(1, len(error.source.lines))
-        assert "Dockerfile:" in str(error)
+    except DockerfileError as caught:
+        error = caught
+    else:
+        for line in found.lines:
+            assert 1 <= line.span.start <= line.span.end <= len(found.source.lines)
         return
-    for line in found.lines:
-        assert 1 <= line.span.start <= line.span.end <= len(found.source.lines)
+    assert 1 <= error.span.start <= max(1, len(error.source.lines))
+    assert "Dockerfile:" in str(error)
 
 
 @given(st.lists(st.sampled_from(["a", "b\\", "# c", "", "  d ", "e \\  "]), max_size=12))
 def test_lines_of_instructions_never_overlap_and_go_forward(lines: list[str]) -> None:
     found = lex("\n".join(f"RUN {line}" if line[:1].isalpha() else line for line in lines))
     spans = [line.span for line in found.lines]
-    assert all(a.end < b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end < b.start for a, b in itertools.pairwise(spans))
 
 
 def test_continuation_joins_and_skips_comments_inside() -> None:
     found = lex("RUN a && \\\n  # why\n\n  b\nCMD c\n")
     assert [line.text for line in found.lines] == ["a &&   b", "c"]
-    assert found.lines[0].span == lexer.Span(1, 4)
+    assert found.lines[0].span == Span(1, 4)
     assert [span.start for span in found.empty_continuations] == [3]
 
 
@@ -93,7 +97,7 @@ def test_byte_order_mark_and_crlf_do_not_show() -> None:
 
 def test_frame_marks_the_lines_it_is_about() -> None:
     source = lex("A\nB\nC\nD\n").source
-    assert source.frame(lexer.Span(2, 3), context=1).splitlines()[2:-1] == [
+    assert source.frame(Span(2, 3), context=1).splitlines()[2:-1] == [
         "   1 |     A",
         "   2 | >>> B",
         "   3 | >>> C",
