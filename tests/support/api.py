@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,9 @@ class Api:
             connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
-    def stream(self, path: str, *, timeout: float = 30, **query: object) -> Iterator[Any]:
+    def stream(
+        self, path: str, *, timeout: float = 30, **query: object
+    ) -> Generator[Any, None, None]:
         """Yield the JSON documents of a stream as they come, until closed by the caller."""
         connection = _UnixConnection(self.path, timeout)
         try:

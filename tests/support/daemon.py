@@ -173,7 +173,7 @@ class Daemon:
                 marks |= self.marks()
             self.stop()
         command = [str(BIN / "moord"), "--purge", "--data-root", str(self.data_root)]
-        command += ["--exec-root", str(self.exec_root), "--config-file", str(self.config_file)]
+        command += ["--exec-root", str(self.exec_root), "--config-file", os.devnull]
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, f"moord --purge: {done.stderr.decode(errors='replace')}"
         return marks

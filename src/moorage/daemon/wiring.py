@@ -20,11 +20,13 @@ from moorage.containers.store import ContainerStore
 from moorage.daemon import domain_settings as settings
 from moorage.daemon.config import Config
 from moorage.daemon.identity import boot_id, daemon_id
+from moorage.daemon.imageusers import UsersOfImages
 from moorage.daemon.reload import Apply
 from moorage.engine.engine import Engine
 from moorage.engine.system import Counts, Reports, RuntimeVersion, System
 from moorage.events.bus import Bus
 from moorage.images.operations import Parts as ImageParts
+from moorage.images.service import Images
 from moorage.images.store import ImageStore
 from moorage.kernel import spawn
 from moorage.lib import offload
@@ -93,8 +95,10 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     runtime = await _runtime(common, on_oom)
     containers = await _containers(common, images, volumes, networks, runtime)
     on_oom.containers = containers
-    image_parts = _image_parts(common, images)
+    image_parts = _image_parts(common, images, containers)
+    image_service = Images(image_parts)
     builder = await _builder(common, image_parts, networks, runtime)
+    await image_service.open()
     system = _system(common, images, containers, runtime)
     engine = Engine(
         events=common.events,
@@ -102,6 +106,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
         volumes=volumes,
         networks=networks,
         containers=containers,
+        images=image_service,
         build=builder,
     )
 
@@ -214,7 +219,7 @@ async def _containers(
     return containers
 
 
-def _image_parts(common: Common, images: ImageStore) -> ImageParts:
+def _image_parts(common: Common, images: ImageStore, containers: Containers) -> ImageParts:
     return ImageParts(
         store=images,
         content=images.content,
@@ -222,6 +227,7 @@ def _image_parts(common: Common, images: ImageStore) -> ImageParts:
         leases=Leases(common.database),
         events=common.events,
         supervisor=common.background,
+        users=UsersOfImages(containers),
     )
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from moorage.containers.service import Containers
     from moorage.engine.system import System
     from moorage.events.bus import Bus
+    from moorage.images.service import Images
     from moorage.networks.service import Networks
     from moorage.volumes.service import Volumes
 
@@ -21,6 +22,7 @@ class Engine:
     events: Bus
     system: System
     containers: Containers
+    images: Images
     networks: Networks
     volumes: Volumes
     build: BuildStreams
