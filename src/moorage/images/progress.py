@@ -27,6 +27,7 @@ class Detail(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the stream (Docker's ``JSONMessage``)."""
 
+    stream: str = ""  # text shown as it is (load)
     status: str = ""
     progress_detail: Detail | None = field(default=None, name="progressDetail")
     progress: str = ""  # the bar, drawn for readers that do not draw it themselves
@@ -39,6 +40,11 @@ class Reporter:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+
+    def post(self, message: Message) -> None:
+        """Hand over a message from a thread."""
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, message)
 
     def say(self, status: str, *, id: str = "") -> None:  # noqa: A002 - the message's word
         """Say something that is no layer's progress."""

@@ -257,12 +257,17 @@ class BlobWriter:
             view = view[written:]
             self.offset += written
 
+    @property
+    def digest(self) -> Digest:
+        """The digest of what has been written so far."""
+        return Digest(f"{self._hasher.name}:{self._hasher.hexdigest()}")
+
     def commit(self, media_type: str = "") -> Descriptor:
         """Verify and publish the blob; it is in the store afterwards.
 
         Raises: DataLoss, if size or digest differ; the partial file is gone then.
         """
-        digest = Digest(f"{self._hasher.name}:{self._hasher.hexdigest()}")
+        digest = self.digest
         if self._size is not None and self.offset != self._size:
             self.abort()
             raise DataLoss(f"{self._expected or digest}: got {self.offset} of {self._size} bytes")

@@ -184,17 +184,38 @@ class LayerStore(WritableLayers):
             raise
 
     def stage(
-        self, tar: BinaryIO, *, limits: Limits | None = None, keep_blob: bool = True
+        self,
+        tar: BinaryIO,
+        *,
+        keep: Callable[[Digest], None] | None = None,
+        limits: Limits | None = None,
     ) -> StagedLayer:
         """Read and verify a layer whose place in a stack is not known yet; then ``adopt`` it.
 
-        A gzip or zstd archive is kept in the content store as it came; with *keep_blob* False,
-        for isolated drivers, that is the caller's to do.
+        With *keep* a gzip or zstd archive goes to the content store as it came; *keep* is told its
+        digest before anybody else can see it, to put it under a lease. Without it, and for an
+        isolated driver, keeping the blob is the caller's to do.
         """
         chunks = streams.of_file(tar)
         if self.driver.isolated:
-            return self._unpack(chunks, [], limits, keep_blob=keep_blob)
-        return self._spool(chunks)
+            return self._unpack(chunks, [], limits, keep=keep)
+        return self._spool(chunks, keep or _unleased)
+
+    def keep_archive(self, staged: StagedLayer, keep: Callable[[Digest], None]) -> None:
+        """Keep a staged layer as a blob only (it is for another platform), and use it up."""
+        if staged.name is not None and not self._content.is_file(staged.blob.digest):
+            tree = self.driver.tree(staged.name)
+            writer = self._content.temporary(expected=staged.diff_id, size=staged.tar_size)
+            try:
+                for chunk in recipe.replay(
+                    tree.parent / _RECIPE, tree, staged.shelters, staged.diff_id
+                ):
+                    writer.write(chunk)
+                keep(staged.diff_id)
+                writer.commit(mediatype.OCI_LAYER)
+            finally:
+                writer.abort()
+        self.discard(staged)
 
     def adopt(self, staged: StagedLayer, parent: Digest | None) -> Layer:
         """Put *staged* on top of *parent*. It is used up, also after an error."""

@@ -103,11 +103,20 @@ class ImagesDiskUsage(Struct, frozen=True, kw_only=True, rename="pascal"):
     items: list[object] | None = None
 
 
-class ImageDeleteResponseItem(Struct, frozen=True, kw_only=True, rename="pascal"):
+class ImageDeleteResponseItem(
+    Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True
+):
     """The document's ``ImageDeleteResponseItem``."""
 
     untagged: str = ""
     deleted: str = ""
+
+
+class ImagePruneResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The document's answer of ``ImagePrune``."""
+
+    images_deleted: list[ImageDeleteResponseItem] | None = None
+    space_reclaimed: int = 0
 
 
 class OCIDescriptor(Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -1,0 +1,172 @@
+"""All images of the daemon: the operations of the Engine API, composed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import BinaryIO
+
+from moorage.images import importing, inspect, load, prune, remove, save
+from moorage.images import list as listing
+from moorage.images.image import Image
+from moorage.images.importing import ImportOptions
+from moorage.images.operations import Parts
+from moorage.images.progress import Message, Reporter
+from moorage.images.pull import Pulls
+from moorage.images.store import ImageStore
+from moorage.lib import bridge, offload, tasks
+from moorage.lib.errors import InvalidParameter, NotImplemented_
+from moorage.registry.credentials import Credentials
+from moorage.spec import reference as references
+from moorage.spec.engine.filters import Filters
+from moorage.spec.engine.image import (
+    ImageDeleteResponseItem,
+    ImageHistoryResponseItem,
+    ImageInspect,
+    ImagesDiskUsage,
+    ImageSummary,
+)
+from moorage.spec.oci.descriptor import Descriptor
+from moorage.spec.platforms import Platform
+from moorage.spec.reference import Reference
+
+
+class Images:
+    """One for the daemon; ``open`` before use.
+
+    Reads are served from memory. Removals run to their end although the client hangs up; load,
+    save and import end with it.
+    """
+
+    def __init__(self, parts: Parts, pulls: Pulls | None = None) -> None:
+        self.parts = parts
+        self._pulls = pulls
+
+    @property
+    def store(self) -> ImageStore:
+        """The images, for other domains."""
+        return self.parts.store
+
+    async def open(self) -> None:
+        """Drop what an interrupted load left; call it once all domains hold their leases again."""
+        for name in ("load", "import", "save"):
+            for lease in self.parts.leases.find(name):
+                lease.release()
+        await offload.run("fs", self._collect)
+
+    def _collect(self) -> None:
+        self.parts.content.remove_leftovers()
+        self.parts.collect()
+
+    def list_images(
+        self,
+        filters: Filters,
+        *,
+        show_all: bool = False,
+        shared_size: bool = False,
+        with_manifests: bool = False,
+    ) -> list[ImageSummary]:
+        """Return the images, newest first."""
+        return listing.list_images(
+            self.parts,
+            filters,
+            show_all=show_all,
+            shared_size=shared_size,
+            with_manifests=with_manifests,
+        )
+
+    def inspect(
+        self, ref: str, *, platform: Platform | None = None, with_manifests: bool = False
+    ) -> ImageInspect:
+        """Return all that is known of an image. Raises: NotFound."""
+        return inspect.inspect(self.parts, ref, platform=platform, with_manifests=with_manifests)
+
+    def history(
+        self, ref: str, *, platform: Platform | None = None
+    ) -> list[ImageHistoryResponseItem]:
+        """Return the steps that made the image. Raises: NotFound."""
+        return inspect.history(self.parts, ref, platform=platform)
+
+    def tag(self, ref: str, *, repository: str, tag: str) -> None:
+        """Give an image one more name. Events: ``tag``. Raises: NotFound, InvalidParameter."""
+        image = self.parts.store.resolve(ref)
+        name = parse_name(repository, tag)
+        self.parts.store.tag(image.id, name, target=self._target(ref, image))
+        self.parts.announce("tag", image.id, name.familiar)
+
+    def _target(self, ref: str, image: Image) -> Descriptor | None:
+        """A new name stands for what the old one stood for, all platforms included."""
+        if self.parts.store.is_id(ref, image.id):
+            return None
+        old = references.parse_with_default_tag(ref)
+        found = self.parts.store.tag_of(old.with_digest(old.digest) if old.digest else old)
+        return found.target if found else None
+
+    async def remove(self, ref: str, *, force: bool, prune: bool) -> list[ImageDeleteResponseItem]:
+        """Remove a name or an image. Events: ``untag``, ``delete``. Raises: NotFound, Conflict."""
+        work = partial(remove.remove, self.parts, ref, force=force, prune=prune)
+        return await tasks.finish(offload.run("fs", work), self.parts.supervisor, "image remove")
+
+    async def prune(self, filters: Filters) -> tuple[list[ImageDeleteResponseItem], int]:
+        """Remove unused images; return what was done and the bytes freed. Events: ``prune``."""
+        work = partial(prune.prune, self.parts, filters)
+        return await tasks.finish(offload.run("fs", work), self.parts.supervisor, "image prune")
+
+    def disk_usage(self) -> ImagesDiskUsage:
+        """Return the images' part of ``system df``."""
+        return prune.disk_usage(self.parts)
+
+    def save(
+        self, names: Sequence[str], *, platforms: Sequence[Platform] = ()
+    ) -> AsyncIterator[bytes]:
+        """Return an archive of images; all names are looked up before. Raises: NotFound."""
+        wanted = save.select(self.parts, names, platforms)
+        return bridge.iterate(lambda file: save.save(self.parts, wanted, file))
+
+    def load(
+        self, content: AsyncIterator[bytes], *, platforms: Sequence[Platform] = ()
+    ) -> AsyncIterator[Message]:
+        """Load the images of an archive; return messages about it. Events: ``load``."""
+        reporter = Reporter()
+
+        def consume(file: BinaryIO) -> None:
+            load.load(
+                self.parts,
+                file,
+                lambda text: reporter.post(Message(stream=text)),
+                wanted=list(platforms),
+            )
+
+        work = bridge.feed(content, consume)
+        return reporter.stream(work, self.parts.supervisor, "load")
+
+    def pull(
+        self, name: str, *, tag: str, platform: str, credentials: Credentials
+    ) -> AsyncIterator[Message]:
+        """Pull from a registry; return progress. Events: ``pull``. Raises: as ``Pulls.pull``."""
+        if self._pulls is None:
+            raise NotImplemented_("ImageCreate: pulling is not configured")
+        return self._pulls.pull(name, tag=tag, platform=platform, credentials=credentials)
+
+    def import_image(
+        self, content: AsyncIterator[bytes], options: ImportOptions
+    ) -> AsyncIterator[Message]:
+        """Make an image of a root file system's tar. Events: ``import``."""
+        reporter = Reporter()
+
+        def consume(file: BinaryIO) -> None:
+            image = importing.import_image(self.parts, file, options)
+            reporter.post(Message(status=image.id))
+
+        work = bridge.feed(content, consume)
+        return reporter.stream(work, self.parts.supervisor, "import")
+
+
+def parse_name(repository: str, tag: str) -> Reference:
+    """Return the name that *repository* and *tag* make. Raises: InvalidParameter."""
+    name = references.parse_normalized(repository)
+    if name.digest is not None:
+        raise InvalidParameter("refusing to create a tag with a digest reference")
+    if tag:
+        return name.with_tag(tag)
+    return name.with_default_tag()
