@@ -143,6 +143,11 @@ def dummy(name: str) -> Request:
     return _new(text(_IFLA_IFNAME, name), _kind("dummy"))
 
 
+def wireguard(name: str) -> Request:
+    """Create a WireGuard interface; left down."""
+    return _new(text(_IFLA_IFNAME, name), _kind("wireguard"), up=False)
+
+
 def vlan(name: str, *, parent: int, tag: int) -> Request:
     """Create an 802.1q sub-interface of *parent*."""
     return _new(

@@ -73,6 +73,8 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         await domain.keeper.settle()
         failpoint("networks.join.after_rules")
         naming.tell_joined(domain, made)
+        for endpoint in made.endpoints:
+            await tell_driver(domain, made, endpoint)
         undo.pop_all()
     for endpoint in made.endpoints:
         announce(domain, "connect", made, endpoint)
@@ -180,7 +182,7 @@ async def make_endpoint(
         endpoint = await driver.create_endpoint(network, endpoint)
     finally:
         joining[network.id] -= 1
-    undo.push_async_callback(driver.delete_endpoint, network, endpoint)
+    undo.push_async_callback(driver.delete_endpoint, network, made.container_id, endpoint)
     if bridge.is_separate(network):
         endpoint = structs.replace(endpoint, links=_port_links(domain, made.request, endpoint))
     return endpoint
@@ -280,6 +282,12 @@ async def _leave(domain: Domain, made: SandboxRecord) -> None:
     domain.registry.forget_sandbox(made.container_id)
 
 
+async def tell_driver(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> None:
+    """Tell the driver that an endpoint is plugged in."""
+    network = domain.registry.networks[endpoint.network_id]
+    await domain.driver(network).joined(network, made.container_id, made.request.name, endpoint)
+
+
 async def delete_endpoint(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> None:
     """Give back what an endpoint that is unplugged held."""
     domain.registry.release_addresses(endpoint)
@@ -287,7 +295,7 @@ async def delete_endpoint(domain: Domain, made: SandboxRecord, endpoint: Endpoin
     if network is None:
         return
     try:
-        await domain.driver(network).delete_endpoint(network, endpoint)
+        await domain.driver(network).delete_endpoint(network, made.container_id, endpoint)
     except MoorageError as error:
         log.warning("endpoint of %s on %s: %s", made.container_id, network.name, error)
 

@@ -26,6 +26,7 @@ from moorage.spec.engine.network import IPAM, NetworkCreateRequest, NetworkCreat
 _ENABLE4 = "com.docker.network.enable_ipv4"
 _ENABLE6 = "com.docker.network.enable_ipv6"
 _ULA_FACT = "ula"
+_ATTEMPTS = 8
 
 
 async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreateResponse:
@@ -35,10 +36,7 @@ async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreate
         _refuse_taken(domain, request.name)
         network = _describe(domain, request)
         if not network.config_only:
-            routes = await offload.run("net", host_routes)
-            network = choose_subnets(domain, network, routes)
-            network = domain.driver(network).prepare(network)
-            _refuse_same_device(domain, network)
+            network = await _place(domain, network)
         domain.registry.enter(network)
         try:
             failpoint("networks.create.after_record")
@@ -48,10 +46,26 @@ async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreate
             failpoint("networks.create.after_driver")
         except BaseException:
             domain.registry.drop(network)
+            if not network.config_only:
+                await domain.driver(network).disclaim(network)
             raise
     naming.tell_network(domain, network)
     domain.announce("create", network)
     return NetworkCreateResponse(id=network.id)
+
+
+async def _place(domain: Domain, network: NetworkRecord) -> NetworkRecord:
+    """Give a network its subnets and device, agreed on with the other hosts if there are any."""
+    driver = domain.driver(network)
+    for _ in range(_ATTEMPTS):
+        await driver.refresh()
+        routes = await offload.run("net", host_routes)
+        placed = driver.prepare(choose_subnets(domain, network, routes))
+        _refuse_same_device(domain, placed)
+        if (claimed := await driver.claim(placed)) is not None:
+            return claimed
+        _refuse_taken(domain, network.name)
+    raise Conflict("other hosts make networks faster than this one", hint="try again")
 
 
 def _refuse(domain: Domain, request: NetworkCreateRequest) -> None:

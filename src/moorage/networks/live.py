@@ -53,6 +53,7 @@ async def connect(
         await domain.keeper.settle()
         await _serve_names(domain, made, new, undo)
         naming.tell_joined(domain, new)
+        await attach.tell_driver(domain, new, endpoint)
         undo.pop_all()
     attach.announce(domain, "connect", new, endpoint)
     _refresh(domain, new)

@@ -17,6 +17,8 @@ def account(domain: Domain) -> Iterator[Packet]:
         yield network_packet(network)
         for container_id, endpoint in domain.registry.members[network.id].items():
             yield member_packet(container_id, endpoint)
+        for container_id, (names, addresses) in domain.registry.remote.get(network.id, {}).items():
+            yield _member(network.id, container_id, names, addresses)
     for made in domain.registry.sandboxes.values():
         if namefiles.serves_names(domain, made):
             yield view_packet(domain, made)
@@ -39,11 +41,16 @@ def network_packet(network: NetworkRecord) -> Packet:
 def member_packet(container_id: str, endpoint: Endpoint) -> Packet:
     """Return the packet about a container's names on a network."""
     addresses = [t.partition("/")[0] for t in (endpoint.ipv4, endpoint.ipv6) if t]
+    names = endpoint.names if addresses else []
+    return _member(endpoint.network_id, container_id, names, addresses)
+
+
+def _member(network: str, container: str, names: list[str], addresses: list[str]) -> Packet:
     return {
         "op": "member",
-        "network": endpoint.network_id,
-        "container": container_id,
-        "names": endpoint.names if addresses else [],
+        "network": network,
+        "container": container,
+        "names": names,
         "addresses": addresses,
     }
 

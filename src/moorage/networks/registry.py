@@ -25,6 +25,8 @@ class Registry:
         self.pools: dict[str, list[Pool]] = {}
         self.sandboxes: dict[str, SandboxRecord] = {}
         self.members: dict[str, dict[str, Endpoint]] = {}  # network id -> container id -> endpoint
+        # containers of other hosts: network id -> container id -> (names, addresses)
+        self.remote: dict[str, dict[str, tuple[list[str], list[str]]]] = {}
         self.joining: dict[str, int] = {}  # network id -> endpoints that are being made
         self._ids: dict[str, str] = {}  # by name
 
@@ -94,6 +96,7 @@ class Registry:
         self._ids.pop(network.name, None)
         self.members.pop(network.id, None)
         self.pools.pop(network.id, None)
+        self.remote.pop(network.id, None)
         self.records.delete_network(network.id)
 
     def enter_sandbox(self, sandbox: SandboxRecord) -> None:

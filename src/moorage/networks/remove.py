@@ -51,6 +51,8 @@ async def remove(domain: Domain, ref: str) -> None:
 
 async def take_down(domain: Domain, network: NetworkRecord) -> None:
     """Forget a network that nobody uses and take it off the host. Events: ``destroy``."""
+    if not network.config_only:
+        await domain.driver(network).disclaim(network)
     domain.registry.drop(network)
     failpoint("networks.remove.after_record")
     if not network.config_only:

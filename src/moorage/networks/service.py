@@ -5,6 +5,7 @@ Operations live in the modules beside this one; here they are only composed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 
 from msgspec import structs
@@ -31,8 +32,9 @@ from moorage.networks.drivers.bridge import Bridge
 from moorage.networks.drivers.ipvlan import Ipvlan
 from moorage.networks.drivers.macvlan import Macvlan
 from moorage.networks.drivers.none import Bare
+from moorage.networks.drivers.overlay.driver import Overlay
 from moorage.networks.firewall.keeper import Keeper
-from moorage.networks.names import Names
+from moorage.networks.names import Names, Packet
 from moorage.networks.ports import HostPorts
 from moorage.networks.records import NetworkRecord, Records
 from moorage.networks.registry import Registry
@@ -68,9 +70,20 @@ class Networks:
         supervisor: Supervisor,
     ) -> None:
         keeper = Keeper(config.instance, supervisor)
+        registry = Registry(Records(database))
+        self._evictions: list[asyncio.Task[str]] = []
+        self._overlay = Overlay(
+            config,
+            registry,
+            keeper,
+            supervisor,
+            tell=self._tell,
+            announce=self._announce,
+            evict=self._evict,
+        )
         self._domain = Domain(
             config=config,
-            registry=Registry(Records(database)),
+            registry=registry,
             drivers={
                 "null": Bare("null"),
                 "host": Bare("host"),
@@ -81,6 +94,7 @@ class Networks:
                 ),
                 "macvlan": Macvlan(),
                 "ipvlan": Ipvlan(),
+                "overlay": self._overlay,
             },
             keeper=keeper,
             names=Names(
@@ -120,6 +134,7 @@ class Networks:
         networks = [n for n in domain.registry.networks.values() if not n.config_only]
         if domain.config.ip_forward:
             await offload.run("net", host.enable_forwarding, ipv6=any(n.ipv6 for n in networks))
+        await self._overlay.open()
         for network in networks:
             await self._revive(network)
         for sandbox in domain.registry.sandboxes.values():
@@ -150,6 +165,7 @@ class Networks:
         """Stop the daemon's part; traffic, names and published ports of containers go on."""
         for leaving in list(self._domain.leaving.values()):
             await leaving
+        await self._overlay.close()
         alone = not self._domain.registry.sandboxes
         await self._domain.names.close(end=alone)
         await self._domain.keeper.close(remove=alone)
@@ -234,6 +250,18 @@ class Networks:
         work = live.disconnect(domain, made, endpoint)
         await tasks.finish(work, domain.supervisor, "disconnect")
         return network.name
+
+    def _tell(self, packet: Packet) -> None:
+        self._domain.names.tell(packet)
+
+    def _announce(self, action: str, network: NetworkRecord) -> None:
+        self._domain.announce(action, network)
+
+    def _evict(self, network_id: str, container_id: str) -> None:
+        """Take a container off a network whose cluster has given its address away."""
+        work = self.disconnect(network_id, container_id, force=True)
+        self._evictions = [task for task in self._evictions if not task.done()]
+        self._evictions.append(self._domain.supervisor.start(work, "evict"))
 
     def settings(self, container_id: str) -> SandboxSettings:
         """Return what ``container inspect`` shows; empty for a container without sandbox."""

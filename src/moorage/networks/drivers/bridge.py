@@ -16,7 +16,7 @@ from moorage.netlink import address, link, route
 from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
 from moorage.networks import sandbox
 from moorage.networks.drivers import options
-from moorage.networks.drivers.contract import LocalEndpoints
+from moorage.networks.drivers.contract import LocalDriver
 from moorage.networks.firewall.keeper import Keeper
 from moorage.networks.firewall.rules import NetworkRules, port_name
 from moorage.networks.ipam import gateway_of
@@ -56,7 +56,7 @@ def is_separate(network: NetworkRecord) -> bool:
     return network.driver == "bridge" and not options.boolean(network.options, ICC, default=True)
 
 
-class Bridge(LocalEndpoints):
+class Bridge(LocalDriver):
     """Networks on this host, joined to the world by routing."""
 
     name = "bridge"

@@ -3,12 +3,13 @@
 Vocabulary: a *network* is stored as a ``NetworkRecord``; an *endpoint* is a container's interface
 on it; a *wire* is the plan by which ``networks.sandbox`` plugs that interface in.
 
-The walk of a network: ``prepare`` (pure: check the options, name the device) → addresses are
-allocated and the record is stored → ``create`` (kernel and firewall; also called for every stored
-network when the daemon starts, so it must take what is already there) → … → ``remove``.
+The walk of a network: ``refresh`` (learn what others have made) → subnets are chosen → ``prepare``
+(pure: check the options, name the device) → ``claim`` (make it ours before all others) → the record
+is stored → ``create`` (kernel and firewall; also called for every stored network when the daemon
+starts, so it must take what is already there) → … → ``disclaim`` (may refuse) → ``remove``.
 
 The walk of an endpoint: ``create_endpoint`` (may change its addresses, may fail) → ``wire`` (pure)
-→ the sandbox is plugged → … → ``delete_endpoint`` (must not fail for what is gone).
+→ the sandbox is plugged → ``joined`` → … → ``delete_endpoint`` (must not fail for what is gone).
 
 A driver refuses with InvalidParameter what the user can mend, and leaves nothing behind when it
 raises.
@@ -30,6 +31,21 @@ class Driver(Protocol):
     addressed: bool  # endpoints have addresses of the network's pools
     translated: bool  # ports can be published, names are served, the gateway is this host
 
+    async def refresh(self) -> None:
+        """Learn of the networks of other hosts.
+
+        Raises: Unavailable, Forbidden (no cluster).
+        """
+
+    async def claim(self, network: NetworkRecord) -> NetworkRecord | None:
+        """Make a new network known to other hosts; None if its subnets must be chosen again."""
+
+    async def disclaim(self, network: NetworkRecord) -> None:
+        """Give up a network, unless others use it.
+
+        Raises: Forbidden, Unavailable.
+        """
+
     def prepare(self, network: NetworkRecord) -> NetworkRecord:
         """Check the options of a new network; fill in what follows from them.
 
@@ -48,21 +64,47 @@ class Driver(Protocol):
     async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
         """Make ready for *endpoint*, and return it complete."""
 
-    async def delete_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> None:
+    async def joined(
+        self, network: NetworkRecord, container_id: str, name: str, endpoint: Endpoint
+    ) -> None:
+        """The endpoint is plugged in: packets may come."""
+
+    async def delete_endpoint(
+        self, network: NetworkRecord, container_id: str, endpoint: Endpoint
+    ) -> None:
         """Forget *endpoint*; one that is unknown is fine."""
 
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire | None:
         """Return how the endpoint's interface is plugged in; None if it has none."""
 
 
-class LocalEndpoints:
-    """The part of a driver whose endpoints need nothing before they are plugged in."""
+class LocalDriver:
+    """The parts of a driver that have nothing to do where networks are this host's own."""
+
+    async def refresh(self) -> None:
+        """Nothing to learn."""
+
+    async def claim(self, network: NetworkRecord) -> NetworkRecord | None:
+        """Nobody else to ask."""
+        return network
+
+    async def disclaim(self, network: NetworkRecord) -> None:
+        """Nobody else to ask."""
+        del network
 
     async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
         """Nothing to do."""
         del network
         return endpoint
 
-    async def delete_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> None:
+    async def joined(
+        self, network: NetworkRecord, container_id: str, name: str, endpoint: Endpoint
+    ) -> None:
+        """Nobody to tell."""
+        del network, container_id, name, endpoint
+
+    async def delete_endpoint(
+        self, network: NetworkRecord, container_id: str, endpoint: Endpoint
+    ) -> None:
         """Nothing to do."""
-        del network, endpoint
+        del network, container_id, endpoint

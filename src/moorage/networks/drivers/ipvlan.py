@@ -12,6 +12,7 @@ from moorage.netlink import link
 from moorage.networks import sandbox
 from moorage.networks.drivers import options, parent
 from moorage.networks.drivers.bridge import link_local
+from moorage.networks.drivers.contract import LocalDriver
 from moorage.networks.records import Endpoint, NetworkRecord
 from moorage.networks.sandbox import Plug, Wire
 
@@ -20,7 +21,7 @@ FLAG: Final = "ipvlan_flag"
 BY_DEVICE: Final = "device"  # a gateway that is no address: packets go out of the interface
 
 
-class Ipvlan:
+class Ipvlan(LocalDriver):
     """Networks that switch (``l2``) or route (``l3``, ``l3s``) on an interface of the host's."""
 
     name = "ipvlan"
@@ -67,10 +68,6 @@ class Ipvlan:
             gateway4=BY_DEVICE if endpoint.ipv4 else "",
             gateway6=BY_DEVICE if endpoint.ipv6 else "",
         )
-
-    async def delete_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> None:
-        """Nothing is kept for an endpoint."""
-        del network, endpoint
 
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
         """Return an ipvlan of the parent."""

@@ -15,6 +15,7 @@ from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
 from moorage.networks import sandbox
 from moorage.networks.drivers import options, parent
 from moorage.networks.drivers.bridge import link_local
+from moorage.networks.drivers.contract import LocalDriver
 from moorage.networks.records import Endpoint, NetworkRecord
 from moorage.networks.sandbox import Plug, Wire
 
@@ -22,7 +23,7 @@ MODE: Final = "macvlan_mode"
 HOST_ACCESS: Final = "host_access"
 
 
-class Macvlan:
+class Macvlan(LocalDriver):
     """Networks on a wire of the host's.
 
     By nature of macvlan this host and its containers do not see one another. The option
@@ -70,8 +71,11 @@ class Macvlan:
             await offload.run("net", _lead, network, endpoint, remove=False)
         return endpoint
 
-    async def delete_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> None:
+    async def delete_endpoint(
+        self, network: NetworkRecord, container_id: str, endpoint: Endpoint
+    ) -> None:
         """Lead nowhere again."""
+        del container_id
         if _accessible(network):
             await offload.run("net", _lead, network, endpoint, remove=True)
 

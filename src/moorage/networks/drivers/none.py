@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from moorage.lib.errors import Forbidden
-from moorage.networks.drivers.contract import LocalEndpoints
+from moorage.networks.drivers.contract import LocalDriver
 from moorage.networks.records import Endpoint, NetworkRecord
 from moorage.networks.sandbox import Wire
 
 
-class Bare(LocalEndpoints):
+class Bare(LocalDriver):
     """A driver of one predefined network: nothing to make, nothing to plug in."""
 
     scope = "local"

@@ -73,6 +73,12 @@ class Keeper:
         self.wanted.networks[network.tag] = network
         self._pending.append(rules.add_network(self.table, network))
 
+    def guard_tunnel(self, port: int, device: str) -> None:
+        """Note that a VXLAN port is for the encrypted *device* alone."""
+        if port not in self.wanted.tunnels:
+            self.wanted.tunnels[port] = device
+            self._pending.append(rules.guard_tunnel(self.table, port, device))
+
     def remove_network(self, tag: str) -> None:
         """Note that a bridge is gone."""
         if (old := self.wanted.networks.pop(tag, None)) is not None:

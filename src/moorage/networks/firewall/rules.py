@@ -81,6 +81,8 @@ class Wanted(Struct, kw_only=True):
     # the inet rules itself (bridge-nf-call-ip6tables): the answers would come to ::1 from a wire,
     # which the kernel drops, and a client would wait instead of trying 127.0.0.1.
     loopback6: bool = True
+    # UDP port of encrypted overlay networks -> the only interface where it may be used
+    tunnels: dict[int, str] = {}
 
 
 def interface(name: str) -> str:
@@ -115,6 +117,7 @@ def whole(instance: str, wanted: Wanted) -> str:
         f"add table inet {table}\ndelete table inet {table}",
         f"add table bridge {table}\ndelete table bridge {table}",
         _skeleton(table, instance[:5], "" if wanted.loopback6 else "ip6 daddr ::1 return"),
+        *(guard_tunnel(table, port, device) for port, device in wanted.tunnels.items()),
     ]
     parts += [add_network(table, rules) for rules in wanted.networks.values()]
     parts.append(publish(table, wanted.published))
@@ -146,6 +149,12 @@ def _skeleton(table: str, mark: str, loopback6: str) -> str:
   chain raw {{
     type filter hook prerouting priority raw; policy accept;
     iifname @bridges ip daddr 127.0.0.0/8 counter drop
+  }}
+  chain tunnel_in {{
+    type filter hook input priority filter; policy accept;
+  }}
+  chain tunnel_out {{
+    type filter hook output priority filter; policy accept;
   }}
   chain published {{
     dnat ip to meta l4proto . ip daddr . th dport map @publish4
@@ -195,6 +204,15 @@ table bridge {table} {{
     iifname "m{mark}s*" oifname "m{mark}s*" jump separated
   }}
 }}"""
+
+
+def guard_tunnel(table: str, port: int, device: str) -> str:
+    """Return the commands that shut a VXLAN port everywhere but on the encrypted *device*."""
+    name = interface(device)
+    return (
+        f"add rule inet {table} tunnel_in iifname != {name} udp dport {port} counter drop\n"
+        f"add rule inet {table} tunnel_out oifname != {name} udp dport {port} counter drop"
+    )
 
 
 def add_network(table: str, rules: NetworkRules) -> str:

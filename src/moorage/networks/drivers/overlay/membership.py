@@ -1,0 +1,259 @@
+"""This host's part in a cluster: its leases, what it tells, and what it learns of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+import msgspec
+
+from moorage.cluster.etcd import Change, Etcd, Put
+from moorage.lib import clock
+from moorage.lib.errors import MoorageError
+from moorage.networks.drivers.overlay.records import Keys, Member, Node
+from moorage.networks.records import NetworkRecord
+
+log = logging.getLogger(__name__)
+
+_RETRY_S: Final = 1.0
+_FENCE_SHARE: Final = 0.9  # of the addresses' lease: before the store can end it
+
+
+class Listener(Protocol):
+    """Who acts on what is learned (the driver). Nothing here may wait."""
+
+    def network_appeared(self, network: NetworkRecord) -> None:
+        """A network was made on some host."""
+
+    def network_gone(self, network_id: str) -> None:
+        """A network was removed on some host."""
+
+    def member_appeared(self, member: Member) -> None:
+        """A container joined a network, or changed; it may be one of this host."""
+
+    def member_gone(self, member: Member) -> None:
+        """A container left, or its host is dead."""
+
+    def address_taken(self, network_id: str, address: str, node_id: str) -> None:
+        """An address is in use."""
+
+    def address_free(self, network_id: str, address: str) -> None:
+        """An address is free."""
+
+    def nodes_changed(self) -> None:
+        """A host came, went or moved."""
+
+    def own(self) -> Iterable[Member]:
+        """Return the containers of this host that are on overlay networks."""
+
+    def fence(self) -> None:
+        """Cut the overlay networks of this host off: its addresses may soon be others'."""
+
+    def unfence(self) -> None:
+        """Take part again; the addresses have been confirmed."""
+
+    def evicted(self, member: Member, address: str) -> None:
+        """An address of this host's container has become another host's: give it up."""
+
+
+class Membership:
+    """Keeps leases alive, publishes what is this host's, watches what is the others'."""
+
+    def __init__(
+        self,
+        etcd: Etcd,
+        keys: Keys,
+        node: Node,
+        listener: Listener,
+        *,
+        ttl_s: int,
+        address_ttl_s: int,
+    ) -> None:
+        self.etcd = etcd
+        self.keys = keys
+        self.node = node
+        self.nodes: dict[str, Node] = {}
+        self.members: dict[str, Member] = {}  # by key
+        self.networks: dict[str, NetworkRecord] = {}  # by id
+        self._taken: dict[str, str] = {}  # address key: node
+        self._listener = listener
+        self._ttl_s = ttl_s
+        self._address_ttl_s = address_ttl_s
+        self._lease = 0
+        self._address_lease = 0
+        self._confirmed = clock.monotonic()  # when the addresses' lease was last known alive
+        self._fenced = False
+
+    # -- what is this host's
+
+    async def register(self) -> None:
+        """Take leases and publish this host with its containers.
+
+        Raises: Unavailable, System.
+        """
+        started = clock.monotonic()
+        if not self._address_lease or not await self.etcd.renew(self._address_lease):
+            self._address_lease = await self.etcd.grant(self._address_ttl_s)
+        self._lease = await self.etcd.grant(self._ttl_s)
+        await self.etcd.put(Put(self.keys.node(self.node.id), _encode(self.node), self._lease))
+        for member in list(self._listener.own()):
+            for address in member.addresses:
+                if not await self.take_address(member.network, address):
+                    self._listener.evicted(member, address)
+            await self.publish(member)
+        self._confirm(started)
+
+    async def take_address(self, network_id: str, address: str) -> bool:
+        """Make an address this host's; False if it is another's."""
+        key = self.keys.address(network_id, address)
+        put = Put(key, self.node.id.encode(), self._address_lease)
+        if await self.etcd.commit([put], absent=[key]):
+            return True
+        entry = await self.etcd.get(key)
+        if entry is None or entry.value.decode() != self.node.id:
+            return False
+        return await self.etcd.commit([put], unchanged={key: entry.revision})
+
+    async def free_address(self, network_id: str, address: str) -> None:
+        """Give an address back."""
+        await self.etcd.delete(self.keys.address(network_id, address))
+
+    async def publish(self, member: Member) -> None:
+        """Tell of a container of this host."""
+        key = self.keys.endpoint(member.network, member.container)
+        await self.etcd.put(Put(key, _encode(member), self._lease))
+
+    async def withdraw(self, network_id: str, container_id: str) -> None:
+        """Tell that a container of this host has left a network."""
+        await self.etcd.delete(self.keys.endpoint(network_id, container_id))
+
+    async def retire(self) -> None:
+        """End this host's leases: it leaves in an orderly way."""
+        for lease in filter(None, (self._lease, self._address_lease)):
+            await self.etcd.revoke(lease)
+
+    async def keep_alive(self) -> None:
+        """Renew the leases for ever; register anew when they have ended."""
+        while True:
+            await asyncio.sleep(self._ttl_s / 3)
+            started = clock.monotonic()
+            try:
+                alive = bool(self._lease) and await self.etcd.renew(self._lease)
+                if alive and await self.etcd.renew(self._address_lease):
+                    self._confirm(started)
+                else:
+                    log.warning("the cluster has given this host up; registering anew")
+                    await self.register()
+            except (MoorageError, OSError) as error:
+                log.warning("cluster store: %s", error)
+                self._fence_in_time()
+
+    def _confirm(self, when: float) -> None:
+        self._confirmed = when
+        if self._fenced:
+            self._fenced = False
+            self._listener.unfence()
+
+    def _fence_in_time(self) -> None:
+        limit = self._address_ttl_s * _FENCE_SHARE - self._ttl_s / 3
+        if not self._fenced and clock.monotonic() - self._confirmed > limit:
+            log.warning("cut off from the cluster for too long: overlay networks are stopped")
+            self._fenced = True
+            self._listener.fence()
+
+    # -- what is the others'
+
+    async def follow(self) -> None:
+        """Learn all there is and then every change, for ever."""
+        while True:
+            try:
+                revision = await self.refresh()
+                async for changes in self.etcd.watch(self.keys.all, revision + 1):
+                    for change in changes:
+                        self._apply(change)
+            except (MoorageError, OSError) as error:
+                log.info("watching the cluster store: %s", error)
+                await asyncio.sleep(_RETRY_S)
+
+    async def refresh(self) -> int:
+        """Learn all there is; return the moment it was so.
+
+        Raises: Unavailable.
+        """
+        snapshot = await self.etcd.under(self.keys.all)
+        present = {entry.key for entry in snapshot.entries}
+        known = [
+            *(self.keys.network(n) for n in self.networks),
+            *self.members,
+            *self._taken,
+            *(self.keys.node(n) for n in self.nodes),
+        ]
+        for key in known:
+            if key not in present:
+                self._apply(Change(key, None))
+        for entry in sorted(
+            snapshot.entries, key=lambda e: not e.key.startswith(self.keys.networks)
+        ):
+            self._apply(Change(entry.key, entry.value))
+        return snapshot.revision
+
+    def _apply(self, change: Change) -> None:
+        try:
+            if change.key.startswith(self.keys.networks):
+                self._apply_network(change)
+            elif change.key.startswith(self.keys.nodes):
+                self._apply_node(change)
+            elif change.key.startswith(self.keys.endpoints):
+                self._apply_member(change)
+            elif change.key.startswith(self.keys.addresses):
+                self._apply_address(change)
+        except msgspec.DecodeError as error:
+            log.warning("%s in the cluster store makes no sense: %s", change.key, error)
+
+    def _apply_network(self, change: Change) -> None:
+        network_id = change.key.removeprefix(self.keys.networks)
+        if change.value is None:
+            if self.networks.pop(network_id, None) is not None:
+                self._listener.network_gone(network_id)
+        elif network_id not in self.networks:
+            network = msgspec.json.decode(change.value, type=NetworkRecord)
+            self.networks[network_id] = network
+            self._listener.network_appeared(network)
+
+    def _apply_node(self, change: Change) -> None:
+        node_id = change.key.removeprefix(self.keys.nodes)
+        if change.value is None:
+            self.nodes.pop(node_id, None)
+        else:
+            self.nodes[node_id] = msgspec.json.decode(change.value, type=Node)
+        self._listener.nodes_changed()
+
+    def _apply_member(self, change: Change) -> None:
+        if change.value is None:
+            member = self.members.pop(change.key, None)
+            if member is not None:
+                self._listener.member_gone(member)
+            return
+        member = msgspec.json.decode(change.value, type=Member)
+        old = self.members.get(change.key)
+        if old == member:
+            return
+        if old is not None and (old.node, old.mac) != (member.node, member.mac):
+            self._listener.member_gone(old)
+        self.members[change.key] = member
+        self._listener.member_appeared(member)
+
+    def _apply_address(self, change: Change) -> None:
+        network_id, _, address = change.key.removeprefix(self.keys.addresses).partition("/")
+        if change.value is None:
+            self._taken.pop(change.key, None)
+            self._listener.address_free(network_id, address)
+        else:
+            self._taken[change.key] = change.value.decode()
+            self._listener.address_taken(network_id, address, change.value.decode())
+
+
+def _encode(value: Node | Member) -> bytes:
+    return msgspec.json.encode(value)
