@@ -6,6 +6,7 @@ No fork: the daemon has threads, and a copy of its page tables costs millisecond
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import fcntl
 import os
 import signal
@@ -18,6 +19,11 @@ from msgspec import Struct
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked up: never the caller's PATH, never inside a container."""
+
+_SYS_CLOSE_RANGE: Final = 436  # the same on every architecture
+_CLOSE_RANGE_CLOEXEC: Final = 4  # linux/close_range.h
+_ALL: Final = 0xFFFFFFFF
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 
 _READ_SIZE: Final = 65536
 _MAX_OUTPUT: Final = 16 << 20  # bytes kept of each stream
@@ -83,6 +89,16 @@ def find(program: str) -> str | None:
         if os.access(candidate, os.X_OK) and candidate.is_file():
             return str(candidate)
     return None
+
+
+def seal_inherited() -> None:
+    """Make every descriptor above 2 close-on-exec: a careless parent may have left some to us.
+
+    Without it they would go on to monitors, runtimes and into containers (CVE-2024-21626's kind).
+    """
+    if _libc.syscall(_SYS_CLOSE_RANGE, 3, _ALL, _CLOSE_RANGE_CLOEXEC) < 0:
+        number = ctypes.get_errno()  # before Linux 5.11
+        raise OSError(number, os.strerror(number), "close_range")
 
 
 def start(

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from moor_shim import protocol
-from moorage.kernel import pidfd
+from moorage.kernel import pidfd, spawn
 from moorage.lib import atomicfile, offload
 from moorage.lib.errors import Conflict, InvalidParameter, System
 from moorage.lib.failpoint import failpoint
@@ -73,6 +73,7 @@ class Runtime:
         """
         for directory in (self._tasks_root, self._runtimes_root):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spawn.seal_inherited()
         self._zygote.start()
         self._fitness = await offload.run(
             "fs", host.examine, self._configured, self._wanted_default, self._runtimes_root
