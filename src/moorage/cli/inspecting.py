@@ -17,7 +17,11 @@ FORMAT_OPTION = Option("format", "f", "string", INSPECT_FORMAT_HELP)
 
 
 def inspect(
-    session: Session, references: list[str], format_: str, fetch: Callable[[str], str]
+    session: Session,
+    references: list[str],
+    format_: str,
+    fetch: Callable[[str], str],
+    times: frozenset[str] | None = None,
 ) -> int:
     """Show the objects that *fetch* returns as JSON text; failures come after what was found."""
     found: list[str] = []
@@ -33,7 +37,7 @@ def inspect(
     elif format_ == "json":
         session.out.line(f"[{','.join(found)}]")
     else:
-        _through_template(session, found, format_, failures)
+        _through_template(session, found, format_, failures, times)
     session.out.flush()
     for failure in failures:
         session.err.line(failure)
@@ -41,12 +45,16 @@ def inspect(
 
 
 def _through_template(
-    session: Session, found: list[str], format_: str, failures: list[str]
+    session: Session,
+    found: list[str],
+    format_: str,
+    failures: list[str],
+    times: frozenset[str] | None,
 ) -> None:
     from moorage.cli.format.templated import compile_template
     from moorage.cli.session import CommandError
     from moorage.cli.template.errors import ExecuteError
-    from moorage.cli.template.values import dress
+    from moorage.cli.template.values import TIMES, dress
 
     try:
         template = compile_template(format_)
@@ -55,7 +63,7 @@ def _through_template(
         raise CommandError(f"template parsing error: {reason}", 64) from e
     for text in found:
         try:
-            session.out.line(template.render(dress(jsonwire.decode(text))))
+            session.out.line(template.render(dress(jsonwire.decode(text), "", times or TIMES)))
         except ExecuteError as e:
             failures.append(f"template parsing error: {e}")
     if not found or failures:

@@ -13,9 +13,8 @@ import sys
 from moorage.cli import tree
 from moorage.cli.options import HelpWanted, Option, UsageError, Values, parse
 from moorage.cli.session import CommandError, Session
-from moorage.cli.tree import PROGRAM
+from moorage.cli.tree import PROGRAM, VERSION
 
-VERSION = "0.1.0"
 USAGE_STATUS = 125
 SIGPIPE_STATUS = 141
 SIGINT_STATUS = 130
@@ -98,6 +97,11 @@ def _guarded(session: Session, words: list[str]) -> int:
             raise
         named = f"{e.filename}: " if e.filename else ""
         message, status = f"{named}{e.strerror or e}", 1
+    except Exception as e:
+        if session.globals.flag("debug"):
+            raise
+        message = f"{PROGRAM}: the client failed: {type(e).__name__}: {e} (-D shows where)"
+        status = USAGE_STATUS
     session.out.flush()
     if message:
         session.err.line(message)

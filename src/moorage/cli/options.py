@@ -72,10 +72,10 @@ class Command:
         "complete",
         "details",
         "interspersed",
+        "least",
         "most",
         "options",
         "run",
-        "least",
     )
 
     def __init__(

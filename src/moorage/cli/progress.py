@@ -24,7 +24,9 @@ CLEAR_LINE = "\x1b[2K\r"
 class Display:
     """Draws messages on one output; None swallows everything but errors."""
 
-    def __init__(self, output: Output | None, *, auxiliary: Callable[[Json], None] | None = None) -> None:
+    def __init__(
+        self, output: Output | None, *, auxiliary: Callable[[Json], None] | None = None
+    ) -> None:
         self.output = output
         self.auxiliary = auxiliary
         self.lines: dict[str, int] = {}
@@ -55,8 +57,11 @@ class Display:
             if not has_progress:
                 output.write(_plain(message, identifier))
             return
-        if not identifier or not has_progress and identifier not in self.lines and not (
-            message.get("status")
+        if (
+            not identifier
+            or (not has_progress
+            and identifier not in self.lines
+            and not (message.get("status")))
         ):
             self.lines.clear()
             self.count = 0

@@ -30,9 +30,7 @@ def make_raw(descriptor: int) -> Callable[[], None]:
         | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
     )  # fmt: skip
     raw[OFLAG] &= ~termios.OPOST
-    raw[LFLAG] &= ~(
-        termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN
-    )
+    raw[LFLAG] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
     raw[CFLAG] = (raw[CFLAG] & ~(termios.CSIZE | termios.PARENB)) | termios.CS8
     raw[CC][termios.VMIN], raw[CC][termios.VTIME] = 1, 0
     termios.tcsetattr(descriptor, termios.TCSANOW, raw)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from moorage.cli.options import Command
 
 PROGRAM = "moor"
+VERSION = "0.1.0"
 
 GROUPS: dict[str, str] = {
     "builder": "Look after the build cache",

@@ -112,7 +112,7 @@ class Api:
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         response = self._exchange(method, self._target(path, query), sent, body)
-        if response.status >= 400:  # noqa: PLR2004
+        if response.status >= 400:
             raise self._failure(response)
         return response
 
@@ -128,7 +128,7 @@ class Api:
             headers["Content-Type"] = "application/json"
         target = self._target(path, query)
         response = self._exchange("POST", target, headers, encoded, fresh=True)
-        if response.status >= 400:  # noqa: PLR2004
+        if response.status >= 400:
             raise self._failure(response)
         return response.wire
 

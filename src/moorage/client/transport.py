@@ -60,7 +60,7 @@ class SocketConnection:
         self.setblocking = sock.setblocking
         self.close = sock.close
 
-    def pending(self) -> bool:  # noqa: PLR6301 - part of the shape
+    def pending(self) -> bool:
         """Return False: the kernel's buffer is the only one."""
         return False
 

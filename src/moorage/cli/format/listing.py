@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moorage.cli.session import Session
     from moorage.cli.format.row import Row
+    from moorage.cli.session import Session
 
 FORMAT_HELP = "Output format: 'table', 'table TEMPLATE', 'json', or a Go template such as '{{.ID}}'"
 INSPECT_FORMAT_HELP = "Output format: 'json', or a Go template such as '{{.ID}}'"

@@ -54,6 +54,21 @@ def _quoted(char: str) -> str:
     if char.isprintable():
         return char
     code = ord(char)
-    if code < 0x80:  # noqa: PLR2004 - ASCII
+    if code < 0x80:
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts ``net2`` before ``net10``."""
+    key: list[tuple[int, int, str]] = []
+    at = 0
+    while at < len(name):
+        end = at + 1
+        digits = name[at].isdigit()
+        while end < len(name) and name[end].isdigit() == digits:
+            end += 1
+        part = name[at:end]
+        key.append((0, int(part), part) if digits and part.isascii() else (1, 0, part))
+        at = end
+    return key

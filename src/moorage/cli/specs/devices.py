@@ -16,9 +16,9 @@ def device(spec: str) -> Json:
     parts = spec.split(":")
     source = parts[0]
     target, permissions = "", "rwm"
-    if len(parts) == 3:  # noqa: PLR2004
+    if len(parts) == 3:
         target, permissions = parts[1], parts[2]
-    elif len(parts) == 2:  # noqa: PLR2004
+    elif len(parts) == 2:
         if parts[1] and set(parts[1]) <= set("rwm"):
             permissions = parts[1]
         else:
@@ -85,9 +85,7 @@ def _count(text: str) -> int:
     try:
         return int(text)
     except ValueError as e:
-        raise ValueError(
-            f"invalid count ({text}): value must be either \"all\" or an integer"
-        ) from e
+        raise ValueError(f'invalid count ({text}): value must be either "all" or an integer') from e
 
 
 def ulimit(spec: str) -> Json:
@@ -102,7 +100,9 @@ def ulimit(spec: str) -> Json:
     except ValueError as e:
         raise ValueError(f"invalid ulimit argument: {spec}") from e
     if high != -1 and (low > high or low == -1):
-        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}")
+        raise ValueError(
+            f"ulimit soft limit must be less than or equal to hard limit: {low} > {high}"
+        )
     return {"Name": name, "Soft": low, "Hard": high}
 
 

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 TYPES = ("bind", "cluster", "image", "npipe", "tmpfs", "volume")
 PROPAGATIONS = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
-_SWITCHES = frozenset(
-    {"readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"}
-)
+_SWITCHES = frozenset({"readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"})
 
 
 def mount(spec: str) -> Json:

@@ -68,7 +68,7 @@ def _split(text: str) -> tuple[str, str, str]:
         _check_address(address)
         return address, host, container
     parts = text.rsplit(":", 2)
-    while len(parts) < 3:  # noqa: PLR2004 - address, host, container
+    while len(parts) < 3:
         parts.insert(0, "")
     address, host, container = parts
     if address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moorage.cli.format.row import Row
 from moorage.cli.template.errors import FunctionError
 from moorage.cli.template.printing import printf, text_of
 from moorage.cli.template.values import Nil, truth, type_name, undress

@@ -82,7 +82,7 @@ class Pipeline(Node):
         text: str,
         variables: list[str],
         assigns: bool,
-        commands: list[Command],  # noqa: FBT001
+        commands: list[Command],
     ) -> None:
         super().__init__(at, text)
         self.variables = variables

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.format.row import Row
-from moorage.cli.template.values import Map, Nil, type_name
+from moorage.cli.template.values import Map, Nil, Time, type_name
 
 EXPONENT_FROM, EXPONENT_BELOW = 21, -4
 _FLAGS = frozenset("-+# 0")
@@ -11,6 +11,11 @@ _FLAGS = frozenset("-+# 0")
 
 def text_of(value: object, *, top: bool = True) -> str:
     """Format as ``%v``; at the *top* of an action nothing is ``<no value>``."""
+    if isinstance(value, Time):
+        from moorage.cli.format.text import go_time
+        from moorage.lib.clock import parse_rfc3339
+
+        return go_time(parse_rfc3339(value), local=False)
     if isinstance(value, str):
         return value
     if value is None:

@@ -7,8 +7,8 @@ right kind where Go has a nil slice, map or pointer, and the zero value of field
 
 from __future__ import annotations
 
-from moorage.cli.template.errors import FunctionError
 from moorage.cli.format.row import Row
+from moorage.cli.template.errors import FunctionError
 
 
 class Map(dict[str, object]):
@@ -34,7 +34,15 @@ class Nil:
 MAPS = frozenset(
     {
         *("Labels", "ExposedPorts", "Volumes", "Ports", "Networks", "Options", "DriverOpts"),
-        *("Sysctls", "Tmpfs", "StorageOpt", "Annotations", "Config.Config", "Containers", "Opts"),
+        *(
+            "Sysctls",
+            "Tmpfs",
+            "StorageOpt",
+            "Annotations",
+            "LogConfig.Config",
+            "Containers",
+            "Opts",
+        ),
         *("IndexConfigs", "Runtimes", "Status", "AuxiliaryAddresses", "Data", "Attributes"),
     }
 )
@@ -62,13 +70,34 @@ OMITTED: dict[str, object] = {
 }
 
 
-def dress(value: object, name: str = "") -> object:
-    """Give JSON the types Go has for it; *name* is the key it was found under."""
+TIMES = frozenset({"LastTagTime"})
+_LOG_OPTIONS = {("LogConfig", "Config"): "LogConfig.Config"}
+
+
+class Time(str):
+    """A moment: RFC 3339 in JSON, Go's ``time.Time.String`` when printed."""
+
+    __slots__ = ()
+
+
+def dress(value: object, name: str = "", times: frozenset[str] = TIMES) -> object:
+    """Give JSON the types Go has for it.
+
+    *name* is the key it was found under, *times* are the keys of moments (containers and images
+    have theirs as strings, in Go as well).
+    """
     if isinstance(value, dict):
-        dressed = {key: dress(item, key) for key, item in value.items()}
+        dressed = {
+            key: dress(item, _LOG_OPTIONS.get((name, key), key), times)
+            for key, item in value.items()
+        }
+        if name == "State" and "Running" in dressed:
+            dressed.setdefault("Health", OMITTED["Health"])
         return Map(dressed) if name in MAPS else dressed
     if isinstance(value, list):
-        return [dress(item) for item in value]
+        return [dress(item, "", times) for item in value]
+    if isinstance(value, str) and name in times:
+        return Time(value)
     if value is None and name:
         if name in NIL_POINTERS:
             return Nil("pointer")
@@ -81,7 +110,11 @@ def undress(value: object) -> object:
     if isinstance(value, Row):
         return undress(value.plain())
     if isinstance(value, dict):
-        return {key: undress(item) for key, item in value.items()}
+        return {
+            key: undress(item)
+            for key, item in value.items()
+            if not (isinstance(item, Nil) and item.name)
+        }
     if isinstance(value, list | tuple):
         return [undress(item) for item in value]
     return None if isinstance(value, Nil) else value
@@ -101,6 +134,9 @@ def field(value: object, name: str, arguments: list[object]) -> object:
     if isinstance(value, dict):
         if name in value:
             return value[name]
+        for key, item in value.items():  # Go's ``ID`` is ``Id`` in JSON
+            if key.lower() == name.lower():
+                return item
         if name in OMITTED:
             return OMITTED[name]
         raise FunctionError(f'map has no entry for key "{name}"')

@@ -132,7 +132,9 @@ def _health(values: Values) -> Json | None:
             raise CommandError(f"--{name} cannot be negative")
     if values.number("health-retries") < 0:
         raise CommandError("--health-retries cannot be negative")
-    health: Json = {key: values.number(name) for key, name in durations.items() if values.changed(name)}
+    health: Json = {
+        key: values.number(name) for key, name in durations.items() if values.changed(name)
+    }
     if values.text("health-cmd"):
         health["Test"] = ["CMD-SHELL", values.text("health-cmd")]
     if values.changed("health-retries"):

@@ -82,9 +82,7 @@ def volumes(values: Values) -> tuple[list[str], list[str]]:
     return [bind for bind, _ in found if bind], [path for _, path in found if path]
 
 
-def host_config(
-    session: Session, values: Values, bindings: Bindings, binds: list[str]
-) -> Json:
+def host_config(session: Session, values: Values, bindings: Bindings, binds: list[str]) -> Json:
     """Translate the flags that describe the container's place on the host."""
     host: Json = {
         "Binds": binds,
@@ -130,7 +128,7 @@ def _log_options(values: Values) -> dict[str, str]:
 
 
 def _swappiness(value: int) -> int:
-    if value != LOWEST_SWAPPINESS and not 0 <= value <= 100:  # noqa: PLR2004 - per cent
+    if value != LOWEST_SWAPPINESS and not 0 <= value <= 100:
         raise CommandError(f"invalid value: {value}. Valid memory swappiness range is 0-100")
     return value
 
@@ -141,7 +139,9 @@ def restart_policy(text: str) -> Json:
     policy: Json = {"Name": name, "MaximumRetryCount": 0}
     if colon:
         if not count.isdigit():
-            raise CommandError("invalid restart policy format: maximum retry count must be an integer")
+            raise CommandError(
+                "invalid restart policy format: maximum retry count must be an integer"
+            )
         policy["MaximumRetryCount"] = int(count)
     return policy
 
@@ -235,7 +235,9 @@ def _legacy_flags(values: Values, first: Attachment) -> None:
     """Apply ``--ip``, ``--network-alias`` and the like, which mean the first network."""
     if aliases := values.many("network-alias") + values.many("net-alias"):
         if first.endpoint.get("Aliases"):
-            raise CommandError("conflicting options: cannot specify both --network-alias and per-network alias")
+            raise CommandError(
+                "conflicting options: cannot specify both --network-alias and per-network alias"
+            )
         first.endpoint["Aliases"] = aliases
     if values.text("ip"):
         first.address("IPv4Address", values.text("ip"))

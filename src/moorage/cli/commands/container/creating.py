@@ -24,7 +24,7 @@ def create(session: Session, values: Values, request: Request) -> str:
     policy = values.text("pull") or "missing"
     if policy not in PULL_POLICIES:
         raise CommandError(
-            f"invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\""
+            f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
         )
     cidfile = _open_cidfile(values.text("cidfile"))
     identifier = ""
@@ -82,10 +82,7 @@ def _open_cidfile(path: str) -> int | None:
         return posix.open(path, flags, 0o644)
     except FileExistsError as e:
         raise CommandError(
-            "container ID file found, make sure the other container isn't running or delete "
-            f"{path}"
+            f"container ID file found, make sure the other container isn't running or delete {path}"
         ) from e
     except OSError as e:
         raise CommandError(f"failed to create the container ID file: {path}: {e.strerror}") from e
-
-

@@ -21,7 +21,7 @@ def run(session: Session, _: Values, arguments: list[str]) -> None:
                 session.out.line(f"{key} -> {_address(binding)}")
         return
     port, _, protocol = arguments[1].partition("/")
-    if not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004
+    if not port.isdigit() or not 0 < int(port) < 65536:
         raise CommandError(f"Error: invalid port ({port}): must be a number from 1 to 65535")
     bindings = ports.get(f"{int(port)}/{protocol or 'tcp'}")
     if not bindings:

@@ -1,0 +1,61 @@
+"""What ``context create`` and ``context update`` share: ``--docker`` to an endpoint."""
+
+from __future__ import annotations
+
+from moorage.cli.options import Option
+from moorage.cli.session import CommandError
+from moorage.client.contexts import DEFAULT, ContextStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.session import Session
+    from moorage.client.jsonwire import Json
+
+KEYS = frozenset({"from", "host", "ca", "cert", "key", "skip-tls-verify"})
+DESCRIPTION = Option("description", "", "string", "Description of the context")
+DOCKER = Option("docker", "", "stringToString", "The daemon's endpoint, see above")
+DETAILS = """\
+Keys of --docker:
+
+NAME                DESCRIPTION
+from                Copy the endpoint of this context
+host                Daemon to connect to
+ca                  Trust only certificates signed by this CA
+cert                Client certificate
+key                 Client certificate's key
+skip-tls-verify     Do not verify the daemon's certificate"""
+
+
+def endpoint(session: Session, pairs: dict[str, str]) -> tuple[Json, dict[str, bytes]]:
+    """Return the docker endpoint and its certificates.
+
+    Raises: CommandError, NotFound.
+    """
+    if unknown := sorted(set(pairs) - KEYS):
+        raise CommandError(f"unrecognized config key: {unknown[0]}")
+    if name := pairs.get("from"):
+        return copy_of(session, name)
+    skip = pairs.get("skip-tls-verify", "false").lower()
+    if skip not in {"true", "false", "1", "0", "t", "f"}:
+        raise CommandError(f'invalid value for skip-tls-verify: "{skip}"')
+    record: Json = {"Host": pairs.get("host", ""), "SkipTLSVerify": skip in {"true", "1", "t"}}
+    certificates: dict[str, bytes] = {}
+    for key in ("ca", "cert", "key"):
+        if path := pairs.get(key):
+            with open(path, "rb") as file:
+                certificates[f"{key}.pem"] = file.read()
+    return record, certificates
+
+
+def copy_of(session: Session, name: str) -> tuple[Json, dict[str, bytes]]:
+    """Return the endpoint of another context."""
+    if name == DEFAULT:
+        from moorage.cli.resolve import default_context_host
+
+        return {"Host": default_context_host(session), "SkipTLSVerify": False}, {}
+    source = ContextStore(session.config_directory).get(name)
+    certificates: dict[str, bytes] = {}
+    for file, path in source.tls_files().items():
+        with open(path, "rb") as opened:
+            certificates[file] = opened.read()
+    return dict(source.docker), certificates

@@ -1,0 +1,58 @@
+"""``moor context export``."""
+
+from __future__ import annotations
+
+import io
+import os
+
+from moorage.cli.options import Command
+from moorage.cli.session import CommandError
+from moorage.client import jsonwire
+from moorage.client.contexts import ContextStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.options import Values
+    from moorage.cli.session import Session
+
+
+def run(session: Session, _: Values, arguments: list[str]) -> None:
+    """Write a context to an archive that ``context import`` reads."""
+    name = arguments[0]
+    target = arguments[1] if len(arguments) > 1 else f"{name}.dockercontext"
+    content = archive(session, name)
+    if target == "-":
+        if session.out.is_terminal:
+            raise CommandError("cowardly refusing to export to a terminal, specify a file path")
+        session.out.write_bytes(content)
+        return
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise CommandError(f"open {target}: {(e.strerror or '').lower()}") from e
+    with open(descriptor, "wb") as file:
+        file.write(content)
+    session.err.line(f'Written file "{target}"')
+
+
+def archive(session: Session, name: str) -> bytes:
+    """Return the tar archive of a context."""
+    from tarfile import TarFile, TarInfo
+
+    context = ContextStore(session.config_directory).get(name)
+    buffer = io.BytesIO()
+    with TarFile(fileobj=buffer, mode="w") as tar:
+
+        def add(path: str, content: bytes, mode: int) -> None:
+            entry = TarInfo(path)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+
+        add("meta.json", jsonwire.encode(context.meta).encode(), 0o644)
+        for file, path in context.tls_files().items():
+            with open(path, "rb") as opened:
+                add(f"tls/docker/{file}", opened.read(), 0o600)
+    return buffer.getvalue()
+
+
+COMMAND = Command(run, arguments="CONTEXT [FILE|-]", least=1, most=2, complete="contexts files")

@@ -1,0 +1,49 @@
+"""``moor context rm``."""
+
+from __future__ import annotations
+
+from moorage.cli.options import Command, Option
+from moorage.cli.session import CommandError
+from moorage.client.contexts import DEFAULT, ContextStore
+from moorage.lib.errors import MoorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.options import Values
+    from moorage.cli.session import Session
+
+
+def run(session: Session, values: Values, names: list[str]) -> None:
+    """Remove contexts; the current one only with --force."""
+    store = ContextStore(session.config_directory)
+    force = values.flag("force")
+    failures: list[str] = []
+    for name in names:
+        if name == DEFAULT:
+            failures.append('context "default" cannot be removed')
+            continue
+        if name == session.config.text("currentContext"):
+            if not force:
+                failures.append(f'context "{name}" is in use, set -f flag to force remove')
+                continue
+            session.config.values.pop("currentContext", None)
+            session.config.save()
+        try:
+            store.remove(name)
+        except MoorageError as e:
+            if not force:
+                failures.append(str(e))
+            continue
+        session.out.line(name)
+    if failures:
+        raise CommandError("\n".join(failures))
+
+
+COMMAND = Command(
+    run,
+    arguments="CONTEXT [CONTEXT...]",
+    least=1,
+    most=None,
+    complete="contexts",
+    options=(Option("force", "f", "bool", "Remove the current context, too"),),
+)

@@ -1,0 +1,51 @@
+"""``moor history``."""
+
+from __future__ import annotations
+
+from moorage.cli.format.images import HISTORY_TABLE, HistoryRow
+from moorage.cli.format.listing import FORMAT_HELP, quiet_or, show
+from moorage.cli.options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.options import Values
+    from moorage.cli.session import Session
+
+
+def run(session: Session, values: Values, arguments: list[str]) -> None:
+    """Show how an image was made, the newest step first."""
+    steps = session.api.get(
+        f"/images/{arguments[0]}/history", platform=platform_json(values.text("platform"))
+    )
+    truncate = not values.flag("no-trunc")
+    listed = [HistoryRow(step, truncate=truncate, human=values.flag("human")) for step in steps]
+    identifiers = [str(HistoryRow.columns["ID"](row)) for row in listed]
+    if not quiet_or(session, identifiers, quiet=values.flag("quiet")):
+        show(session, listed, HISTORY_TABLE, values.text("format"))
+
+
+def platform_json(text: str) -> str | None:
+    """Return ``os/architecture/variant`` as the API's JSON; None for no platform."""
+    if not text:
+        return None
+    from moorage.client import jsonwire
+
+    parts = text.split("/")
+    names = ("os", "architecture", "variant")
+    return jsonwire.encode(dict(zip(names, parts, strict=False)))
+
+
+COMMAND = Command(
+    run,
+    arguments="IMAGE",
+    least=1,
+    most=1,
+    complete="images",
+    options=(
+        Option("format", "", "string", FORMAT_HELP),
+        Option("human", "H", "bool", "Show sizes and times for people", True),  # noqa: FBT003
+        Option("no-trunc", "", "bool", "Show everything in full length"),
+        Option("platform", "", "string", "Platform of the image, such as linux/arm64"),
+        Option("quiet", "q", "bool", "Print IDs only"),
+    ),
+)

@@ -1,0 +1,48 @@
+"""``moor images``."""
+
+from __future__ import annotations
+
+from moorage.cli.format.images import DIGEST_TABLE, TABLE, rows
+from moorage.cli.format.listing import FORMAT_HELP, quiet_or, show
+from moorage.cli.options import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.options import Values
+    from moorage.cli.session import Session
+
+
+def run(session: Session, values: Values, arguments: list[str]) -> None:
+    """List images, or those of one repository."""
+    if arguments:
+        values.given.setdefault("filter", []).append(("reference", arguments[0]))
+    format_ = values.text("format")
+    quiet = values.flag("quiet") and not format_
+    if not format_ and not quiet:
+        format_ = session.config.text("imagesFormat")
+    digests = values.flag("digests") or ".Digest" in format_
+    found = session.api.get(
+        "/images/json", all=values.flag("all") or None, filters=values.filters()
+    )
+    found.sort(key=lambda summary: summary["Created"], reverse=True)
+    listed = rows(found, truncate=not values.flag("no-trunc"), digests=digests)
+    identifiers = [row.identifier() for row in listed]
+    if quiet_or(session, identifiers, quiet=quiet):
+        return
+    show(session, listed, DIGEST_TABLE if values.flag("digests") else TABLE, format_)
+
+
+COMMAND = Command(
+    run,
+    arguments="[REPOSITORY[:TAG]]",
+    most=1,
+    complete="images",
+    options=(
+        Option("all", "a", "bool", "Show intermediate images, too"),
+        Option("digests", "", "bool", "Show digests"),
+        Option("filter", "f", "filter", "Show only images that match", choices="filters:images"),
+        Option("format", "", "string", FORMAT_HELP),
+        Option("no-trunc", "", "bool", "Show everything in full length"),
+        Option("quiet", "q", "bool", "Print IDs only"),
+    ),
+)

@@ -1,0 +1,55 @@
+"""``moor push``."""
+
+from __future__ import annotations
+
+from moorage.cli.commands.image.history import platform_json
+from moorage.cli.options import Command, Option
+from moorage.cli.progress import Display
+from moorage.cli.references import DEFAULT_TAG, split_tag
+from moorage.cli.session import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from moorage.cli.options import Values
+    from moorage.cli.session import Session
+
+
+def run(session: Session, values: Values, arguments: list[str]) -> None:
+    """Upload an image, or all its tags."""
+    from moorage.cli.commands.image.pull import full_name
+    from moorage.client.credentials import Credentials, header, registry_of
+
+    repository, tag = split_tag(arguments[0])
+    every, quiet = values.flag("all-tags"), values.flag("quiet")
+    if every and tag:
+        raise CommandError("tag can't be used with --all-tags/-a")
+    if not every and not tag and not quiet:
+        session.out.line(f"Using default tag: {DEFAULT_TAG}")
+    response = session.api.request(
+        "POST",
+        f"/images/{repository}/push",
+        {
+            "tag": None if every else tag or DEFAULT_TAG,
+            "platform": platform_json(values.text("platform")),
+        },
+        headers=header(Credentials(session.config).find(registry_of(repository))),
+    )
+    messages = session.api.stream_json(response)
+    Display(None if quiet else session.out).run(messages)
+    if quiet:
+        session.out.line(full_name(repository, "" if every else tag or DEFAULT_TAG))
+
+
+COMMAND = Command(
+    run,
+    arguments="NAME[:TAG]",
+    least=1,
+    most=1,
+    complete="images",
+    options=(
+        Option("all-tags", "a", "bool", "Upload all tags of the repository"),
+        Option("disable-content-trust", "", "bool", "Skip signing", True, hidden=True),  # noqa: FBT003
+        Option("platform", "", "string", "Push only this platform, such as linux/arm64"),
+        Option("quiet", "q", "bool", "Print the name only"),
+    ),
+)

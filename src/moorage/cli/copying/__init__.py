@@ -1,0 +1,1 @@
+"""``moor cp``: trees as tar, out of this machine and, safely, into it."""
