@@ -13,11 +13,13 @@ from moorage.containers import (
     archive,
     attach,
     changes,
+    commit,
     create,
     inspect,
     kill,
     lifecycle,
     logs,
+    networking,
     pause,
     prune,
     recover,
@@ -34,13 +36,15 @@ from moorage.containers import health as healthchecks
 from moorage.containers import list as listing
 from moorage.containers.container import Container, Ended
 from moorage.containers.exec import Execs
-from moorage.containers.parts import Parts
 from moorage.containers.files import write_name_files
+from moorage.containers.parts import Parts
 from moorage.images.image import ImageUse
 from moorage.lib import tasks
 
 if TYPE_CHECKING:
     from moorage.containers.attach import Attached
+    from moorage.containers.commit import CommitOptions
+    from moorage.images.image import Image
     from moorage.logs.selection import Selection
     from moorage.networks.values import NameFiles
     from moorage.spec.engine.container import (
@@ -149,6 +153,18 @@ class Containers:
         work = update.update(self.parts, self.get(reference), asked)
         return await tasks.finish(work, self.parts.supervisor, "update")
 
+    async def connect(
+        self, network: str, reference: str, settings: EndpointSettings | None
+    ) -> None:
+        """Connect to a network; see ``networking.connect``."""
+        work = networking.connect(self.parts, self.get(reference), network, settings)
+        await tasks.finish(work, self.parts.supervisor, "connect")
+
+    async def disconnect(self, network: str, reference: str, *, force: bool) -> None:
+        """Take off a network; see ``networking.disconnect``."""
+        work = networking.disconnect(self.parts, self.get(reference), network, force=force)
+        await tasks.finish(work, self.parts.supervisor, "disconnect")
+
     async def remove(self, reference: str, *, force: bool, volumes: bool, link: bool) -> None:
         """Remove a container, or only the link ``parent/alias``."""
         if link:
@@ -161,6 +177,11 @@ class Containers:
     async def prune(self, filters: Filters) -> ContainerPruneResponse:
         """Remove what does not run."""
         return await prune.prune(self.parts, filters)
+
+    async def commit(self, reference: str, options: CommitOptions) -> Image:
+        """Make an image of what it changed."""
+        work = commit.commit(self.parts, self.get(reference), options)
+        return await tasks.finish(work, self.parts.supervisor, "commit")
 
     # -- reads -----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ kill -9 it is what the next daemon cleans up by.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -105,10 +106,14 @@ def _build(
 def _choose(
     domain: Domain, request: SandboxRequest
 ) -> list[tuple[NetworkRecord, EndpointSettings]]:
-    """Return the networks to join, that of the network mode first, with the user's settings."""
+    """Return the networks to join, that of the network mode first, with the user's settings.
+
+    Endpoints that leave out the network of the mode mean it: the container was taken off it.
+    """
     first = domain.registry.find(request.network_mode or "default")
     by_id: dict[str, tuple[NetworkRecord, EndpointSettings]] = {}
-    by_id[first.id] = (first, EndpointSettings(mac_address=request.mac_address))
+    if _is_wanted(domain, first, request.endpoints):
+        by_id[first.id] = (first, EndpointSettings(mac_address=request.mac_address))
     for ref, settings in request.endpoints.items():
         network = domain.registry.find(ref)
         if network.id == first.id and request.mac_address and not settings.mac_address:
@@ -126,6 +131,11 @@ def _choose(
             network, settings, names_on_default=domain.config.names_on_default_bridge
         )
     return list(by_id.values())
+
+
+def _is_wanted(domain: Domain, network: NetworkRecord, refs: Iterable[str]) -> bool:
+    known = [domain.registry.find(ref).id for ref in refs]
+    return not known or network.id in known
 
 
 def refuse_lonely(network: NetworkRecord) -> None:
