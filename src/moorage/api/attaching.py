@@ -26,17 +26,34 @@ class AttachOptions(Protocol):
     """The parameters of an attach."""
 
     @property
-    def detach_keys(self) -> str: ...
+    def detach_keys(self) -> str:
+        """Keys by which the client leaves; empty for the default."""
+        ...
+
     @property
-    def logs(self) -> bool: ...
+    def logs(self) -> bool:
+        """Whether the log is replayed first."""
+        ...
+
     @property
-    def stream(self) -> bool: ...
+    def stream(self) -> bool:
+        """Whether new output follows."""
+        ...
+
     @property
-    def stdin(self) -> bool: ...
+    def stdin(self) -> bool:
+        """Whether input is sent."""
+        ...
+
     @property
-    def stdout(self) -> bool: ...
+    def stdout(self) -> bool:
+        """Whether standard output is wanted."""
+        ...
+
     @property
-    def stderr(self) -> bool: ...
+    def stderr(self) -> bool:
+        """Whether standard error is wanted."""
+        ...
 
 
 @dataclass(slots=True)
@@ -127,7 +144,7 @@ async def _copy_in(duplex: Duplex, attachment: Attachment, keys: bytes | None) -
         while piece := await duplex.read():
             detached = False
             if scanner is not None:
-                piece, detached = scanner.feed(piece)  # noqa: PLW2901 - what is left of it
+                piece, detached = scanner.feed(piece)
             if piece:
                 await attachment.write(piece)
             if detached:

@@ -13,10 +13,14 @@ from moorage.api import attaching
 from moorage.api.results import JSON, Created, Hijacked, NoContent, Raw, Stream, encode_json
 from moorage.api.routing import route
 from moorage.api.streams import stdcopy_frame, stream_type
+from moorage.containers.commit import CommitOptions
+from moorage.images.service import parse_name
 from moorage.lib import timestamps
 from moorage.lib.errors import InvalidParameter
 from moorage.logs.selection import Selection
+from moorage.spec import platforms
 from moorage.spec.engine.container import (
+    ContainerConfig,
     ContainerCreateRequest,
     ContainerInspectResponse,
     ContainerPruneResponse,
@@ -26,10 +30,10 @@ from moorage.spec.engine.container import (
     ContainerWaitExitError,
     ContainerWaitResponse,
     FilesystemChange,
+    IDResponse,
 )
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.hostconfig import HostConfig
-from moorage.spec import platforms
 
 if TYPE_CHECKING:
     from moorage.api.request import Request
@@ -126,7 +130,7 @@ class LogsQuery(Struct, frozen=True):
 async def container_logs(
     containers: Containers, id: str, query: LogsQuery, request: Request
 ) -> Stream:
-    """200; 400 no stream chosen or a bad time; 404 no such container; 501 driver without reading."""
+    """200; 400 no stream chosen or a bad time; 404 no such container; 501 unreadable driver."""
     if not query.stdout and not query.stderr:
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     container = containers.get(id)
@@ -409,3 +413,32 @@ class PruneQuery(Struct, frozen=True):
 async def container_prune(containers: Containers, query: PruneQuery) -> ContainerPruneResponse:
     """200; 400 unknown filter."""
     return await containers.prune(query.filters)
+
+
+class CommitQuery(Struct, frozen=True):
+    """Parameters of ``ImageCommit``."""
+
+    container: str = ""
+    repo: str = ""
+    tag: str = ""
+    comment: str = ""
+    author: str = ""
+    pause: bool = True
+    changes: list[str] = field(default_factory=list)
+
+
+@route("POST", "/commit", "ImageCommit")
+async def image_commit(
+    containers: Containers, query: CommitQuery, body: ContainerConfig
+) -> Created:
+    """201; 400 bad change or name; 404 no such container; 409 being removed."""
+    options = CommitOptions(
+        name=parse_name(query.repo, query.tag) if query.repo else None,
+        comment=query.comment,
+        author=query.author,
+        pause=query.pause,
+        changes=[line for text in query.changes for line in text.splitlines() if line.strip()],
+        config=body,
+    )
+    image = await containers.commit(query.container, options)
+    return Created(IDResponse(id=image.id))

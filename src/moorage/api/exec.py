@@ -80,7 +80,7 @@ def _size(pair: list[int] | None) -> tuple[int, int] | None:
     """Check a console size. Raises: InvalidParameter."""
     if not pair or not any(pair):
         return None
-    if len(pair) != 2 or min(pair) < 0:  # noqa: PLR2004 - height and width
+    if len(pair) != 2 or min(pair) < 0:
         raise InvalidParameter("Invalid console size")
     return pair[0], pair[1]
 

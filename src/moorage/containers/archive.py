@@ -52,7 +52,6 @@ async def get(parts: Parts, container: Container, path: str) -> AsyncIterator[by
 
     Events: ``archive-path``.
     """
-
     async with filesystem_view.opened(parts, container) as view:
 
         def produce(file: BinaryIO) -> None:
@@ -160,8 +159,7 @@ def go_mode(mode: int) -> int:
 def _pack(root_fd: int, path: str, file: BinaryIO) -> None:
     name = _base(path)
     options = PackOptions(include=None if _in_kernel_tree(path) else _is_no_kernel_file)
-    for chunk in pack(root_fd, path.lstrip("/"), name=name, options=options):
-        file.write(chunk)
+    file.writelines(pack(root_fd, path.lstrip("/"), name=name, options=options))
 
 
 def _in_kernel_tree(path: str) -> bool:

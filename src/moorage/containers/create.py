@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -118,7 +117,9 @@ def _plan(
         host_config=host,
         path=path,
         args=args,
-        mounts=mount_spec.plan(config, host, inherited),
+        mounts=mount_spec.with_propagation(
+            mount_spec.plan(config, host, inherited), str(parts.settings.data_root)
+        ),
         driver=parts.settings.storage_driver,
         log_path=_log_path(parts, host, container_id),
         intent=Intent.CREATE,
@@ -199,11 +200,8 @@ async def _make_volumes(
         if mount.type == "volume":
             made.append(await _make_volume(parts, record.id, mount, undo))
             continue
-        if mount.type == "bind" and not mount.create_source and not Path(mount.source).exists():
-            raise InvalidParameter(
-                'invalid mount config for type "bind": bind source path does not exist:'
-                f" {mount.source}"
-            )
+        if mount.type == "bind" and not mount.create_source:
+            await offload.run("fs", prepare.require_source, mount)
         made.append(mount)
     return made
 

@@ -24,6 +24,8 @@ def host_config(
         memory_swap=given.memory * 2
         if given.memory > 0 and not given.memory_swap
         else given.memory_swap,
+        memory_swappiness=None if given.memory_swappiness == -1 else given.memory_swappiness,
+        pids_limit=given.pids_limit or None,
         shm_size=given.shm_size or settings.shm_size,
         ipc_mode=given.ipc_mode or settings.ipc_mode,
         cgroupns_mode=given.cgroupns_mode or _cgroupns(given, settings, cgroup_v2=cgroup_v2),

@@ -9,7 +9,7 @@ from moorage.containers import prepare, remove, restart
 from moorage.containers.container import Container, Ended
 from moorage.containers.parts import Parts
 from moorage.containers.record import Intent
-from moorage.containers.state import Event, State, advance
+from moorage.containers.state import Event, advance
 from moorage.lib import offload
 from moorage.lib.errors import MoorageError
 from moorage.lib.failpoint import failpoint

@@ -25,7 +25,7 @@ from moorage.containers.spec_mounts import ReadyMount
 from moorage.kernel import mount as k
 from moorage.kernel import namespaces
 from moorage.kernel.openat2 import openat2
-from moorage.lib import ids, tasks
+from moorage.lib import ids, offload, tasks
 from moorage.lib.errors import NotFound
 
 T = TypeVar("T")
@@ -91,13 +91,21 @@ async def _open(parts: Parts, container: Container, undo: AsyncExitStack) -> Vie
     user = f"files-{ids.token()}"
     rootfs = await prepare.mount_rootfs(parts, container.id, undo, owner=user)
     ready = await prepare.mounts(parts, container, undo, user=user)
-    files = [
-        ReadyMount(MountRecord(type="bind", destination=f.destination, source=f.source), f.source)
-        for f in prepare.own_files(parts, container, container)
-        if Path(f.source).exists()
-    ]
+    files = await offload.run("fs", _own_files, parts, container)
     shown = [*files, *(m for m in ready if m.record.type != "tmpfs")]
     return View(None, rootfs, sorted(shown, key=lambda m: m.record.destination.count("/")))
+
+
+def _own_files(parts: Parts, container: Container) -> list[ReadyMount]:
+    """Return /etc/hosts and the like; a container that never ran has none. Blocks."""
+    return [
+        ReadyMount(
+            MountRecord(type="bind", destination=file.destination, source=file.source),
+            file.source,
+        )
+        for file in prepare.own_files(parts, container, container)
+        if Path(file.source).exists()
+    ]
 
 
 def _process_root(container: Container) -> Path | None:

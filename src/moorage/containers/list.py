@@ -123,23 +123,17 @@ def ports(published: dict[str, list[PortBinding] | None]) -> list[PortSummary]:
 
 def status(record: ContainerRecord, health: Health | None, now_ns: int) -> str:
     """Return the sentence of the STATUS column (pure)."""
-    up = units.human_duration((now_ns - record.started_ns) / 1e9)
-    ended = units.human_duration((now_ns - record.finished_ns) / 1e9)
-    match record.state:
-        case State.PAUSED:
-            return f"Up {up} (Paused)"
-        case State.RESTARTING:
-            return f"Restarting ({record.exit_code}) {ended} ago"
-        case State.RUNNING if health is not None:
-            word = "health: starting" if health.status == "starting" else health.status
-            return f"Up {up} ({word})"
-        case State.RUNNING:
-            return f"Up {up}"
-        case State.REMOVING:
-            return "Removal In Progress"
-        case State.DEAD:
-            return "Dead"
-        case _ if not record.started_ns:
-            return "Created"
-        case _:
-            return f"Exited ({record.exit_code}) {ended} ago"
+    up = f"Up {units.human_duration((now_ns - record.started_ns) / 1e9)}"
+    ended = f"{units.human_duration((now_ns - record.finished_ns) / 1e9)} ago"
+    word = f"health: {health.status}" if health and health.status == "starting" else ""
+    note = word or (health.status if health else "")
+    exited = f"Exited ({record.exit_code}) {ended}"
+    return {
+        State.CREATED: "Created",
+        State.RUNNING: f"{up} ({note})" if note else up,
+        State.PAUSED: f"{up} (Paused)",
+        State.RESTARTING: f"Restarting ({record.exit_code}) {ended}",
+        State.EXITED: exited if record.started_ns else "Created",
+        State.REMOVING: "Removal In Progress",
+        State.DEAD: "Dead",
+    }[record.state]

@@ -117,9 +117,9 @@ class Selection:
     def _has_network(self, container: Container) -> bool:
         live = self._parts.networks.settings(container.id).networks
         networks = {**inspect.configured_networks(container.record), **live}
-        have = set(networks) | {settings.network_id for settings in networks.values()}
+        ids = {settings.network_id for settings in networks.values()}
         return any(
-            wanted in have or any(wanted and h.startswith(wanted) for h in have if len(h) == 64)  # noqa: PLR2004 - an id
+            wanted in networks or (wanted and any(i.startswith(wanted) for i in ids))
             for wanted in self._filters.get("network")
         )
 

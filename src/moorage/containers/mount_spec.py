@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import structs
@@ -23,14 +23,12 @@ _ACCESS: Final = frozenset({"ro", "rw"})
 _LABELS: Final = frozenset({"z", "Z"})
 _CONSISTENCY: Final = frozenset({"consistent", "cached", "delegated", "default"})
 _VOLUME_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
-TMPFS_OPTIONS: Final = (
-    frozenset(
-        "exec noexec suid nosuid dev nodev rw ro size mode uid gid nr_inodes nr_blocks atime noatime"
-        " relatime norelatime strictatime nostrictatime diratime nodiratime sync async dirsync"
-        " mand nomand defaults mpol".split()
-    )
-    | PROPAGATIONS
-)
+_TMPFS_WORDS: Final = """
+exec noexec suid nosuid dev nodev rw ro size mode uid gid nr_inodes nr_blocks atime noatime relatime
+norelatime strictatime nostrictatime diratime nodiratime sync async dirsync mand nomand defaults
+mpol
+"""
+TMPFS_OPTIONS: Final = PROPAGATIONS.union(_TMPFS_WORDS.split())
 
 
 def plan(
@@ -97,7 +95,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountRecord:
             destination=target,
             mode=mode,
             writable=writable,
-            propagation=propagation or "rprivate",
+            propagation=propagation,
             create_source=True,
             relabel=relabel,
         )
@@ -216,7 +214,7 @@ def _bind(mount: Mount, _driver: str) -> MountRecord:
         destination="",
         source=posixpath.normpath(mount.source),
         writable=not mount.read_only,
-        propagation=propagation or "rprivate",
+        propagation=propagation,
         create_source=bool(options and options.create_mountpoint),
     )
 
@@ -307,7 +305,18 @@ def inherit(mounts: Iterable[MountRecord], *, writable: bool) -> list[MountRecor
     ]
 
 
-def by_destination(mounts: Iterable[MountRecord]) -> Mapping[str, MountRecord]:
-    """Return mounts by where they are seen, outer ones first."""
-    ordered = sorted(mounts, key=lambda m: m.destination.count("/"))
-    return {m.destination: m for m in ordered}
+def with_propagation(mounts: Iterable[MountRecord], data_root: str) -> list[MountRecord]:
+    """Return *mounts* with the propagation explicit.
+
+    A bind that shows the daemon's own mounts follows them (``rslave``): else the container would
+    keep every mount of others busy for as long as it runs.
+    """
+    shown = []
+    for mount in mounts:
+        if mount.type != "bind" or mount.propagation:
+            shown.append(mount)
+            continue
+        holds_root = f"{data_root}/".startswith(f"{mount.source.rstrip('/')}/")
+        default = "rslave" if holds_root else "rprivate"
+        shown.append(structs.replace(mount, propagation=default))
+    return shown

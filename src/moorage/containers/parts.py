@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from moorage.containers.spec_from_config import HostFacts
     from moorage.containers.store import ContainerStore
     from moorage.containers.validate_resources import HostResources
+    from moorage.images.operations import Parts as ImageParts
     from moorage.images.store import ImageStore
     from moorage.lib.tasks import Supervisor
     from moorage.networks.service import Networks
@@ -44,6 +45,7 @@ class Parts:
     volumes: Volumes
     events: Publisher
     supervisor: Supervisor  # owner of what must go on when a client hangs up
+    image_parts: ImageParts = field(init=False)  # for commit; made after the containers
     execs: Execs = field(init=False)
     on_unhealthy: Callable[[Container], None] = field(init=False)
 

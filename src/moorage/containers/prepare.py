@@ -14,13 +14,13 @@ from moorage.containers.parts import Parts
 from moorage.containers.record import MountRecord
 from moorage.containers.sandbox import request_for
 from moorage.containers.spec_mounts import OwnFile, ReadyMount
-from moorage.runtime.users import Identity, look_up, read_user_files
 from moorage.containers.validate_namespaces import joined_container
 from moorage.kernel import mount as k
 from moorage.kernel.openat2 import openat2
 from moorage.lib import offload
 from moorage.lib.errors import Conflict, InvalidParameter, System
 from moorage.networks.values import Sandbox
+from moorage.runtime.users import Identity, look_up, read_user_files
 from moorage.volumes import subpath
 
 _SHARED = frozenset({"shared", "rshared"})
@@ -105,14 +105,20 @@ def _view_key(user: str, record: MountRecord) -> str:
     return f"{user}-{place}"
 
 
+def require_source(record: MountRecord) -> None:
+    """Refuse a bind of nothing. Blocks in stat(2). Raises: InvalidParameter."""
+    if not Path(record.source).exists():
+        raise InvalidParameter(
+            'invalid mount config for type "bind": bind source path does not exist:'
+            f" {record.source}"
+        )
+
+
 def _check_bind(record: MountRecord) -> None:
     path = Path(record.source)
-    if not path.exists():
-        if not record.create_source:
-            raise InvalidParameter(
-                'invalid mount config for type "bind": bind source path does not exist:'
-                f" {record.source}"
-            )
+    if not record.create_source:
+        require_source(record)
+    elif not path.exists():
         try:
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
         except OSError as error:

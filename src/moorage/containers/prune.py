@@ -7,7 +7,7 @@ from typing import Final
 from moorage.containers import inspect, remove
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
-from moorage.lib import clock, timestamps
+from moorage.lib import timestamps
 from moorage.lib.errors import Conflict, MoorageError, NotFound
 from moorage.spec.engine.container import ContainerPruneResponse
 from moorage.spec.engine.filters import Filters

@@ -72,9 +72,7 @@ async def _finish(parts: Parts, container: Container) -> None:
     log.info("container %s: finishing an interrupted %s", container.id, intent)
     async with container.lock:
         try:
-            if intent is Intent.START and container.state not in ALIVE:
-                await ending.release(parts, container, None)
-            elif intent is Intent.RELEASE:
+            if intent in {Intent.START, Intent.RELEASE} and container.state not in ALIVE:
                 await ending.release(parts, container, None)
             elif intent in {Intent.CREATE, Intent.REMOVE}:
                 await remove.discard(parts, container, volumes=True)

@@ -16,10 +16,10 @@ from moorage.containers.record import ContainerRecord
 from moorage.containers.security import Confinement
 from moorage.containers.spec_mounts import OwnFile, ReadyMount
 from moorage.containers.spec_resources import Numbers
-from moorage.runtime.users import Identity
 from moorage.containers.validate_namespaces import joined_container
 from moorage.kernel import capability
 from moorage.runtime import defaults
+from moorage.runtime.users import Identity
 from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.oci.runtime import (
     VERSION,

@@ -74,9 +74,8 @@ async def _failed(parts: Parts, container: Container, error: BaseException) -> N
     """Note why the start failed; one with ``--rm`` goes away."""
     code = error.exit_code if isinstance(error, StartFailed) else _START_FAILED
     message = str(error) if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
-    state = container.state
-    if state is State.RESTARTING:
-        state = advance(state, Event.EXIT)
+    waited_for = container.state is State.RESTARTING  # else nobody waits for an end yet
+    state = advance(container.state, Event.EXIT) if waited_for else container.state
     parts.store.change(
         container,
         state=state,
@@ -86,6 +85,7 @@ async def _failed(parts: Parts, container: Container, error: BaseException) -> N
         finished_ns=clock.now_ns() if container.record.started_ns else 0,
     )
     process_io.end_waiting(container)
-    container.waiters.exited(Ended(code, message))
+    if waited_for:
+        container.waiters.exited(Ended(code))
     if container.record.host_config.auto_remove:
         await remove.discard(parts, container, volumes=True)

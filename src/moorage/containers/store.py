@@ -13,10 +13,13 @@ from moorage.containers.record import ContainerRecord, Intent
 from moorage.lib.errors import Conflict, InvalidParameter, NotFound
 from moorage.storage.metadata import Database
 
-_MIGRATIONS = [
-    "CREATE TABLE containers ("
-    " id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL)",
-]
+_MIGRATIONS = (
+    """
+    CREATE TABLE containers (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL
+    )
+    """,
+)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ContainerRecord).decode
 

@@ -102,7 +102,7 @@ def _terminal(number: int) -> str:
     major, minor = os.major(number), os.minor(number)
     if major in _PSEUDO_TERMINALS:
         return f"pts/{minor + 256 * (major - _PSEUDO_TERMINALS.start)}"
-    return f"tty{minor}" if major == 4 else "?"  # noqa: PLR2004 - the consoles
+    return f"tty{minor}" if major == 4 else "?"
 
 
 def _elapsed(seconds: int) -> str:

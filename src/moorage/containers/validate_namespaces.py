@@ -55,8 +55,10 @@ def _check_network(config: ContainerConfig, host: HostConfig) -> None:
         (config.hostname, "hostname and the network mode"),
         (
             host.links,
-            "container type network can't be used with links."
-            " This would result in undefined behavior",
+            (
+                "container type network can't be used with links."
+                " This would result in undefined behavior"
+            ),
         ),
         (host.dns, "dns and the network mode"),
         (host.extra_hosts, "custom host-to-IP mapping and the network mode"),

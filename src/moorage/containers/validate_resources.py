@@ -9,14 +9,14 @@ from typing import Final
 from msgspec import structs
 
 from moorage.lib.errors import InvalidParameter
-from moorage.spec.engine.hostconfig import HostConfig
+from moorage.spec.engine.hostconfig import HostConfig, Ulimit
 
 _MINIMUM_MEMORY: Final = 6 << 20
 _CPU_SET: Final = re.compile(r"\d+(-\d+)?\Z")
-ULIMITS: Final = (
-    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending"
-    " stack"
-).split()
+_ULIMIT_NAMES: Final = """
+core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack
+"""
+ULIMITS: Final = frozenset(_ULIMIT_NAMES.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +176,20 @@ def _check_other(host: HostConfig) -> None:
             f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]"
         )
     for limit in host.ulimits or []:
-        if limit.name not in ULIMITS:
-            raise InvalidParameter(f"invalid ulimit type: {limit.name}")
-        if limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1):
-            raise InvalidParameter(
-                "ulimit soft limit must be less than or equal to hard limit:"
-                f" {limit.soft} > {limit.hard}"
-            )
+        _check_ulimit(limit)
     for key in host.sysctls or {}:
         if not key or "\0" in key or ".." in key or key.startswith("/"):
             raise InvalidParameter(f"invalid sysctl: {key!r}")
-    if host.storage_opt:
-        for key in host.storage_opt:
-            if key != "size":
-                raise InvalidParameter(f"unknown option {key}")
+    for key in host.storage_opt or {}:
+        if key != "size":
+            raise InvalidParameter(f"unknown option {key}")
+
+
+def _check_ulimit(limit: Ulimit) -> None:
+    if limit.name not in ULIMITS:
+        raise InvalidParameter(f"invalid ulimit type: {limit.name}")
+    if limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1):
+        raise InvalidParameter(
+            "ulimit soft limit must be less than or equal to hard limit:"
+            f" {limit.soft} > {limit.hard}"
+        )

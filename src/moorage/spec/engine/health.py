@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class HealthConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
+class HealthConfig(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
     """The document's ``HealthConfig``."""
 
     test: list[str] | None = None

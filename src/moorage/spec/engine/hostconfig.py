@@ -143,5 +143,9 @@ class HostConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
     sysctls: dict[str, str] | None = None
     runtime: str | None = None
     isolation: str = ""
+    cpu_count: int = 0  # this and the next three: Windows only, shown as Docker shows them
+    cpu_percent: int = 0
+    io_maximum_iops: int = field(default=0, name="IOMaximumIOps")
+    io_maximum_bandwidth: int = field(default=0, name="IOMaximumBandwidth")
     masked_paths: list[str] | None = None
     readonly_paths: list[str] | None = None
