@@ -13,7 +13,17 @@ from moorage.lib.errors import NotFound
 Handler = TypeVar("Handler", bound=Callable[..., object])
 
 # One module per tag of the document; each registers its routes when it is imported.
-MODULES: Final = ("containers", "exec", "images", "volumes", "networks", "build", "system", "swarm")
+MODULES: Final = (
+    "containers",
+    "exec",
+    "images",
+    "volumes",
+    "networks",
+    "build",
+    "build_session",
+    "system",
+    "swarm",
+)
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(:path)?\}")
 

@@ -9,16 +9,19 @@ from msgspec import Struct, field
 
 from moorage.api.results import JsonStream, Raw
 from moorage.api.routing import route
+from moorage.engine.usage import DataUsage
 from moorage.events.matching import condition
 from moorage.lib import clock
 from moorage.lib.errors import InvalidParameter
+from moorage.registry.credentials import Credentials
 from moorage.spec.engine.events import EventMessage
 from moorage.spec.engine.filters import Filters
-from moorage.spec.engine.system import SystemInfo, SystemVersion
+from moorage.spec.engine.system import AuthResponse, SystemInfo, SystemVersion
 
 if TYPE_CHECKING:
     from moorage.engine.system import System
     from moorage.events.bus import Bus
+    from moorage.registry.registries import Registries
 
 _PING: Final = Raw(
     b"OK",
@@ -39,6 +42,13 @@ class EventsQuery(Struct, frozen=True):
     since: str = ""
     until: str = ""
     filters: Filters = field(default_factory=Filters)
+
+
+@route("POST", "/auth", "SystemAuth")
+async def system_auth(registries: Registries, body: Credentials) -> AuthResponse:
+    """200; 401 the registry refuses the credentials."""
+    token = await registries.login(body)
+    return AuthResponse(status="Login Succeeded", identity_token=token)
 
 
 @route("GET", "/info", "SystemInfo")
@@ -78,6 +88,19 @@ def system_events(events: Bus, query: EventsQuery) -> JsonStream:
         condition(query.filters), since_ns=since_ns, until_ns=until_ns
     )
     return JsonStream(found, eager=True)
+
+
+class DataUsageQuery(Struct, frozen=True):
+    """Parameters of ``SystemDataUsage``."""
+
+    type: list[str] = field(default_factory=list)
+    verbose: bool = False
+
+
+@route("GET", "/system/df", "SystemDataUsage")
+async def system_data_usage(system: System, query: DataUsageQuery) -> DataUsage:
+    """200; 400 unknown type."""
+    return await system.data_usage(query.type, verbose=query.verbose)
 
 
 def timestamp_ns(name: str, text: str) -> int | None:

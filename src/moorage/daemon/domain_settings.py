@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ from moorage.daemon.config import Config
 from moorage.engine.settings import SystemSettings
 from moorage.lib.units import parse_bytes
 from moorage.networks.config import AddressPool, NetworksConfig
+from moorage.registry.proxies import Proxies
+from moorage.registry.settings import RegistrySettings, parse_insecure, parse_mirrors
 from moorage.runtime.contract import RuntimeConfig
 from moorage.runtime.host import Fitness
 from moorage.spec.engine.system import (
@@ -62,6 +65,25 @@ def runtime_configs(config: Config) -> dict[str, RuntimeConfig]:
     for name, option in config.runtimes.items():
         runtimes[name] = RuntimeConfig(path=option.path, args=tuple(option.runtime_args))
     return runtimes
+
+
+def registry_settings(config: Config) -> RegistrySettings:
+    """Return how registries are reached; proxies of the file go before the environment's."""
+    hosts, networks = parse_insecure(config.insecure_registries)
+    environment = Proxies.from_environment(os.environ)
+    return RegistrySettings(
+        mirrors=parse_mirrors(config.registry_mirrors),
+        insecure_hosts=hosts,
+        insecure_networks=networks,
+        proxies=Proxies(
+            http=config.proxies.http_proxy or environment.http,
+            https=config.proxies.https_proxy or environment.https,
+            exceptions=config.proxies.no_proxy or environment.exceptions,
+        ),
+        max_concurrent_downloads=config.max_concurrent_downloads,
+        max_concurrent_uploads=config.max_concurrent_uploads,
+        max_download_attempts=config.max_download_attempts,
+    )
 
 
 def networks_config(config: Config) -> NetworksConfig:

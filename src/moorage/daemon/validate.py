@@ -10,6 +10,7 @@ from moorage.daemon.config import Config
 from moorage.daemon.hosts import parse_host
 from moorage.lib.errors import InvalidParameter
 from moorage.lib.units import parse_bytes
+from moorage.registry.settings import parse_insecure, parse_mirrors
 
 _LEVELS: Final = ("debug", "info", "warn", "error", "fatal")
 _CHOICES: Final = {
@@ -108,11 +109,14 @@ def _validate_addresses(config: Config) -> None:
 
 def _validate_lists(config: Config) -> None:
     _validate_labels(config.labels)
-    for mirror in config.registry_mirrors:
-        _validate_mirror(mirror)
-    for registry in config.insecure_registries:
-        if "://" in registry:
-            raise bad("insecure-registries", registry, "give host:port or a CIDR, without scheme")
+    try:
+        parse_mirrors(config.registry_mirrors)
+    except InvalidParameter as error:
+        raise bad("registry-mirrors", config.registry_mirrors, str(error)) from error
+    try:
+        parse_insecure(config.insecure_registries)
+    except InvalidParameter as error:
+        raise bad("insecure-registries", config.insecure_registries, str(error)) from error
     for option in config.exec_opts:
         key, _, value = option.partition("=")
         if key != "native.cgroupdriver":
@@ -129,14 +133,6 @@ def _validate_labels(labels: list[str]) -> None:
             raise bad("labels", label, "a label must be key=value")
         if seen.setdefault(key, value) != value:
             raise bad("labels", key, "given twice with different values")
-
-
-def _validate_mirror(mirror: str) -> None:
-    scheme, separator, rest = mirror.partition("://")
-    if scheme not in {"http", "https"} or not separator or not rest.strip("/"):
-        raise bad("registry-mirrors", mirror, "a mirror must be an http or https URL")
-    if "?" in rest or "#" in rest or "@" in rest:
-        raise bad("registry-mirrors", mirror, "no query, fragment or credentials are allowed")
 
 
 def _validate_runtimes(config: Config) -> None:

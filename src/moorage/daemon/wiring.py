@@ -40,7 +40,14 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     images = domains.images(common, image_parts, registries)
     builder = await domains.builder(common, image_parts, networks, runtime)
     await images.open()
-    system = reporting.system(common, containers, images, volumes, builder, runtime)
+    system = reporting.system(
+        common,
+        containers=containers,
+        images=images,
+        volumes=volumes,
+        build=builder,
+        runtime=runtime,
+    )
     engine = Engine(
         events=common.events,
         system=system,
@@ -55,8 +62,6 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     def reload(fresh: Config) -> None:
         common.config = fresh
         system.settings = settings.system_settings(fresh, runtime.fitness)
-        parts.settings = settings.container_settings(
-            fresh, storage_driver=store.layers.driver.name
-        )
+        parts.settings = settings.container_settings(fresh, storage_driver=store.layers.driver.name)
 
     return Wired(engine, common.plugins, [reload])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from moorage.events.bus import Bus
     from moorage.images.service import Images
     from moorage.networks.service import Networks
+    from moorage.registry.registries import Registries
     from moorage.volumes.service import Volumes
 
 
@@ -26,3 +27,4 @@ class Engine:
     networks: Networks
     volumes: Volumes
     build: BuildStreams
+    registries: Registries

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
 from moorage.engine import host
 from moorage.engine.settings import SystemSettings
+from moorage.engine.usage import DataUsage, Sources, data_usage
 from moorage.events.bus import Bus
 from moorage.lib import clock
 from moorage.lib.version import VERSION
@@ -70,11 +71,18 @@ class System:
     """The daemon as a whole."""
 
     def __init__(
-        self, *, daemon_id: str, settings: SystemSettings, reports: Reports, events: Bus
+        self,
+        *,
+        daemon_id: str,
+        settings: SystemSettings,
+        reports: Reports,
+        usage: Sources,
+        events: Bus,
     ) -> None:
         self._id = daemon_id
         self.settings = settings
         self._reports = reports
+        self._usage = usage
         self._events = events
 
     def version(self) -> SystemVersion:
@@ -180,6 +188,10 @@ class System:
             cdi_spec_dirs=list(settings.cdi_spec_dirs),
             warnings=reports.warnings(),
         )
+
+    async def data_usage(self, kinds: Collection[str], *, verbose: bool) -> DataUsage:
+        """Return what the objects of each kind take on the disk. Raises: InvalidParameter."""
+        return await data_usage(self._usage, kinds, verbose=verbose)
 
     def metrics(self) -> list[str]:
         """Return the state of the daemon as samples for Prometheus."""

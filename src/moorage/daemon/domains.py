@@ -1,0 +1,234 @@
+"""How each domain is made and opened; ``wiring.py`` says in which order."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.build.assembly import Roots, assemble
+from moorage.build.neighbours import DaemonNetworks
+from moorage.build.service import Builder
+from moorage.build.service import Settings as BuilderSettings
+from moorage.containers import host_facts
+from moorage.containers.parts import Parts
+from moorage.containers.service import Containers
+from moorage.containers.store import ContainerStore
+from moorage.daemon import domain_settings as settings
+from moorage.daemon.config import Config
+from moorage.daemon.identity import boot_id
+from moorage.daemon.imageusers import UsersOfImages
+from moorage.events.bus import Bus
+from moorage.images.operations import Parts as ImageParts
+from moorage.images.pull import Pulls
+from moorage.images.service import Images
+from moorage.images.store import ImageStore
+from moorage.lib import offload
+from moorage.lib.httpclient import HttpClient
+from moorage.lib.tasks import Supervisor
+from moorage.lib.version import VERSION
+from moorage.networks.service import Networks
+from moorage.plugins.discovery import Discovery
+from moorage.plugins.registry import Plugins
+from moorage.registry.registries import Registries
+from moorage.runtime.service import Runtime
+from moorage.storage.content import ContentStore
+from moorage.storage.durability import Durability
+from moorage.storage.layers import LayerStore
+from moorage.storage.leases import Leases
+from moorage.storage.metadata import Database
+from moorage.storage.snapshots.choose import choose
+from moorage.volumes.service import Volumes
+
+log = logging.getLogger(__name__)
+_USER_AGENT = f"moorage/{VERSION}"
+
+
+@dataclass(slots=True)
+class Common:
+    """What every domain is given."""
+
+    config: Config  # in force; replaced on reload
+    data_root: Path
+    exec_root: Path
+    stack: AsyncExitStack  # closes what is opened, in reverse
+    database: Database
+    events: Bus
+    background: Supervisor
+    plugins: Plugins
+
+
+@dataclass(slots=True)
+class OomRelay:
+    """Tells of a container that ran out of memory; the containers are made after the runtime."""
+
+    containers: Containers | None = None
+
+    def __call__(self, container_id: str) -> None:
+        """Announce it."""
+        if self.containers is not None:
+            container = self.containers.get(container_id)
+            self.containers.parts.announce(container, "oom")
+
+
+def common_parts(config: Config, stack: AsyncExitStack) -> Common:
+    """Open the database, the bus, and what else all domains share."""
+    data_root = Path(config.data_root)
+    database = Database(data_root / "moorage.db")
+    stack.callback(database.close)
+    background = Supervisor("background")
+    stack.push_async_callback(background.close)
+    plugins = Plugins(Discovery(), user_agent=_USER_AGENT)
+    stack.push_async_callback(plugins.close)
+    return Common(
+        config=config,
+        data_root=data_root,
+        exec_root=Path(config.exec_root),
+        stack=stack,
+        database=database,
+        events=Bus(),
+        background=background,
+        plugins=plugins,
+    )
+
+
+async def image_store(common: Common) -> ImageStore:
+    """Open blobs, layers and images on the storage driver that is configured or fits."""
+    root, database = common.data_root, common.database
+    durability = Durability(database, root, boot=boot_id())
+    options = settings.storage_options(common.config)
+    driver = await offload.run("fs", choose, root / "layers", common.config.storage_driver, options)
+    log.info("storage driver %s", driver.name)
+    content = ContentStore(root / "content", durability)
+    layers = LayerStore(driver=driver, database=database, content=content, durability=durability)
+    await offload.run("fs", layers.open)
+    images = ImageStore(database=database, content=content, layers=layers)
+    images.open()
+    return images
+
+
+async def volumes(common: Common) -> Volumes:
+    """Open the volumes."""
+    opened = Volumes(
+        root=common.data_root / "volumes",
+        exec_root=common.exec_root,
+        database=common.database,
+        events=common.events,
+        plugins=common.plugins,
+    )
+    await opened.open()
+    common.stack.push_async_callback(opened.close)
+    return opened
+
+
+async def networks(common: Common) -> Networks:
+    """Open the networks; those of running containers are adopted."""
+    opened = Networks(
+        config=settings.networks_config(common.config),
+        database=common.database,
+        events=common.events,
+        supervisor=common.background,
+    )
+    common.stack.push_async_callback(opened.close)
+    await opened.open()
+    return opened
+
+
+async def runtime(common: Common, on_oom: OomRelay) -> Runtime:
+    """Open the runtime."""
+    opened = Runtime(
+        exec_root=common.exec_root,
+        state_root=common.data_root / "runtime",
+        runtimes=settings.runtime_configs(common.config),
+        default=common.config.default_runtime or "crun",
+        supervisor=common.background,
+        on_oom=on_oom,
+    )
+    common.stack.push_async_callback(opened.close)
+    await opened.open()
+    for warning in opened.warnings:
+        log.warning("%s", warning)
+    return opened
+
+
+async def containers(common: Common, parts: Parts) -> Containers:
+    """Open the containers: what runs is adopted, what was cut off is finished."""
+    opened = Containers(parts)
+    await opened.open()
+    common.stack.push_async_callback(opened.close)
+    return opened
+
+
+def container_parts(
+    common: Common, images: ImageStore, volumes: Volumes, networks: Networks, runtime: Runtime
+) -> Parts:
+    """Put together what the operations on containers need."""
+    facts, resources = host_facts.examine(runtime)
+    driver = images.layers.driver.name
+    return Parts(
+        settings=settings.container_settings(common.config, storage_driver=driver),
+        facts=facts,
+        resources=resources,
+        store=ContainerStore(common.database),
+        runtime=runtime,
+        layers=images.layers,
+        images=images,
+        networks=networks,
+        volumes=volumes,
+        events=common.events,
+        supervisor=common.background,
+    )
+
+
+def registries(common: Common) -> Registries:
+    """Make the way to registries; connections are made when first used."""
+    made = Registries(lambda: settings.registry_settings(common.config), user_agent=_USER_AGENT)
+    common.stack.push_async_callback(made.close)
+    return made
+
+
+def image_parts(common: Common, store: ImageStore, containers: Containers) -> ImageParts:
+    """Put together what the operations on images need."""
+    return ImageParts(
+        store=store,
+        content=store.content,
+        layers=store.layers,
+        leases=Leases(common.database),
+        events=common.events,
+        supervisor=common.background,
+        users=UsersOfImages(containers),
+    )
+
+
+def images(common: Common, parts: ImageParts, registries: Registries) -> Images:
+    """Make the operations on images; opened once all domains hold their leases again."""
+    pulls = Pulls(
+        store=parts.store,
+        leases=parts.leases,
+        registries=registries,
+        owner=common.background,
+        events=common.events,
+        collect=parts.collect,
+    )
+    return Images(parts, pulls)
+
+
+async def builder(
+    common: Common, images: ImageParts, networks: Networks, runtime: Runtime
+) -> Builder:
+    """Open the builder."""
+    client = HttpClient(user_agent=_USER_AGENT)
+    common.stack.push_async_callback(client.close)
+    return await offload.run(
+        "fs",
+        assemble,
+        roots=Roots(data=common.data_root / "build", exec=common.exec_root / "build"),
+        database=common.database,
+        images=images,
+        runtime=runtime,
+        networks=DaemonNetworks(networks),
+        client=client,
+        supervisor=common.background,
+        settings=BuilderSettings(platform=images.store.host),
+    )
