@@ -114,3 +114,18 @@ OPERATIONS: Final = (
     ("GET", "/distribution/{name}/json", "DistributionInspect"),
     ("POST", "/session", "Session"),
 )
+
+# Operations of our own, which no client of Docker's asks for.
+OWN: Final = (
+    ("POST", "/build/cancel", "BuildCancel"),
+    ("POST", "/build/session", "BuildSessionCreate"),
+    ("POST", "/build/session/{id}/context", "BuildSessionContextCompare"),
+    ("PUT", "/build/session/{id}/context", "BuildSessionContextSend"),
+    ("POST", "/build/session/{id}/build", "BuildSessionBuild"),
+    ("GET", "/build/session/{id}/output", "BuildSessionOutput"),
+    ("DELETE", "/build/session/{id}", "BuildSessionDelete"),
+    ("GET", "/build/history", "BuildHistoryList"),
+    ("GET", "/build/history/{id}", "BuildHistoryInspect"),
+    ("GET", "/build/history/{id}/log", "BuildHistoryLog"),
+    ("DELETE", "/build/history/{id}", "BuildHistoryDelete"),
+)

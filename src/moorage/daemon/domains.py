@@ -18,7 +18,6 @@ from moorage.containers.store import ContainerStore
 from moorage.daemon import domain_settings as settings
 from moorage.daemon.config import Config
 from moorage.daemon.identity import boot_id
-from moorage.daemon.imageusers import UsersOfImages
 from moorage.events.bus import Bus
 from moorage.images.operations import Parts as ImageParts
 from moorage.images.pull import Pulls
@@ -190,15 +189,17 @@ def registries(common: Common) -> Registries:
 
 def image_parts(common: Common, store: ImageStore, containers: Containers) -> ImageParts:
     """Put together what the operations on images need."""
-    return ImageParts(
+    parts = ImageParts(
         store=store,
         content=store.content,
         layers=store.layers,
         leases=Leases(common.database),
         events=common.events,
         supervisor=common.background,
-        users=UsersOfImages(containers),
+        users=containers,
     )
+    containers.parts.image_parts = parts
+    return parts
 
 
 def images(common: Common, parts: ImageParts, registries: Registries) -> Images:
