@@ -8,6 +8,7 @@ whether file names are welcome, too.
 from __future__ import annotations
 
 from moorage.cli import tree
+from moorage.cli.globaloptions import GLOBAL_OPTIONS
 from moorage.cli.options import Command, Option
 
 TYPE_CHECKING = False
@@ -35,8 +36,6 @@ def answer(session: Session, words: list[str]) -> int:
 
 def complete(session: Session, before: list[str], current: str) -> tuple[Candidates, str]:
     """Return candidates with their descriptions, and whether files are welcome."""
-    from moorage.cli.main import GLOBAL_OPTIONS
-
     at = _skip_global_flags(session, before, GLOBAL_OPTIONS)
     if isinstance(at, Option):
         return _values(session, at, current)
@@ -117,7 +116,7 @@ def source(session: Session, name: str) -> tuple[Candidates, str]:
         return {}, f":{name}"
     from moorage.cli import completing
 
-    return completing.SOURCES.get(name, lambda _: {})(session), NOTHING
+    return (completing.SOURCES[name](session) if name in completing.SOURCES else {}), NOTHING
 
 
 def _option_of(options: tuple[Option, ...], word: str) -> Option | None:

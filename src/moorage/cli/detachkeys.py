@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 
 DEFAULT = "ctrl-p,ctrl-q"
 _CONTROLS = {

@@ -51,8 +51,8 @@ def _through_template(
     failures: list[str],
     times: frozenset[str] | None,
 ) -> None:
+    from moorage.cli.failure import CommandError
     from moorage.cli.format.templated import compile_template
-    from moorage.cli.session import CommandError
     from moorage.cli.template.errors import ExecuteError
     from moorage.cli.template.values import TIMES, dress
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage.cli import detachkeys
 from moorage.cli.duplex import Duplex, FrameError
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def detach_keys_text(session: Session, values: Values) -> str:
 
 
 class Terminal:
-    """Streams of a container, with the terminal in raw mode while they run if both sides have one."""
+    """Streams of a container; the terminal is raw meanwhile if both sides have one."""
 
     def __init__(
         self,

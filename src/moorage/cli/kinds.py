@@ -47,11 +47,11 @@ def _integer(text: str, function: str, low: int, high: int) -> int:
     digits = text.lstrip("+-") if len(text) - len(text.lstrip("+-")) <= 1 else ""
     octal = len(digits) > 1 and digits[0] == "0" and digits.isdigit()
     try:
-        if not digits or text != text.strip() or "_" in text:
-            raise ValueError(text)
-        value = int(text, 8 if octal else 0)
-    except ValueError as e:
-        raise ValueError(f'{function}: parsing "{text}": invalid syntax') from e
+        value = int(text, 8 if octal else 0) if text == text.strip() else None
+    except ValueError:
+        value = None
+    if value is None or not digits or "_" in text:
+        raise ValueError(f'{function}: parsing "{text}": invalid syntax')
     if not low <= value <= high:
         raise ValueError(f'{function}: parsing "{text}": value out of range')
     return value

@@ -11,40 +11,16 @@ import posix
 import sys
 
 from moorage.cli import tree
-from moorage.cli.options import HelpWanted, Option, UsageError, Values, parse
-from moorage.cli.session import CommandError, Session
+from moorage.cli.failure import CommandError
+from moorage.cli.globaloptions import GLOBAL_OPTIONS
+from moorage.cli.options import HelpWanted, UsageError, Values, parse
+from moorage.cli.session import Session
 from moorage.cli.tree import PROGRAM, VERSION
 
 USAGE_STATUS = 125
 SIGPIPE_STATUS = 141
 SIGINT_STATUS = 130
 
-GLOBAL_OPTIONS = (
-    Option("config", "", "string", "Where the client's configuration lies", choices="directories"),
-    Option(
-        "context",
-        "c",
-        "string",
-        "Use this context (overrides DOCKER_HOST and the current context)",
-        choices="contexts",
-    ),
-    Option("debug", "D", "bool", "Show a traceback when the client itself fails"),
-    Option("host", "H", "list", "Daemon to connect to: unix://, tcp:// or ssh://"),
-    Option(
-        "log-level",
-        "l",
-        "string",
-        'Least severe messages to show ("debug", "info", "warn", "error", "fatal")',
-        "info",
-        choices="debug info warn error fatal",
-    ),
-    Option("tls", "", "bool", "Use TLS; implied by --tlsverify"),
-    Option("tlscacert", "", "string", "Trust only certificates signed by this CA", choices="files"),
-    Option("tlscert", "", "string", "Client certificate", choices="files"),
-    Option("tlskey", "", "string", "Client certificate's key", choices="files"),
-    Option("tlsverify", "", "bool", "Use TLS and verify the daemon's certificate"),
-    Option("version", "v", "bool", "Print the client's version and quit"),
-)
 _LOG_LEVELS = frozenset({"trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"})
 
 
@@ -53,7 +29,7 @@ def main() -> int:
     gc.disable()  # a command is over before a collection would pay
     status = run(sys.argv[1:])
     # nothing is left to tear down: the interpreter's own end would cost milliseconds
-    posix._exit(status)
+    posix._exit(status)  # noqa: SLF001 - its public name
 
 
 def run(words: list[str]) -> int:
@@ -111,17 +87,10 @@ def _guarded(session: Session, words: list[str]) -> int:
 def dispatch(session: Session, words: list[str]) -> int:
     """Parse global flags, find the command, parse its flags and run it."""
     if words and words[0].startswith("-"):
-        try:
-            session.globals, words = parse(GLOBAL_OPTIONS, words, interspersed=False)
-        except HelpWanted:
-            words = ["help"]
+        words = _take_globals(session, words)
         if session.globals.flag("version"):
             session.out.line(f"Moorage version {VERSION}")
             return 0
-        if session.globals.text("log-level") not in _LOG_LEVELS:
-            raise CommandError(
-                f"Unable to parse logging level: {session.globals.text('log-level')}"
-            )
     if words[:1] == ["help"] or words[:1] == ["__complete"]:
         return _about_commands(session, words)
     try:
@@ -131,6 +100,23 @@ def dispatch(session: Session, words: list[str]) -> int:
     session.typed = f"{PROGRAM} {typed}".rstrip()
     if canonical not in tree.COMMANDS:
         return _group(session, canonical, rest)
+    return _run_command(session, typed, canonical, rest)
+
+
+def _take_globals(session: Session, words: list[str]) -> list[str]:
+    """Parse the flags before the command; return the words from the command on."""
+    try:
+        session.globals, words = parse(GLOBAL_OPTIONS, words, interspersed=False)
+    except HelpWanted:
+        return ["help"]
+    level = session.globals.text("log-level")
+    if level not in _LOG_LEVELS:
+        raise CommandError(f"Unable to parse logging level: {level}")
+    return words
+
+
+def _run_command(session: Session, typed: str, canonical: str, rest: list[str]) -> int:
+    """Parse a command's own flags and run it."""
     command = tree.load(canonical)
     try:
         values, arguments = parse(command.options, rest, interspersed=command.interspersed)

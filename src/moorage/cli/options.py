@@ -1,7 +1,8 @@
-"""Flags as data, and the parser for them: pflag's grammar, which docker's users have in their hands.
+"""Flags as data, and the parser for them: pflag's grammar, which docker's users know by heart.
 
-``--name value``, ``--name=value``, ``-n value``, ``-nvalue``, ``-n=value``, ``-it``, ``--rm=false``,
-``--`` ends flags. Commands that run a program stop at the first word that is no flag.
+``--name value``, ``--name=value``, ``-n value``, ``-nvalue``, ``-n=value``, ``-it``,
+``--rm=false``; ``--`` ends flags. Commands that run a program stop at the first word that is no
+flag.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ class Values:
         table: dict[str, dict[str, bool]] = {}
         for key, value in self.given[name]:
             table.setdefault(key, {})[value] = True
-        return jsonwire.encode_sorted(table)
+        return jsonwire.encode(table, sort_keys=True)
 
     def add(self, option: Option, text: str) -> None:
         """Take one occurrence of a flag."""

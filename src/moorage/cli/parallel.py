@@ -1,4 +1,4 @@
-"""A few requests at the same time, on bare threads (``threading`` alone costs as much as ``ps``)."""
+"""A few requests at the same time, on bare threads: importing ``threading`` costs milliseconds."""
 
 from __future__ import annotations
 

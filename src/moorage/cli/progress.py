@@ -6,7 +6,7 @@ line in a log is printed.
 
 from __future__ import annotations
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 from moorage.lib import units
 
 TYPE_CHECKING = False
@@ -57,11 +57,8 @@ class Display:
             if not has_progress:
                 output.write(_plain(message, identifier))
             return
-        if (
-            not identifier
-            or (not has_progress
-            and identifier not in self.lines
-            and not (message.get("status")))
+        if not identifier or (
+            not has_progress and identifier not in self.lines and not (message.get("status"))
         ):
             self.lines.clear()
             self.count = 0

@@ -2,67 +2,86 @@
 
 from __future__ import annotations
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 from moorage.client.endpoint import Endpoint, Tls, default_host, host_from_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from moorage.cli.session import Session
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    from moorage.cli.options import Values
+    from moorage.client.configfile import ConfigFile
+
+    class Sources(Protocol):
+        """What the choice depends on; a session has it."""
+
+        globals: Values
+        environ: Mapping[str, str]
+
+        @property
+        def config(self) -> ConfigFile:
+            """The client's configuration file."""
+
+        @property
+        def config_directory(self) -> str:
+            """Where it lies."""
+
 
 DEFAULT_CONTEXT = "default"
 
 
-def context_name(session: Session) -> str:
+def context_name(sources: Sources) -> str:
     """Return the context in force; "default" is the one made of flags and environment."""
-    chosen = session.globals.text("context")
-    hosts = session.globals.many("host")
+    chosen = sources.globals.text("context")
+    hosts = sources.globals.many("host")
     if chosen and hosts:
         raise CommandError("conflicting options: cannot specify both --host and --context")
     if chosen:
         return chosen
-    if hosts or host_from_environment(session.environ):
+    if hosts or host_from_environment(sources.environ):
         return DEFAULT_CONTEXT
     return (
-        session.environ.get("DOCKER_CONTEXT")
-        or session.config.text("currentContext")
+        sources.environ.get("DOCKER_CONTEXT")
+        or sources.config.text("currentContext")
         or DEFAULT_CONTEXT
     )
 
 
-def default_context_host(session: Session) -> str:
+def default_context_host(sources: Sources) -> str:
     """Return the host of the default context."""
-    hosts = session.globals.many("host")
+    hosts = sources.globals.many("host")
     if len(hosts) > 1:
         raise CommandError("Specify only one -H")
-    return hosts[0] if hosts else host_from_environment(session.environ) or default_host()
+    return hosts[0] if hosts else host_from_environment(sources.environ) or default_host()
 
 
-def endpoint(session: Session) -> Endpoint:
+def endpoint(sources: Sources) -> Endpoint:
     """Return where the daemon is.
 
     Raises: CommandError, NotFound (context), InvalidParameter (address).
     """
-    name = context_name(session)
+    name = context_name(sources)
     if name == DEFAULT_CONTEXT:
-        return Endpoint(default_context_host(session), _tls(session))
+        return Endpoint(default_context_host(sources), _tls(sources))
     from moorage.client.contexts import ContextStore
     from moorage.lib.errors import NotFound
 
     try:
-        return ContextStore(session.config_directory).get(name).endpoint()
+        return ContextStore(sources.config_directory).get(name).endpoint()
     except NotFound as e:
         raise CommandError(f"Failed to initialize: unable to resolve docker endpoint: {e}") from e
 
 
-def _tls(session: Session) -> Tls | None:
+def _tls(sources: Sources) -> Tls | None:
     """Return certificates as the global flags and DOCKER_TLS* say; None without TLS."""
-    flags, environ = session.globals, session.environ
+    flags, environ = sources.globals, sources.environ
     verify = flags.flag("tlsverify") or (
         not flags.changed("tlsverify") and bool(environ.get("DOCKER_TLS_VERIFY"))
     )
     if not verify and not flags.flag("tls") and not environ.get("DOCKER_TLS"):
         return None
-    folder = environ.get("DOCKER_CERT_PATH") or session.config_directory
+    folder = environ.get("DOCKER_CERT_PATH") or sources.config_directory
     paths: dict[str, str | None] = {}
     for name, flag in (("ca", "tlscacert"), ("cert", "tlscert"), ("key", "tlskey")):
         path = flags.text(flag) or f"{folder}/{name}.pem"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

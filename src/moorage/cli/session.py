@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from moorage.client.endpoint import Endpoint
 
 
-class CommandError(Exception):
-    """A command failed: what to print, and the exit status."""
-
-    def __init__(self, message: str, status: int = 1) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-
-
 class Session:
     """What a command is given besides its own arguments."""
 
@@ -66,7 +57,7 @@ class Session:
 
         version = self.environ.get("DOCKER_API_VERSION") or None
         if self._api is not None:
-            version = self._api.version
+            version = self._api.version  # negotiated once for all
         headers = {str(k): str(v) for k, v in self.config.table("HttpHeaders").items()}
         return Api(self.endpoint, version=version, headers=headers)
 
@@ -89,7 +80,7 @@ class Session:
         """
         failed = 0
         for name in names:
-            failed |= self._report(lambda name=name: act(self.api, name))  # type: ignore[misc]
+            failed |= self._report(_bound(act, self.api, name))
         return failed
 
     def each_at_once(self, names: list[str], act: Callable[[Api, str], str | None]) -> int:
@@ -102,13 +93,7 @@ class Session:
             return self.each(names, act)
         from moorage.cli import parallel
 
-        apis = [self.another_api() for _ in names]
-        outcomes = parallel.start(
-            [
-                lambda api=api, name=name: act(api, name)
-                for api, name in zip(apis, names, strict=True)
-            ]
-        )  # type: ignore[misc]
+        outcomes = parallel.start([_bound(act, self.another_api(), name) for name in names])
         failed = 0
         for outcome in outcomes:
             failed |= self._report(outcome.result)
@@ -139,3 +124,7 @@ class Session:
                 break
             answer += typed
         return answer.strip().lower() in {b"y", b"yes"}
+
+
+def _bound(act: Callable[[Api, str], str | None], api: Api, name: str) -> Callable[[], str | None]:
+    return lambda: act(api, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 from moorage.lib import clock, units
 
 _SHAPES = (

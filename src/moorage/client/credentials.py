@@ -1,4 +1,4 @@
-"""Registry credentials: ``auths`` in config.json, credential helpers, the X-Registry-Auth header."""
+"""Registry credentials: ``auths`` in config.json, credential helpers, X-Registry-Auth."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import _socket
 import os
 
-from moorage.client.transport import SocketConnection
 from moorage.lib.errors import InvalidParameter
 
 TYPE_CHECKING = False
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 REMOTE = "command -v moor >/dev/null && exec moor system dial-stdio; exec docker system dial-stdio"
 
 
-def connect(endpoint: Endpoint) -> SocketConnection:
+def connect(endpoint: Endpoint) -> _socket.socket:
     """Start ssh with a socket pair as its standard streams."""
     arguments = ["ssh", *ssh_arguments(endpoint.address), "--", REMOTE]
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -30,7 +29,7 @@ def connect(endpoint: Endpoint) -> SocketConnection:
         raise InvalidParameter(f"cannot start ssh for {endpoint.host}: {e.strerror}") from e
     finally:
         theirs.close()
-    return SocketConnection(ours)
+    return ours
 
 
 def ssh_arguments(address: str) -> list[str]:

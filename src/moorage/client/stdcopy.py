@@ -1,4 +1,4 @@
-"""The multiplexed stream of a container without a terminal: 8-byte headers, bytes in, frames out."""
+"""The multiplexed stream of a container without a terminal: bytes in, frames out."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ reads continue: what an attached container needs.
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 
 from moorage.lib.errors import InvalidParameter, Unavailable
 
@@ -85,10 +86,8 @@ class TlsConnection:
 
     def close_write(self) -> None:
         """Send close_notify and keep reading."""
-        try:
-            self.session.unwrap()
-        except (ssl.SSLError, OSError):
-            pass  # wants the peer's close_notify, which comes when the peer is done
+        with suppress(ssl.SSLError, OSError):
+            self.session.unwrap()  # wants the peer's close_notify, which comes when it is done
         self._flush()
 
     def close(self) -> None:

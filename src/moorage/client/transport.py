@@ -80,7 +80,7 @@ def connect(endpoint: Endpoint) -> Connection:
     if endpoint.scheme == "ssh":
         from moorage.client import ssh
 
-        return ssh.connect(endpoint)
+        return SocketConnection(ssh.connect(endpoint))
     try:
         if endpoint.scheme == "unix":
             sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)

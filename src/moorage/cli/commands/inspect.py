@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.inspecting import FORMAT_OPTION, inspect
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, Unavailable
 
 TYPE_CHECKING = False
@@ -30,32 +30,32 @@ _SWARM = frozenset({"service", "task", "node", "secret", "config"})
 def run(session: Session, values: Values, names: list[str]) -> int:
     """Show objects as the daemon describes them."""
     kind = values.text("type")
-    if kind and kind not in PATHS:
+    if values.changed("type") and kind not in PATHS:
         known = ", ".join(f'"{name}"' for name in sorted(PATHS))
-        raise CommandError(f'unknown type: "{kind}": must be one of {known}')
-    if values.changed("type") and not kind:
-        raise CommandError("type is empty: must be one of " + ", ".join(sorted(PATHS)))
-    if values.flag("size") and kind and kind != "container":
+        found = f'unknown type: "{kind}"' if kind else "type is empty"
+        raise CommandError(f"{found}: must be one of {known}")
+    if values.flag("size") and kind not in {"", "container"}:
         raise CommandError(f'"--size" is not supported for type "{kind}"')
     size = values.flag("size") or None
+    kinds = [kind] if kind else list(PATHS)
 
     def fetch(name: str) -> str:
-        for candidate, path in PATHS.items():
-            if kind and candidate != kind:
-                continue
+        for candidate in kinds:
             query = {"size": size} if candidate == "container" else {}
             try:
-                return session.api.get_raw(path.format(name), **query).decode()
-            except NotFound as e:
-                if kind:
-                    raise
-                del e
-            except (Unavailable, InvalidParameter):
-                if kind or candidate not in _SWARM:
+                return session.api.get_raw(PATHS[candidate].format(name), **query).decode()
+            except MoorageError as e:
+                if kind or not _may_be_another_kind(candidate, e):
                     raise
         raise _NoSuchObject(f"Error: No such object: {name}")
 
     return inspect(session, names, values.text("format"), fetch)
+
+
+def _may_be_another_kind(kind: str, error: MoorageError) -> bool:
+    """Tell whether to look on: there is no such object, or no swarm to ask for it."""
+    no_swarm = kind in _SWARM and isinstance(error, Unavailable | InvalidParameter)
+    return isinstance(error, NotFound) or no_swarm
 
 
 class _NoSuchObject(MoorageError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.client.credentials import DOCKER_HUB, Credentials, hostname_of
 from moorage.lib.errors import MoorageError
 

@@ -6,7 +6,7 @@ import os
 import stat
 from binascii import a2b_base64
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 from moorage.client import jsonwire
 from moorage.lib.errors import NotFound
 

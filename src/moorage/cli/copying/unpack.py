@@ -12,7 +12,7 @@ import os
 import stat
 from tarfile import TarError, TarFile
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _Target:
                 content = tar.extractfile(entry) if entry.isreg() else None
                 self._write(parts, entry, content)
                 size += entry.size if entry.isreg() else 0
-            tar.members = []  # a million entries must not stay in memory
+            tar.members.clear()  # type: ignore[attr-defined] # a million must not stay in memory
         for parts, entry in reversed(self.later):
             self._finish_directory(parts, entry)
         return size

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from moorage.cli.format import containers, images, volumes
 from moorage.cli.format.listing import Table
-from moorage.cli.format.row import Row
-from moorage.cli.format.text import age, short_id
+from moorage.cli.row import Row
+from moorage.cli.text import age, short_id
 from moorage.lib import clock, units
 
 TYPE_CHECKING = False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from moorage.cli.format.listing import Table
-from moorage.cli.format.row import Row
-from moorage.cli.format.text import age, ellipsis, go_time, short_id
 from moorage.cli.references import split_tag
+from moorage.cli.row import Row
+from moorage.cli.text import age, ellipsis, go_time, short_id
 from moorage.lib import clock, units
 
 TYPE_CHECKING = False

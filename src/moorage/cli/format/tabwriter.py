@@ -14,21 +14,15 @@ def align(lines: list[str], minimum: int = MINIMUM_WIDTH, padding: int = PADDING
     """
     rows = [line.split("\t") for line in lines]
     out: list[str] = []
-    _columns(rows, 0, len(rows), [], out, minimum, padding)
+    _columns(rows, [], out, minimum, padding)
     return "".join(out)
 
 
 def _columns(
-    rows: list[list[str]],
-    start: int,
-    end: int,
-    widths: list[int],
-    out: list[str],
-    minimum: int,
-    padding: int,
+    rows: list[list[str]], widths: list[int], out: list[str], minimum: int, padding: int
 ) -> None:
-    column = len(widths)
-    at = start
+    """Write *rows*, whose first columns have *widths*; the next column's runs are found here."""
+    column, start, at, end = len(widths), 0, 0, len(rows)
     while at < end:
         if column >= len(rows[at]) - 1:
             at += 1
@@ -39,7 +33,7 @@ def _columns(
         while at < end and column < len(rows[at]) - 1:
             width = max(width, len(rows[at][column]) + padding)
             at += 1
-        _columns(rows, start, at, [*widths, width], out, minimum, padding)
+        _columns(rows[start:at], [*widths, width], out, minimum, padding)
         start = at
     _emit(rows[start:end], widths, out)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.format import tabwriter
-from moorage.cli.format.row import Row
-from moorage.cli.session import CommandError
+from moorage.cli.row import Row
 from moorage.cli.template.errors import ExecuteError, ParseError
 from moorage.cli.template.functions import HEADER_FUNCTIONS, to_json
 from moorage.cli.template.template import Template

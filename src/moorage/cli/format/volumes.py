@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from moorage.cli.format.listing import Table
-from moorage.cli.format.row import Row
-from moorage.cli.format.text import labels
+from moorage.cli.row import Row
+from moorage.cli.text import labels
 from moorage.lib import units
 
 TYPE_CHECKING = False

@@ -44,7 +44,9 @@ def network(spec: str) -> Attachment:
     return attachment
 
 
-def _set(attachment: Attachment, key: str, value: str) -> None:
+def _set(  # noqa: C901 - one case for each key
+    attachment: Attachment, key: str, value: str
+) -> None:
     endpoint = attachment.endpoint
     if key == "name":
         attachment.target = value

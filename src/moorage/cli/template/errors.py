@@ -9,7 +9,3 @@ class ParseError(Exception):
 
 class ExecuteError(Exception):
     """The template does not fit the value."""
-
-
-class FunctionError(Exception):
-    """A function refuses its arguments; the executor adds where."""

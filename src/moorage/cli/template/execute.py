@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from moorage.cli.template.errors import ExecuteError, FunctionError
+from moorage.cli.failure import FunctionError
+from moorage.cli.template.errors import ExecuteError
 from moorage.cli.template.lexer import line_of
 from moorage.cli.template.nodes import (
     Action,

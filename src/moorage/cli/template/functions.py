@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from moorage.cli.format.row import Row
-from moorage.cli.template.errors import FunctionError
+from moorage.cli.failure import FunctionError
+from moorage.cli.row import Row
 from moorage.cli.template.printing import printf, text_of
 from moorage.cli.template.values import Nil, truth, type_name, undress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 def _length(value: object) -> int:
@@ -73,13 +74,13 @@ def _comparable(value: object) -> str:
     raise FunctionError("non-comparable type")
 
 
-def _ordered(first: object, second: object) -> int:
+def _ordered(first: Any, second: Any) -> int:
     kind = _comparable(first)
     if kind != _comparable(second):
         raise FunctionError("incompatible types for comparison")
     if kind not in {"number", "string"}:
         raise FunctionError("invalid type for comparison")
-    return (first > second) - (first < second)  # type: ignore[operator]
+    return int(first > second) - int(first < second)
 
 
 def _print(*values: object) -> str:
@@ -114,7 +115,7 @@ def _join(values: object, separator: str) -> str:
 def _title(text: str) -> str:
     out, previous = [], " "
     for char in text:
-        begins = not (previous.isalnum() or previous == "_" or previous == "'")
+        begins = not (previous.isalnum() or previous in {"_", "'"})
         out.append(char.upper() if begins else char)
         previous = char
     return "".join(out)

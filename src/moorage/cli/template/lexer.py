@@ -105,7 +105,7 @@ def _inside(source: str, at: int) -> tuple[Token, int, bool, bool]:
     return token, end, False, False
 
 
-def _token(source: str, at: int, char: str) -> tuple[Token, int]:
+def _token(source: str, at: int, char: str) -> tuple[Token, int]:  # noqa: C901 - a lexer's table
     line = line_of(source, at)
     if not char:
         raise ParseError(f"template: :{line}: unclosed action")
@@ -160,9 +160,8 @@ def _character(source: str, at: int) -> tuple[Token, int]:
         end += 2 if source[end] == "\\" else 1
     char = unescape(source[at + 1 : end], line_of(source, at))
     if len(char) != 1:
-        raise ParseError(
-            f"template: :{line_of(source, at)}: malformed character constant: {source[at : end + 1]}"
-        )
+        line, constant = line_of(source, at), source[at : end + 1]
+        raise ParseError(f"template: :{line}: malformed character constant: {constant}")
     return Token(CHAR, char, at), end + 1
 
 

@@ -81,7 +81,7 @@ class Pipeline(Node):
         at: int,
         text: str,
         variables: list[str],
-        assigns: bool,
+        assigns: bool,  # noqa: FBT001
         commands: list[Command],
     ) -> None:
         super().__init__(at, text)

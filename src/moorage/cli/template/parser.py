@@ -107,6 +107,7 @@ class _Parser:
         start = self._peek_solid()
         names, assigns = self._declarations(context)
         commands: list[Command] = []
+        end = start.at
         while True:
             token = self._peek_solid()
             if token.text == closing and token.kind in {lexer.RIGHT, lexer.PUNCTUATION}:
@@ -187,7 +188,7 @@ class _Parser:
             return Chain(at, text, names, node)
         return type(node)(at, text, [*node.names, *names])
 
-    def _term(self, token: Token) -> Node:
+    def _term(self, token: Token) -> Node:  # noqa: C901, PLR0911 - one case for each token
         text = token.text
         if token.kind == lexer.FIELD:
             return Dot(token.at, ".") if text == "." else Field(token.at, text, [text[1:]])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from moorage.cli.format.row import Row
+from moorage.cli.row import Row
 from moorage.cli.template.values import Map, Nil, Time, type_name
 
 EXPONENT_FROM, EXPONENT_BELOW = 21, -4
 _FLAGS = frozenset("-+# 0")
 
 
-def text_of(value: object, *, top: bool = True) -> str:
+def text_of(value: object, *, top: bool = True) -> str:  # noqa: PLR0911 - one for each type
     """Format as ``%v``; at the *top* of an action nothing is ``<no value>``."""
     if isinstance(value, Time):
-        from moorage.cli.format.text import go_time
+        from moorage.cli.text import go_time
         from moorage.lib.clock import parse_rfc3339
 
         return go_time(parse_rfc3339(value), local=False)
@@ -118,7 +118,9 @@ def _pad(text: str, flags: str, width: int | None) -> str:
     return text.rjust(width)
 
 
-def _verb(verb: str, flags: str, precision: int | None, value: object) -> str:
+def _verb(  # noqa: PLR0911 - one for each verb
+    verb: str, flags: str, precision: int | None, value: object
+) -> str:
     if verb == "v":
         return text_of(value, top=False)
     if verb == "T":
@@ -131,9 +133,8 @@ def _verb(verb: str, flags: str, precision: int | None, value: object) -> str:
         return "%!s(<nil>)" if value is None or isinstance(value, Nil) else text_of(value)
     if isinstance(value, int) and not isinstance(value, bool) and verb in "dxXobcqU":
         return _integer_verb(verb, flags, value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and verb in "feEgG":
-        if isinstance(value, float) or verb == "f":
-            return _float_verb(verb, flags, precision, float(value))
+    if isinstance(value, float) and verb in "feEgG":
+        return _float_verb(verb, flags, precision, value)
     if isinstance(value, list):
         return "[" + " ".join(_verb(verb, flags, precision, item) for item in value) + "]"
     return f"%!{verb}({type_name(value)}={_inner(value)})"

@@ -1,14 +1,14 @@
 """What templates walk over: rows of a listing, and JSON dressed with the Go types it came from.
 
-The daemon's answers are structs and maps in Go, and templates print, compare and miss fields of the
-two differently. ``dress`` restores the difference: a ``Map`` where Go has a map, ``Nil`` of the
-right kind where Go has a nil slice, map or pointer, and the zero value of fields that were left out.
+The daemon's answers are structs and maps in Go, and templates print, compare and miss fields of
+the two differently. ``dress`` restores the difference: a ``Map`` where Go has a map, ``Nil`` of the
+right kind where Go has a nil slice, map or pointer, and the zero of fields that were left out.
 """
 
 from __future__ import annotations
 
-from moorage.cli.format.row import Row
-from moorage.cli.template.errors import FunctionError
+from moorage.cli.failure import FunctionError
+from moorage.cli.row import Row
 
 
 class Map(dict[str, object]):
@@ -88,7 +88,7 @@ def dress(value: object, name: str = "", times: frozenset[str] = TIMES) -> objec
     """
     if isinstance(value, dict):
         dressed = {
-            key: dress(item, _LOG_OPTIONS.get((name, key), key), times)
+            key: dress(item, _LOG_OPTIONS.get((name, str(key)), str(key)), times)
             for key, item in value.items()
         }
         if name == "State" and "Running" in dressed:
@@ -120,7 +120,7 @@ def undress(value: object) -> object:
     return None if isinstance(value, Nil) else value
 
 
-def field(value: object, name: str, arguments: list[object]) -> object:
+def field(value: object, name: str, arguments: list[object]) -> object:  # noqa: C901 - by type
     """Evaluate ``.name`` on *value*.
 
     Raises: FunctionError.

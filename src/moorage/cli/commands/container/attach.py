@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.commands.container.run import exit_status
+from moorage.cli.failure import CommandError
 from moorage.cli.interactive import (
     DETACH_KEYS_HELP,
     Terminal,
@@ -10,7 +11,6 @@ from moorage.cli.interactive import (
     detach_keys_text,
 )
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from moorage.cli.copying import places
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.lib import units
 
 TYPE_CHECKING = False
@@ -65,10 +65,8 @@ def _from_container(
         raise CommandError(
             f'invalid output path: directory "{os.path.abspath(directory)}" does not exist'
         )
-    if new_name == "." or found.base in {"", ".", "/"}:
-        renamed = None
-    else:
-        renamed = (found.base, new_name)
+    unnamed = new_name == "." or found.base in {"", ".", "/"}
+    renamed = None if unnamed else (found.base, new_name)
     chunks = response.chunks()
     if found.contents_only:
         # entries of "dir/." are named after the directory they go to, or not at all

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.commands.container import create_host
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 from moorage.cli.specs import environment, ports
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def _build(session: Session, values: Values, arguments: list[str], *, detach: bo
     bindings: ports.Bindings = {}
     for spec in values.many("publish"):
         ports.publish(spec, bindings)
-    exposed = {key: {} for key in bindings}
+    exposed: Json = {key: {} for key in bindings}
     for spec in values.many("expose"):
         exposed |= {key: {} for key in ports.expose(spec)}
     binds, anonymous = create_host.volumes(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 from moorage.cli.specs import devices
 from moorage.cli.specs.networks import Attachment
 

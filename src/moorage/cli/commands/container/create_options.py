@@ -73,33 +73,49 @@ _IDENTITY = (
     Option("label-file", "", "list", "Read labels from a file", choices="files"),
     Option("name", "", "string", "Name of the container"),
     Option("platform", "", "string", "Platform of the image, such as linux/arm64"),
-    Option("pull", "", "string", 'When to pull the image ("always", "missing", "never")', "missing", choices="always missing never"),
+    Option(
+        "pull",
+        "",
+        "string",
+        'When to pull the image ("always", "missing", "never")',
+        "missing",
+        choices="always missing never",
+    ),
     Option("quiet", "q", "bool", "Do not show the pull's progress"),
-    Option("restart", "", "string", "When to start the container again after it ended", "no", choices="no always unless-stopped on-failure"),
+    Option(
+        "restart",
+        "",
+        "string",
+        "When to start the container again after it ended",
+        "no",
+        choices="no always unless-stopped on-failure",
+    ),
     Option("rm", "", "bool", "Remove the container and its anonymous volumes when it ends"),
     Option("runtime", "", "string", "OCI runtime to use"),
-    Option("stop-signal", "", "string", "Signal that asks the container to stop", choices="signals"),
+    Option(
+        "stop-signal", "", "string", "Signal that asks the container to stop", choices="signals"
+    ),
     Option("stop-timeout", "", "int", "Seconds a stop waits before it kills"),
     Option("tty", "t", "bool", "Give the container a terminal"),
     Option("user", "u", "string", "User to run as (<name|uid>[:<group|gid>])"),
     Option("workdir", "w", "string", "Directory to start in"),
-)  # fmt: skip
+)
 
 _HEALTH = (
     Option("health-cmd", "", "string", "Command that checks the container's health"),
     Option("health-interval", "", "duration", "Time between two checks (ms|s|m|h)"),
     Option("health-retries", "", "int", "Failures in a row that make it unhealthy"),
     Option("health-start-interval", "", "duration", "Time between checks while it starts"),
-    Option("health-start-period", "", "duration", "Time to start in, during which failures do not count"),
+    Option("health-start-period", "", "duration", "Time in which failures do not count"),
     Option("health-timeout", "", "duration", "Longest time one check may take"),
     Option("no-healthcheck", "", "bool", "Ignore the image's health check"),
-)  # fmt: skip
+)
 
 _LIMITS = (
     Option("blkio-weight", "", "uint16", "Share of block I/O, 10 to 1000; 0 is none"),
     Option("blkio-weight-device", "", "list", "Share of one device's I/O", check=_weight),
     Option("cgroup-parent", "", "string", "Control group to put the container under"),
-    Option("cgroupns", "", "string", "Control group namespace (host|private)", choices="host private"),
+    Option("cgroupns", "", "string", "Control group namespace", choices="host private"),
     Option("cpu-count", "", "int", "Number of CPUs (Windows only)", hidden=True),
     Option("cpu-percent", "", "int", "Share of CPU (Windows only)", hidden=True),
     Option("cpu-period", "", "int", "Period of the CPU scheduler, in microseconds"),
@@ -110,10 +126,30 @@ _LIMITS = (
     Option("cpus", "", "decimal", "Number of CPUs, such as 1.5"),
     Option("cpuset-cpus", "", "string", "CPUs to run on (0-3, 0,1)"),
     Option("cpuset-mems", "", "string", "Memory nodes to use (0-3, 0,1)"),
-    Option("device-read-bps", "", "list", "Limit bytes read per second from a device", check=_byte_rate),
-    Option("device-read-iops", "", "list", "Limit reads per second from a device", check=_operation_rate),
-    Option("device-write-bps", "", "list", "Limit bytes written per second to a device", check=_byte_rate),
-    Option("device-write-iops", "", "list", "Limit writes per second to a device", check=_operation_rate),
+    Option(
+        "device-read-bps", "", "list", "Limit bytes read per second from a device", check=_byte_rate
+    ),
+    Option(
+        "device-read-iops",
+        "",
+        "list",
+        "Limit reads per second from a device",
+        check=_operation_rate,
+    ),
+    Option(
+        "device-write-bps",
+        "",
+        "list",
+        "Limit bytes written per second to a device",
+        check=_byte_rate,
+    ),
+    Option(
+        "device-write-iops",
+        "",
+        "list",
+        "Limit writes per second to a device",
+        check=_operation_rate,
+    ),
     Option("kernel-memory", "", "bytes", "Limit of kernel memory"),
     Option("memory", "m", "bytes", "Limit of memory"),
     Option("memory-reservation", "", "bytes", "Soft limit of memory"),
@@ -124,7 +160,7 @@ _LIMITS = (
     Option("pids-limit", "", "int", "Limit of processes; -1 is no limit"),
     Option("shm-size", "", "bytes", "Size of /dev/shm"),
     Option("ulimit", "", "ulimit", "Set a resource limit (name=soft[:hard])", check=_ulimit),
-)  # fmt: skip
+)
 
 _NETWORK = (
     Option("add-host", "", "list", "Add a line to /etc/hosts (host:ip)"),
@@ -149,7 +185,9 @@ _NETWORK = (
 _FILES = (
     Option("device", "", "list", "Give the container a device of the host", choices="files"),
     Option("device-cgroup-rule", "", "list", "Add a rule to the list of allowed devices"),
-    Option("gpus", "", "gpu-request", "GPUs to give the container ('all' for every one)", check=_gpus),
+    Option(
+        "gpus", "", "gpu-request", "GPUs to give the container ('all' for every one)", check=_gpus
+    ),
     Option("mount", "", "mount", "Mount a file system", check=_mount),
     Option("read-only", "", "bool", "Mount the root file system read-only"),
     Option("storage-opt", "", "map", "Option of the storage driver"),
@@ -157,8 +195,10 @@ _FILES = (
     Option("use-api-socket", "", "bool", "Mount the daemon's socket and the credentials for it"),
     Option("volume", "v", "list", "Mount a directory or a volume", choices="volumes"),
     Option("volume-driver", "", "string", "Driver for the container's volumes"),
-    Option("volumes-from", "", "list", "Mount the volumes of another container", choices="containers"),
-)  # fmt: skip
+    Option(
+        "volumes-from", "", "list", "Mount the volumes of another container", choices="containers"
+    ),
+)
 
 _SECURITY = (
     Option("cap-add", "", "list", "Add a capability", choices="capabilities"),

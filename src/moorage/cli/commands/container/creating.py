@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from moorage.cli.session import CommandError
+from moorage.cli.failure import CommandError
 from moorage.lib.errors import NotFound
 
 TYPE_CHECKING = False

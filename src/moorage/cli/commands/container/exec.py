@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.interactive import (
     DETACH_KEYS_HELP,
     Terminal,
@@ -9,7 +10,6 @@ from moorage.cli.interactive import (
     detach_keys_text,
 )
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.cli.specs import environment
 
 TYPE_CHECKING = False

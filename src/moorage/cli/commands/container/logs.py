@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.client.stdcopy import STDERR, Demultiplexer, FrameError
 
 TYPE_CHECKING = False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
-from moorage.cli.session import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from moorage.cli.session import Session
 
 
-def run(session: Session, _: Values, arguments: list[str]) -> None:
+def run(session: Session, _values: Values, arguments: list[str]) -> None:
     """Print all published ports, or where one is published."""
     record = session.api.get(f"/containers/{arguments[0]}/json")
     ports = record["NetworkSettings"].get("Ports") or {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moorage.cli.commands.container import create_body, creating
 from moorage.cli.commands.container.create_options import OPTIONS
+from moorage.cli.failure import CommandError
 from moorage.cli.interactive import (
     DETACH_KEYS_HELP,
     Terminal,
@@ -11,7 +12,6 @@ from moorage.cli.interactive import (
     detach_keys_text,
 )
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False
@@ -30,13 +30,10 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Run a container; 125 is the daemon's failure, 126 and 127 the command's."""
     detach = values.flag("detach")
     try:
-        if detach and values.flag("rm") and values.many("attach"):
-            raise CommandError("Conflicting options: -a and -d")
+        _check_flags(values)
         request = create_body.build(session, values, arguments, detach=detach)
         body = request.body
         check_terminal(session, stdin=body["AttachStdin"], tty=body["Tty"])
-        if detach and values.many("attach"):
-            raise CommandError("Conflicting options: -a and -d")
     except CommandError as e:
         if e.message == "the input device is not a TTY":
             raise
@@ -56,6 +53,11 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         elif any(words in message for words in _CANNOT_INVOKE_WORDS):
             status = CANNOT_INVOKE
         raise CommandError(_worded(session, message), status) from e
+
+
+def _check_flags(values: Values) -> None:
+    if values.flag("detach") and values.many("attach"):
+        raise CommandError("conflicting options: cannot specify both --attach and --detach")
 
 
 def _worded(session: Session, message: str) -> str:

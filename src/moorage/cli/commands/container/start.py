@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.interactive import DETACH_KEYS_HELP, Terminal, detach_keys_text
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from moorage.cli.commands.context import describing
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.client.contexts import ContextStore, check_name
 
 TYPE_CHECKING = False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Option
-from moorage.cli.session import CommandError
 from moorage.client.contexts import DEFAULT, ContextStore
 
 TYPE_CHECKING = False

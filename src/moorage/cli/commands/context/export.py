@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
-from moorage.cli.session import CommandError
 from moorage.client import jsonwire
 from moorage.client.contexts import ContextStore
 

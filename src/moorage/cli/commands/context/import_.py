@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
 from moorage.cli.saving import file_chunks
-from moorage.cli.session import CommandError
 from moorage.client import jsonwire
 from moorage.client.contexts import TLS_FILES, ContextStore
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from moorage.cli.format.listing import FORMAT_HELP, Table, quiet_or, show
-from moorage.cli.format.row import Row
-from moorage.cli.format.text import ellipsis, natural
 from moorage.cli.options import Command, Option
 from moorage.cli.resolve import context_name, default_context_host
+from moorage.cli.row import Row
+from moorage.cli.text import ellipsis, natural
 from moorage.client.contexts import DEFAULT, ContextStore
 from moorage.client.endpoint import host_from_environment
 

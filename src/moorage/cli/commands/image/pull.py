@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from moorage.cli.commands.image.pulling import pull
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.cli.references import DEFAULT_TAG, split_tag
-from moorage.cli.session import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.client import jsonwire
 from moorage.client.credentials import Credentials as Stored
 from moorage.client.credentials import registry_of

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     from moorage.cli.options import Values
     from moorage.cli.session import Session
     from moorage.client.jsonwire import Json
@@ -46,41 +48,51 @@ def ipam_config(values: Values) -> list[Json]:
 
     Raises: CommandError.
     """
-    import ipaddress
-
     subnets = values.many("subnet")
     ranges, gateways = values.many("ip-range"), values.many("gateway")
     auxiliary = values.pairs("aux-address")
     if not subnets and (ranges or gateways or auxiliary):
         raise CommandError("every ip-range or gateway must have a corresponding subnet")
-    try:
-        parsed = [ipaddress.ip_network(subnet, strict=False) for subnet in subnets]
-    except ValueError as e:
-        raise CommandError(f"invalid subnet: {e}") from e
-    for at, one in enumerate(parsed):
-        for other in parsed[:at]:
-            if one.version == other.version and one.overlaps(other):
-                raise CommandError("multiple overlapping subnet configuration is not supported")
-    configs: list[Json] = [{"Subnet": subnet} for subnet in subnets]
+    if not subnets:
+        return []
+    plan = _Plan(subnets)
+    for range_ in ranges:
+        _once(plan.owner(range_, "range"), "IPRange", range_, "ranges")
+    for gateway in gateways:
+        _once(plan.owner(gateway, "gateway"), "Gateway", gateway, "gateways")
+    for name, address in auxiliary.items():
+        owner = plan.owner(address, "aux-address")
+        owner.setdefault("AuxiliaryAddresses", {})[name] = address
+    return plan.configs
 
-    def owner(address: str, what: str) -> Json:
-        try:
-            place = ipaddress.ip_network(address, strict=False)
-        except ValueError as e:
-            raise CommandError(f"invalid {what} {address}: {e}") from e
-        for config, subnet in zip(configs, parsed, strict=True):
-            if place.version == subnet.version and subnet.supernet_of(place):  # type: ignore[arg-type]
+
+class _Plan:
+    """The subnets of a network, and which of them an address belongs to."""
+
+    def __init__(self, subnets: list[str]) -> None:
+        import ipaddress
+
+        self.read = ipaddress.ip_network
+        self.configs: list[Json] = [{"Subnet": subnet} for subnet in subnets]
+        self.parsed = [self._parse(subnet, "subnet") for subnet in subnets]
+        for at, one in enumerate(self.parsed):
+            if any(one.overlaps(other) for other in self.parsed[:at]):
+                raise CommandError("multiple overlapping subnet configuration is not supported")
+
+    def owner(self, address: str, what: str) -> Json:
+        """Return the configuration of the subnet that holds *address*."""
+        place = self._parse(address, what)
+        for config, subnet in zip(self.configs, self.parsed, strict=True):
+            narrower = place.version == subnet.version and place.prefixlen >= subnet.prefixlen
+            if narrower and place.network_address in subnet:
                 return config
         raise CommandError(f"no matching subnet for {what} {address}")
 
-    for range_ in ranges:
-        _once(owner(range_, "range"), "IPRange", range_, "ranges")
-    for gateway in gateways:
-        _once(owner(gateway, "gateway"), "Gateway", gateway, "gateways")
-    for name, address in auxiliary.items():
-        table = owner(address, "aux-address").setdefault("AuxiliaryAddresses", {})
-        table[name] = address
-    return configs
+    def _parse(self, text: str, what: str) -> IPv4Network | IPv6Network:
+        try:
+            return self.read(text, strict=False)
+        except ValueError as e:
+            raise CommandError(f"invalid {what} {text}: {e}") from e
 
 
 def _once(config: Json, field: str, value: str, what: str) -> None:

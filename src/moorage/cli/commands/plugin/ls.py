@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from moorage.cli.format.listing import FORMAT_HELP, Table, quiet_or, show
-from moorage.cli.format.row import Row
-from moorage.cli.format.text import ellipsis, short_id
 from moorage.cli.options import Command, Option
+from moorage.cli.row import Row
+from moorage.cli.text import ellipsis, short_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

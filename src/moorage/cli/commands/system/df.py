@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.format import tabwriter
 from moorage.cli.format.disk import (
     CACHE_TABLE,
@@ -14,15 +15,14 @@ from moorage.cli.format.disk import (
 )
 from moorage.cli.format.listing import FORMAT_HELP, Table, show
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 from moorage.lib import units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from moorage.cli.format.row import Row
     from moorage.cli.options import Values
+    from moorage.cli.row import Row
     from moorage.cli.session import Session
     from moorage.client.jsonwire import Json
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from moorage.cli import pruning
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.cli.session import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Make a volume and print its name."""
     if arguments and values.text("name"):
         raise CommandError(
-            "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
+            "conflicting options: cannot specify a volume-name through both --name and as a "
+            "positional arg"
         )
     body = {
         "Name": arguments[0] if arguments else values.text("name"),
