@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from moorage.images import summary
 from moorage.images.image import Image
 from moorage.images.operations import Parts
@@ -32,7 +34,7 @@ def inspect(
     return ImageInspect(
         id=image.id,
         descriptor=summary.descriptor(image.manifest),
-        manifests=summary.manifests_of(parts, image) if with_manifests else None,
+        manifests=summary.manifests_of(parts, image) if with_manifests else UNSET,
         repo_tags=parts.store.repo_tags(image.id),
         repo_digests=parts.store.repo_digests(image.id),
         comment=config.comment or _last_comment(image),
@@ -40,9 +42,9 @@ def inspect(
         author=config.author,
         config=run_config(config.config or ContainerConfig()),
         architecture=config.architecture,
-        variant=config.variant or None,
+        variant=config.variant or UNSET,
         os=config.os or "linux",
-        os_version=config.os_version or None,
+        os_version=config.os_version or UNSET,
         size=image.size,
         graph_driver=DriverData(name=parts.layers.driver.name, data=data),
         root_fs=ImageInspectRootFS(type="layers", layers=list(image.diff_ids) or None),

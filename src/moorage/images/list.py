@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from msgspec import UNSET
+
 from moorage.images import selection, summary, usage
 from moorage.images.image import Image
 from moorage.images.operations import Parts
@@ -44,7 +46,7 @@ def list_images(
             image,
             names,
             shared=shared[image.id].shared if image.id in shared else -1,
-            manifests=summary.manifests_of(parts, image) if with_manifests else None,
+            manifests=summary.manifests_of(parts, image) if with_manifests else UNSET,
         )
         found.append((image.created_ns, shown))
     return [shown for _, shown in sorted(found, key=lambda pair: (-pair[0], pair[1].id))]

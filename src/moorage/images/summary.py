@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import UNSET, UnsetType
+
 from moorage.images import manifests
 from moorage.images.image import Image
 from moorage.images.operations import Parts
@@ -32,7 +34,7 @@ def of(
     *,
     shared: int = -1,
     containers: int = -1,
-    manifests: list[ImageManifestSummary] | None = None,
+    manifests: list[ImageManifestSummary] | UnsetType = UNSET,
 ) -> ImageSummary:
     """Return the summary of *image* under *names*; -1 = not worked out."""
     return ImageSummary(

@@ -7,7 +7,7 @@ A list or map that is ``None`` is Go's nil: it is written as ``null``.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from moorage.spec.engine.health import HealthConfig
 from moorage.spec.engine.storage import DriverData
@@ -58,9 +58,9 @@ class ImageInspect(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``ImageInspect``."""
 
     id: str = ""
-    descriptor: OCIDescriptor | None = None
-    manifests: list[ImageManifestSummary] | None = None
-    identity: Identity | None = None
+    descriptor: OCIDescriptor | UnsetType = UNSET
+    manifests: list[ImageManifestSummary] | UnsetType = UNSET
+    identity: Identity | UnsetType = UNSET
     repo_tags: list[str] | None = None
     repo_digests: list[str] | None = None
     comment: str | None = None
@@ -68,9 +68,9 @@ class ImageInspect(Struct, frozen=True, kw_only=True, rename="pascal"):
     author: str | None = None
     config: ImageConfig | None = None
     architecture: str = ""
-    variant: str | None = None
+    variant: str | UnsetType = UNSET
     os: str = ""
-    os_version: str | None = None
+    os_version: str | UnsetType = UNSET
     size: int = 0
     graph_driver: DriverData | None = None
     root_fs: ImageInspectRootFS | None = field(default=None, name="RootFS")
@@ -89,8 +89,8 @@ class ImageSummary(Struct, frozen=True, kw_only=True, rename="pascal"):
     shared_size: int = 0
     labels: dict[str, str] | None = None
     containers: int = 0
-    manifests: list[ImageManifestSummary] | None = None
-    descriptor: OCIDescriptor | None = None
+    manifests: list[ImageManifestSummary] | UnsetType = UNSET
+    descriptor: OCIDescriptor | UnsetType = UNSET
 
 
 class ImagesDiskUsage(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -119,7 +119,7 @@ class ImagePruneResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
     space_reclaimed: int = 0
 
 
-class OCIDescriptor(Struct, frozen=True, kw_only=True, rename="pascal"):
+class OCIDescriptor(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``OCIDescriptor``."""
 
     media_type: str = field(default="", name="mediaType")
@@ -132,7 +132,7 @@ class OCIDescriptor(Struct, frozen=True, kw_only=True, rename="pascal"):
     artifact_type: str | None = field(default=None, name="artifactType")
 
 
-class OCIPlatform(Struct, frozen=True, kw_only=True, rename="pascal"):
+class OCIPlatform(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``OCIPlatform``."""
 
     architecture: str = field(default="", name="architecture")

@@ -171,6 +171,8 @@ class Packer:
             yield self._whiteout(name)
             return
         entry = self._entry(found, kind, name)
+        if layered and name.rpartition("/")[2] == kinds.OPAQUE_MARKER:
+            return  # fuse-overlayfs leaves one beside the attribute, which tells already
         if self._is_further_name(found, entry, kind):
             yield format_entry(entry)
             return

@@ -16,11 +16,14 @@ log = logging.getLogger(__name__)
 # name to (module, class); loaded only when used, in the order of automatic choice
 _DRIVERS: Final[dict[str, tuple[str, str]]] = {
     "overlay2": ("overlay", "OverlayDriver"),
+    "btrfs": ("btrfs", "BtrfsDriver"),
+    "fuse-overlayfs": ("fuse", "FuseOverlayDriver"),
     "vfs": ("vfs", "VfsDriver"),
 }
 _GONE: Final = {
     "aufs": "no mainline kernel has aufs any more",
     "devicemapper": "it was slow, fragile, and is removed from Docker too",
+    "zfs": "its kernel module is not in the mainline kernel, and this driver is not built yet",
     "overlay": "the first overlay driver wasted inodes and is removed from Docker too",
 }
 

@@ -32,6 +32,7 @@ from moorage.storage.archive.options import PackOptions, Whiteouts
 from moorage.storage.archive.pack import pack
 from moorage.storage.snapshots import walk
 from moorage.storage.snapshots.contract import Change, SnapshotDriver, view_name
+from moorage.storage.snapshots.projectquota import ProjectQuota
 
 _NATIVE: Final = "index=off,metacopy=off,redirect_dir=off"
 _PADS: Final = (".empty", ".blank")
@@ -61,6 +62,7 @@ class OverlayDriver(SnapshotDriver):
         super().__init__(root, options)
         for directory in (root, root / _VIEWS, *(root / pad for pad in _PADS)):
             directory.mkdir(mode=0o710, parents=True, exist_ok=True)
+        self._quota: ProjectQuota | None = None
 
     def probe(self) -> None:
         """Mount a small overlay, write through it, and look at what it left."""
@@ -111,11 +113,14 @@ class OverlayDriver(SnapshotDriver):
 
     def limit(self, base: Path, size_bytes: int) -> None:
         """Bound what is written below *base*. Raises: InvalidParameter, if that cannot be."""
-        del base, size_bytes
-        raise InvalidParameter(
-            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
-            hint="or ext4 with the project feature and 'prjquota'",
-        )
+        if self._quota is None:
+            self._quota = ProjectQuota(self.root)
+        if not self._quota.works:
+            raise InvalidParameter(
+                "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+                hint="or ext4 with the project feature and 'prjquota'",
+            )
+        self._quota.limit(base, size_bytes)
 
     def mount(self, name: str, parents: Sequence[str]) -> Path:
         """Mount the stack with the writable layer on top."""
@@ -126,11 +131,11 @@ class OverlayDriver(SnapshotDriver):
 
     def mount_stack(self, target: Path, parents: Sequence[str], *, upper: str | None) -> None:
         """Call mount(2), from inside the root if the options are too long otherwise."""
-        options = self._options(f"{self.root}/", parents, upper)
+        options = self.stack_options(f"{self.root}/", parents, upper)
         if len(os.fsencode(options)) <= PAGE_LIMIT:
             mount("overlay", target, "overlay", 0 if upper else MS_RDONLY, options)
             return
-        options = self._options("", parents, upper)
+        options = self.stack_options("", parents, upper)
         if len(os.fsencode(options)) > PAGE_LIMIT:
             raise InvalidParameter(f"an image of {len(parents)} layers is more than overlay takes")
         _inside(
@@ -138,7 +143,8 @@ class OverlayDriver(SnapshotDriver):
             lambda: mount("overlay", target, "overlay", 0 if upper else MS_RDONLY, options),
         )
 
-    def _options(self, prefix: str, parents: Sequence[str], upper: str | None) -> str:
+    def stack_options(self, prefix: str, parents: Sequence[str], upper: str | None) -> str:
+        """Return the mount options for a stack, its directories behind *prefix*."""
         lowers = [f"{prefix}{parent}/diff" for parent in parents]
         needed = 2 if upper is None else 1
         lowers += [prefix + pad for pad in _PADS[: max(0, needed - len(lowers))]]

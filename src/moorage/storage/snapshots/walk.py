@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from moorage.kernel.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from moorage.storage.archive.entry import OPAQUE_MARKER
 from moorage.storage.snapshots.contract import Change, ChangeKind
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -30,6 +31,9 @@ def is_whiteout(found: os.stat_result) -> bool:
 
 def is_opaque(fd: int) -> bool:
     """Whether nothing below shows through the directory *fd*."""
+    with suppress(FileNotFoundError):
+        os.lstat(OPAQUE_MARKER, dir_fd=fd)
+        return True
     for key in OPAQUE:
         with suppress(OSError):
             if os.getxattr(fd, key) == b"y":
@@ -91,8 +95,9 @@ def overlay_changes(upper: Path, lowers: Sequence[Path]) -> list[Change]:
 
 def _overlay_directory(upper: int, lowers: Sequence[int], path: str, found: list[Change]) -> None:
     """Compare one directory with those it is merged with."""
-    inside = entries(upper)
-    for name, status in inside.items():
+    for name, status in entries(upper).items():
+        if name == OPAQUE_MARKER:
+            continue
         below, merged = _look_up(lowers, name)
         full = f"{path}/{name}"
         before = len(found)

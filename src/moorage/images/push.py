@@ -1,0 +1,303 @@
+"""Push: an image's blobs and its manifest to a registry.
+
+The manifest goes as it came, so that an image pulled and pushed again has the same digest. Layers
+that are here only unpacked are compressed first, always to the same bytes; which those were is
+remembered, so that a registry that has them is not sent them, nor are they made, a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, structs
+
+from moorage.images import manifests, remote
+from moorage.images.compressed import CompressedLayers
+from moorage.images.image import Image
+from moorage.images.progress import Line, Message, Reporter
+from moorage.images.store import ImageStore
+from moorage.images.unpacking import first_error
+from moorage.images.upload import Upload
+from moorage.lib import offload
+from moorage.lib.errors import InvalidParameter, NotFound
+from moorage.registry import failures
+from moorage.registry.credentials import ANONYMOUS, Credentials
+from moorage.registry.failures import RegistryRefusal
+from moorage.spec import gojson, mediatype
+from moorage.spec import reference as references
+from moorage.spec.digest import Digest
+from moorage.spec.oci.descriptor import Descriptor, Manifest
+from moorage.spec.oci.index import Index
+from moorage.spec.platforms import Platform
+from moorage.spec.reference import Reference
+
+if TYPE_CHECKING:
+    from moorage.images.pull import Publisher
+    from moorage.lib.tasks import Supervisor
+    from moorage.registry.registries import Registries
+    from moorage.registry.repository import Repository
+    from moorage.storage.leases import Lease, Leases
+    from moorage.storage.metadata import Database
+
+_MOUNTS_TRIED: Final = 3  # repositories asked for one blob before it is sent
+
+
+class PushResult(Struct, frozen=True, rename="pascal"):
+    """What programs are told of a pushed tag."""
+
+    tag: str
+    digest: str
+    size: int
+
+
+class _Parcel(Struct, frozen=True, kw_only=True):
+    """What is pushed under one name: manifests from the inside out, and their blobs."""
+
+    manifests: list[tuple[Descriptor, bytes]]  # the last is what the name will mean
+    configs: list[Descriptor]
+    layers: list[tuple[str, Descriptor]]  # what the line is called, and the blob
+
+
+class Pushes:
+    """Everything pushes share; one for the daemon."""
+
+    def __init__(
+        self,
+        *,
+        store: ImageStore,
+        leases: Leases,
+        database: Database,
+        registries: Registries,
+        owner: Supervisor,
+        events: Publisher,
+    ) -> None:
+        self._store = store
+        self._leases = leases
+        self._registries = registries
+        self._owner = owner
+        self._events = events
+        self._compressed = CompressedLayers(database, store.content)
+        self._slots = asyncio.Semaphore(registries.settings.max_concurrent_uploads)
+
+    def push(
+        self,
+        name: str,
+        *,
+        tag: str = "",
+        platform: Platform | None = None,
+        credentials: Credentials = ANONYMOUS,
+    ) -> AsyncIterator[Message]:
+        """Push *name*; without a tag in it, and no *tag*, all tags of the repository.
+
+        Returns: the progress, as Docker tells it.
+        Events: ``push`` for each tag.
+        Cancel: by closing the stream; what has arrived there is kept there.
+        Raises: InvalidParameter, NotFound, Unauthorized, Forbidden, Unavailable, System.
+        """
+        reference = references.parse_normalized(name)
+        if reference.digest is not None:
+            raise InvalidParameter("cannot push a digest reference")
+        if tag:
+            reference = reference.with_tag(tag)
+        wanted = self._tags(reference)
+        if not wanted:
+            raise NotFound(
+                f"An image does not exist locally with the tag: {reference.familiar_name}"
+            )
+        reporter = Reporter()
+        work = self._push(reporter, wanted, platform, credentials)
+        return reporter.stream(work, self._owner, f"push {reference}")
+
+    def _tags(self, reference: Reference) -> list[Reference]:
+        if reference.tag is not None:
+            return [reference] if self._store.tag_of(reference) else []
+        names = (references.parse_normalized(tag.reference) for tag in self._store.tags())
+        return sorted(n for n in names if n.name == reference.name and n.digest is None)
+
+    async def _push(
+        self,
+        reporter: Reporter,
+        wanted: Sequence[Reference],
+        platform: Platform | None,
+        credentials: Credentials,
+    ) -> None:
+        reporter.say(f"The push refers to repository [{wanted[0].name}]")
+        ways = await self._registries.repositories(wanted[0], credentials, push=True)
+        for reference in wanted:
+            image = self._store.resolve(str(reference), platform=platform)
+            with self._leases.acquire(f"push {reference}") as lease:
+                for blob in (image.id, image.manifest.digest, *(b.digest for b in image.layers)):
+                    lease.add(blob)
+                await self._push_one(reporter, reference, image, ways, lease)
+
+    async def _push_one(
+        self,
+        reporter: Reporter,
+        reference: Reference,
+        image: Image,
+        ways: Sequence[Repository],
+        lease: Lease,
+    ) -> None:
+        probe = Digest(image.id)
+        way, _ = await remote.first_answer(
+            self._registries, ways, lambda way: way.blob_size(probe), failures.of_push
+        )
+        try:
+            parcel = await self._pack(reporter, image, reference, way, lease)
+            await self._send(reporter, parcel, way)
+            for descriptor, data in parcel.manifests[:-1]:
+                await way.put_manifest(descriptor.digest, descriptor.media_type, data)
+            top, data = parcel.manifests[-1]
+            await way.put_manifest(remote.wanted_name(reference), top.media_type, data)
+        except RegistryRefusal as refused:
+            raise failures.of_push(refused, reference) from refused
+        self._store.tag(Digest(image.id), reference.with_digest(top.digest), target=top)
+        name = remote.wanted_name(reference)
+        reporter.say(f"{name}: digest: {top.digest} size: {top.size}")
+        reporter.aux(PushResult(tag=name, digest=top.digest, size=top.size))
+        self._events.publish(
+            "image", "push", reference.familiar, {**image.labels, "name": reference.familiar_name}
+        )
+
+    # -- what to push ----------------------------------------------------------------------------
+
+    async def _pack(
+        self,
+        reporter: Reporter,
+        image: Image,
+        reference: Reference,
+        way: Repository,
+        lease: Lease,
+    ) -> _Parcel:
+        """Return the manifests and blobs; everything the name means, if all of it is here."""
+        tag = self._store.tag_of(reference)
+        target = tag.target if tag is not None else image.manifest
+        if mediatype.is_index(target.media_type):
+            whole = await offload.run("fs", self._pack_index, target)
+            if whole is not None:
+                return whole
+        document = await offload.run("fs", self._manifest, image)
+        layers = await self._blobs(reporter, image, document, way, lease)
+        if layers == document.layers:
+            data = await offload.run("fs", self._store.content.read, image.manifest.digest)
+            top = image.manifest
+        else:
+            document = structs.replace(document, layers=layers)
+            data = gojson.encode(document)
+            top = await offload.run(
+                "fs", self._store.content.put, data, document.media_type or mediatype.OCI_MANIFEST
+            )
+            lease.add(top.digest)
+        return _Parcel(
+            manifests=[(top, data)],
+            configs=[document.config],
+            layers=list(zip(image.diff_ids, layers, strict=True)),
+        )
+
+    def _manifest(self, image: Image) -> Manifest:
+        document = manifests.read(self._store.content, image.manifest)
+        assert isinstance(document, Manifest)  # noqa: S101 - an image's is no index
+        return document
+
+    def _pack_index(self, target: Descriptor) -> _Parcel | None:
+        """Return a whole index with all its images, None if a part of it is not here. Blocks."""
+        content = self._store.content
+        found: list[tuple[Descriptor, bytes]] = []
+        configs: list[Descriptor] = []
+        layers: dict[Digest, Descriptor] = {}
+
+        def visit(descriptor: Descriptor) -> bool:
+            if not content.has(descriptor.digest):
+                return False
+            data = content.read(descriptor.digest)
+            document = manifests.decode(data, descriptor.media_type)
+            if isinstance(document, Index):
+                whole = all(visit(entry) for entry in document.manifests)
+            else:
+                configs.append(document.config)
+                layers.update({layer.digest: layer for layer in document.layers})
+                whole = all(content.has(b.digest) for b in (document.config, *document.layers))
+            found.append((descriptor, data))
+            return whole
+
+        if not visit(target):
+            return None
+        return _Parcel(manifests=found, configs=configs, layers=list(layers.items()))
+
+    async def _blobs(
+        self,
+        reporter: Reporter,
+        image: Image,
+        document: Manifest,
+        way: Repository,
+        lease: Lease,
+    ) -> list[Descriptor]:
+        """Return the layers as they are to be pushed, compressing those that are not yet."""
+        result: list[Descriptor] = []
+        for diff_id, layer in zip(image.diff_ids, document.layers, strict=True):
+            if mediatype.compression(layer.media_type) != "none" and (
+                self._store.content.has(layer.digest)
+                or mediatype.is_nondistributable(layer.media_type)
+                or await way.blob_size(layer.digest) is not None
+            ):
+                result.append(layer)
+                continue
+            reporter.line(diff_id).state("Preparing")
+            docker = layer.media_type.startswith("application/vnd.docker.")
+            known = self._compressed.known(diff_id)
+            if known is None or not (
+                self._store.content.has(known.digest) or await way.blob_size(known.digest)
+            ):
+                known = await self._compressed.make(diff_id, lease)
+            lease.add(known.digest)
+            result.append(
+                structs.replace(
+                    layer,
+                    media_type=mediatype.layer("gzip", docker=docker),
+                    digest=known.digest,
+                    size=known.size,
+                )
+            )
+        return result
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    async def _send(self, reporter: Reporter, parcel: _Parcel, way: Repository) -> None:
+        lines: dict[Digest, tuple[Descriptor, Line | None]] = {}
+        for name, layer in parcel.layers:
+            if layer.digest in lines or mediatype.is_nondistributable(layer.media_type):
+                continue
+            line = reporter.line(name)
+            line.state("Preparing")
+            lines[layer.digest] = (layer, line)
+        for config in parcel.configs:
+            lines.setdefault(config.digest, (config, None))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for blob, sent_line in lines.values():
+                    group.create_task(self._upload(way, blob, sent_line))
+        except ExceptionGroup as failed:
+            raise first_error(failed) from failed
+
+    async def _upload(self, way: Repository, blob: Descriptor, line: Line | None) -> None:
+        if line is not None and self._slots.locked():
+            line.state("Waiting")
+        async with self._slots:
+            upload = Upload(self._store.content, way, blob, line)
+            await upload.run(self._others(way.reference, blob.digest) if line else ())
+
+    def _others(self, reference: Reference, digest: Digest) -> list[str]:
+        """Return repositories of the same registry that were pulled or pushed with the blob."""
+        found: set[str] = set()
+        for image in self._store.all():
+            if any(layer.digest == digest for layer in image.layers):
+                found |= {
+                    other.path
+                    for other in self._store.references(image.id)
+                    if other.domain == reference.domain
+                    and other.path != reference.path
+                    and other.digest is not None
+                }
+        return sorted(found)[:_MOUNTS_TRIED]
