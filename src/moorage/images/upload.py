@@ -115,7 +115,6 @@ class Upload:
 
 async def _nothing() -> AsyncIterator[bytes]:
     """Give no bytes: the last request of an upload that went in pieces."""
-    return
     yield b""
 
 
