@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from moorage.api.request import Request
     from moorage.build.service import Pruned
     from moorage.build.streams import BuildStreams
+    from moorage.spec.engine.build import BuildCacheDiskUsage
 
 
 class PruneQuery(Struct, frozen=True, kw_only=True):
@@ -65,3 +66,9 @@ async def build_cancel(build: BuildStreams, query: CancelQuery) -> NoContent:
     """204; 404 no such build."""
     build.builder.cancel(query.id)
     return NoContent()
+
+
+@route("GET", "/build/usage", "BuildUsage")
+async def build_usage(build: BuildStreams) -> BuildCacheDiskUsage:
+    """200: the build cache's part of ``system df``, with its records."""
+    return build.builder.disk_usage()

@@ -77,6 +77,7 @@ def assemble(
         solver=Solver(worker=worker, supervisor=supervisor, slots=cores),
         worker=worker,
         images=neighbours,
+        agents_root=roots.exec / "agents",
         exporters=Exporters(
             layers=images.layers,
             open_layer=images.content.open,

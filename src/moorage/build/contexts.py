@@ -105,7 +105,7 @@ class Update:
         self._facts = {fact.path: fact for fact in facts}
         self._free = free
         self._known: dict[str, bytes] = {}
-        self._index: _Index | None = None
+        self._wanted: list[str] = []
 
     def plan(self) -> list[str]:
         """Drop what is gone or changed; return the paths to send."""
@@ -120,7 +120,8 @@ class Update:
         (self._place / "index").unlink(missing_ok=True)
         gone = [path for path in had.facts if path not in same]
         _remove(files, sorted(gone, reverse=True), keep=self._facts)
-        return [path for path in self._facts if path not in same]
+        self._wanted = [path for path in self._facts if path not in same]
+        return self._wanted
 
     async def finish(self, body: AsyncIterator[bytes]) -> ContextFiles:
         """Take the tar of the files that were wanted; the context is complete afterwards."""
@@ -130,9 +131,19 @@ class Update:
         except BaseException:
             self._free()
             raise
+        await offload.run("fs", self._set_times, files)
         context = ContextFiles(files, identity=f"context:{self._place.name}", known=self._known)
+        context.filtered = True
         context.release = lambda: self._keep(context)
         return context
+
+    def _set_times(self, files: Path) -> None:
+        """Give what has arrived the exact times of the client's files."""
+        for path in self._wanted:
+            fact = self._facts[path]
+            times = (fact.mtime_ns, fact.mtime_ns)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.utime(files / path, ns=times, follow_symlinks=False)
 
     def _keep(self, context: ContextFiles) -> None:
         """Write the index with the digests that the build has found out."""

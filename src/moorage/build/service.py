@@ -117,6 +117,7 @@ class Builder:
         solver: Solver,
         worker: DaemonWorker,
         images: BaseImages,
+        agents_root: Path,
         exporters: Exporters,
         settings: Settings,
         image_chains: Callable[[], set[Digest]],
@@ -124,6 +125,7 @@ class Builder:
     ) -> None:
         self.sessions = Sessions()
         self.contexts = contexts
+        self.agents_root = agents_root  # on tmpfs: sockets that lead to clients' agents
         self.history = history
         self._cache = cache
         self._solver = solver
@@ -180,13 +182,13 @@ class Builder:
         return Plan(options=options, session=session, dockerfile=parsed, linter=linter)
 
     async def ignore(self, plan: Plan) -> None:
-        """Take what ``.dockerignore`` excludes out of the context that came whole."""
+        """Take what ``.dockerignore`` excludes out of a context that came whole."""
         main = plan.session.contexts[converting.CONTEXT]
         matcher = await offload.run(
             "fs", context_files.ignore_rules, main.root, plan.options.dockerfile
         )
         plan.session.ignored = matcher
-        if matcher is not None:
+        if matcher is not None and not main.filtered:
             await offload.run("fs", context_files.apply_ignore, main.root, matcher)
 
     async def _fetch_context(
@@ -229,6 +231,17 @@ class Builder:
         """Apply the checks without building."""
         await self._convert(plan, self._platforms(plan.options)[0])
         return plan.linter.warnings
+
+    @staticmethod
+    def warning_event(plan: Plan, warning: Warning_) -> WarningEvent:
+        """Return a finding with the lines it is about."""
+        return WarningEvent(
+            rule=warning.rule,
+            detail=warning.detail,
+            url=warning.url,
+            frame=plan.dockerfile.source.frame(warning.span),
+            line=warning.span.start,
+        )
 
     async def build(
         self,
@@ -311,15 +324,7 @@ class Builder:
         options = plan.options
         converted = [await self._convert(plan, p) for p in self._platforms(options)]
         for warning in plan.linter.warnings:
-            progress.emit(
-                WarningEvent(
-                    rule=warning.rule,
-                    detail=warning.detail,
-                    url=warning.url,
-                    frame=plan.dockerfile.source.frame(warning.span),
-                    line=warning.span.start,
-                )
-            )
+            progress.emit(self.warning_event(plan, warning))
         plan.linter.fail_on_warnings()
         if on_plan is not None:
             on_plan(converted[0])

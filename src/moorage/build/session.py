@@ -8,20 +8,17 @@ no part of operations, keys, history or progress.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from moorage.build.ignore import Matcher
 from moorage.lib import atomicfile, clock
 from moorage.lib.errors import NotFound
-from moorage.spec.digest import Digest
 
 IDLE_S: Final = 600.0
 SECRET_LIMIT: Final = 512 << 10  # bytes, as BuildKit
-
-AgentDialer = Callable[[str], Awaitable[object]]
 
 
 @dataclass(slots=True)
@@ -32,6 +29,15 @@ class ContextFiles:
     identity: str
     known: dict[str, bytes] = field(default_factory=dict)  # content digests by path
     release: Callable[[], None] = lambda: None
+    filtered: bool = False  # the client has applied .dockerignore already
+
+
+class Update(Protocol):
+    """A context that is being brought up to date (``contexts.Update``)."""
+
+    async def finish(self, body: AsyncIterator[bytes]) -> ContextFiles:
+        """Take the files that were missing."""
+        ...
 
 
 @dataclass(slots=True)
@@ -44,9 +50,10 @@ class Session:
     agents: dict[str, Path] = field(default_factory=dict)  # ssh id -> socket that leads to it
     registry_auth: dict[str, dict[str, str]] = field(default_factory=dict)
     used: float = 0.0
+    dockerfile: bytes | None = None
+    updates: dict[str, Update] = field(default_factory=dict)  # contexts on their way
     ignored: Matcher | None = None  # what .dockerignore leaves out of the main context
     outputs: dict[str, Path] = field(default_factory=dict)  # what the client fetches at the end
-    result: Digest | None = None
 
     def close(self) -> None:
         """Forget everything."""

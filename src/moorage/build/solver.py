@@ -123,7 +123,7 @@ class Solver:
             async with asyncio.TaskGroup() as group:
                 task = self._start(vertex, build, group)
         except ExceptionGroup as failures:
-            raise _first(failures) from None
+            raise _first(failures)  # noqa: B904 - "from" would hide why the step failed
         return task.result()
 
     def _start(

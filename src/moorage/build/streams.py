@@ -15,7 +15,7 @@ from moorage.build.classic import ClassicView, failure, success
 from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.frontends.dockerfile.lint import Warning_
 from moorage.build.options import BuildOptions
-from moorage.build.progress import Event, Progress
+from moorage.build.progress import Progress
 from moorage.build.service import Builder, BuildFailed, BuildResult, Plan
 from moorage.build.session import Session
 from moorage.lib.errors import MoorageError
@@ -176,17 +176,20 @@ class BuildStreams:
         self,
         options: BuildOptions,
         session: Session,
-        dockerfile: bytes | None,
         build_id: str,
     ) -> AsyncIterator[object]:
         """Build what the session holds; every event as it is, then a result or a failure."""
 
         async def work(put: Put) -> None:
-            plan = await self.builder.prepare(options, session, dockerfile=dockerfile)
-            if options.remote:
-                await self.builder.ignore(plan)
+            plan = await self.builder.prepare(options, session, dockerfile=session.dockerfile)
+            await self.builder.ignore(plan)
             progress = Progress()
-            progress.listen(lambda event: _put_event(put, event))
+            if options.check:
+                for warning in await self.builder.check(plan):
+                    put(self.builder.warning_event(plan, warning))
+                put(Finished())
+                return
+            progress.listen(put)
             try:
                 result = await self.builder.build(plan, progress, build_id=build_id)
             except BuildFailed as error:
@@ -214,10 +217,6 @@ class BuildStreams:
             )
 
         return run(work, self._supervisor)
-
-
-def _put_event(put: Put, event: Event) -> None:
-    put(event)
 
 
 def _stream_error(message: str, code: int) -> StreamError:

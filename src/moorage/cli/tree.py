@@ -27,6 +27,8 @@ GROUPS: dict[str, str] = {
 }
 
 COMMANDS: dict[str, str] = {
+    "builder df": "Show the records of the build cache",
+    "builder history": "List past builds, or show one with its log",
     "builder prune": "Remove build cache",
     "completion": "Print a shell's completion script",
     "container attach": "Connect the terminal to a running container's input and output",
@@ -116,6 +118,7 @@ COMMON = (
 
 ALIASES: dict[str, str] = {
     "builder build": "image build",
+    "builder du": "builder df",
     "container list": "container ls",
     "container ps": "container ls",
     "container remove": "container rm",

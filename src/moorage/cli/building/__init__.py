@@ -1,0 +1,1 @@
+"""``moor build``: what is sent, and how the progress looks."""

@@ -1,0 +1,105 @@
+"""A build session from the client's side: what is sent before the build, and fetched after it."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+from moorage.cli.building import context
+from moorage.client import jsonwire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from moorage.cli.building.view import View
+    from moorage.client.api import Api
+
+
+class BuildSession:
+    """One session with the daemon; use as a context."""
+
+    def __init__(
+        self, api: Api, secrets: dict[str, bytes], dockerfile: bytes | None, auth: dict[str, Any]
+    ) -> None:
+        """Begin. Raises: NotFound, if the daemon has no sessions (it is no moord)."""
+        encoded = {name: base64.b64encode(value).decode() for name, value in secrets.items()}
+        text = None if dockerfile is None else base64.b64encode(dockerfile).decode()
+        answer = api.post("/build/session", {"Secrets": encoded, "Dockerfile": text, "Auth": auth})
+        self.id = str(answer["ID"])
+        self._api = api
+
+    @property
+    def _path(self) -> str:
+        return f"/build/session/{self.id}"
+
+    def __enter__(self) -> BuildSession:  # noqa: PYI034 - typing is not imported here
+        """Return the session."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._api.delete(self._path)
+
+    def send(self, name: str, tree: context.Tree, key: str, view: View) -> None:
+        """Send what the daemon lacks of a directory."""
+        query: dict[str, object] = {"name": name, "key": key}
+        facts = jsonwire.encode(tree.facts).encode()
+        response = self._api.request("POST", f"{self._path}/context", query, body=facts)
+        wanted = jsonwire.decode(response.read())
+        label = {
+            "type": "status",
+            "id": f"context {name}",
+            "name": f"[internal] send {name}: {len(wanted)} of {len(tree.facts)} files",
+        }
+        sent = 0
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal sent
+            for chunk in tree.pack(wanted):
+                sent += len(chunk)
+                yield chunk
+
+        headers = {"Content-Type": "application/x-tar"}
+        self._api.request(
+            "PUT", f"{self._path}/context", query, body=chunks(), headers=headers
+        ).read()
+        view.take({**label, "current": sent})
+        view.take({**label, "type": "vertex", "started_ns": 1, "completed_ns": 1})
+
+    def send_archive(self, head: bytes) -> None:
+        """Send the archive whose first bytes were read from standard input already."""
+
+        def chunks() -> Iterator[bytes]:
+            yield head
+            while chunk := os.read(0, 1 << 16):
+                yield chunk
+
+        headers = {"Content-Type": "application/x-tar"}
+        path = f"{self._path}/archive"
+        self._api.request("PUT", path, {}, body=chunks(), headers=headers).read()
+
+    def build(self, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Build; yield the events."""
+        response = self._api.request("POST", f"{self._path}/build", json=options)
+        yield from self._api.stream_json(response)
+
+    def fetch(self, kind: str, destination: str) -> None:
+        """Fetch an output: a directory is filled, a file or standard output written."""
+        response = self._api.request("GET", f"{self._path}/output", {"kind": kind})
+        if kind == "local":
+            from moorage.cli.copying.unpack import unpack
+
+            os.makedirs(destination, exist_ok=True)
+            unpack(response.chunks(), destination, None)
+            return
+        if destination == "-":
+            for chunk in response.chunks():
+                os.write(1, chunk)
+            return
+        temporary = f"{destination}.partial"
+        with open(temporary, "wb") as file:
+            for chunk in response.chunks():
+                file.write(chunk)
+        os.replace(temporary, destination)
