@@ -54,16 +54,22 @@ class Terminal:
 
             self.watch = Watch(proxy=bool(kill_path))
 
-    def resize(self) -> None:
+    def redraw(self) -> None:
+        """Have the program draw its screen anew: a size is only noticed when it changes."""
+        self.resize(extra=1)
+        self.resize()
+
+    def resize(self, *, extra: int = 0) -> None:
         """Tell the daemon the terminal's size; a container that has ended does not care."""
+        if not self.tty:
+            return
         from moorage.cli import terminal
         from moorage.lib.errors import MoorageError
 
-        size = terminal.size(1)
-        if not self.tty or size is None:
+        if (size := terminal.size(1)) is None:
             return
         try:
-            self.session.api.post(self.resize_path, h=size[0], w=size[1])
+            self.session.api.post(self.resize_path, h=size[0] + extra, w=size[1] + extra)
         except MoorageError:
             return
 

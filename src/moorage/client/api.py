@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from moorage.client.endpoint import Endpoint
 
-NEWEST = "1.55"
+# later versions drop fields that templates in the field use (NetworkSettings.IPAddress) and give
+# the client nothing it needs
+NEWEST = "1.51"
 OLDEST = "1.24"
 
 _BY_STATUS: dict[int, type[errors.MoorageError]] = {

@@ -33,7 +33,16 @@ class Nil:
 
 MAPS = frozenset(
     {
-        *("Labels", "ExposedPorts", "Volumes", "Ports", "Networks", "Options", "DriverOpts"),
+        *(
+            "Labels",
+            "ExposedPorts",
+            "Volumes",
+            "Ports",
+            "Networks",
+            "Options",
+            "DriverOpts",
+            "PortBindings",
+        ),
         *(
             "Sysctls",
             "Tmpfs",

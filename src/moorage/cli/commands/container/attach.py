@@ -47,7 +47,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
             "detachKeys": keys or None,
         },
     )
-    terminal.resize()
+    terminal.redraw()
     if terminal.carry(wire):
         raise CommandError("read escape sequence")
     return exit_status(session, waiting)

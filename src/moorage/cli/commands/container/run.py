@@ -45,6 +45,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
             session.out.line(identifier)
             return 0
         return _attached(session, values, identifier, body)
+    except CommandError as e:
+        raise CommandError(_worded(session, e.message), DAEMON_FAILED) from e
     except MoorageError as e:
         status = DAEMON_FAILED
         message = str(e)
