@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from moorage.api.request import Request
 from moorage.api.results import Created, JsonStream, Stream
 from moorage.api.routing import route
+from moorage.images import search
 from moorage.images.importing import ImportOptions
 from moorage.images.service import parse_name
 from moorage.lib.errors import InvalidParameter, NotImplemented_
@@ -27,6 +28,7 @@ from moorage.spec.platforms import Platform
 
 if TYPE_CHECKING:
     from moorage.images.service import Images
+    from moorage.registry.registries import Registries, SearchResult
 
 _TAR: Final = "application/x-tar"
 
@@ -78,6 +80,21 @@ class DeleteQuery(Struct, frozen=True):
     force: bool = False
     noprune: bool = False
     platforms: list[str] = []
+
+
+class PushQuery(Struct, frozen=True):
+    """Parameters of ``ImagePush``."""
+
+    tag: str = ""
+    platform: str = ""
+
+
+class SearchQuery(Struct, frozen=True):
+    """Parameters of ``ImageSearch``."""
+
+    term: str = ""
+    limit: int = 0
+    filters: Filters = field(default_factory=Filters)
 
 
 class PruneQuery(Struct, frozen=True):
@@ -159,6 +176,19 @@ def image_history(images: Images, name: str, query: HistoryQuery) -> list[ImageH
     return images.history(name, platform=_json_platform(query.platform))
 
 
+@route("POST", "/images/{name:path}/push", "ImagePush")
+async def image_push(images: Images, name: str, request: Request, query: PushQuery) -> JsonStream:
+    """200 with progress, errors in the stream; 404 no such image here."""
+    return JsonStream(
+        images.push(
+            name,
+            tag=query.tag,
+            platform=_json_platform(query.platform),
+            credentials=decode_header(request.headers.get(HEADER)),
+        )
+    )
+
+
 @route("POST", "/images/{name:path}/tag", "ImageTag")
 def image_tag(images: Images, name: str, query: TagQuery) -> Created:
     """201; 400 bad name; 404 no such image."""
@@ -172,6 +202,20 @@ async def image_delete(
 ) -> list[ImageDeleteResponseItem]:
     """200; 404 no such image; 409 in use."""
     return await images.remove(name, force=query.force, prune=not query.noprune)
+
+
+@route("GET", "/images/search", "ImageSearch")
+async def image_search(
+    registries: Registries, request: Request, query: SearchQuery
+) -> list[SearchResult]:
+    """200; 400 bad limit or filter."""
+    return await search.search(
+        registries,
+        query.term,
+        limit=query.limit,
+        filters=query.filters,
+        credentials=decode_header(request.headers.get(HEADER)),
+    )
 
 
 @route("POST", "/images/prune", "ImagePrune")

@@ -17,6 +17,7 @@ MODULES: Final = (
     "containers",
     "exec",
     "images",
+    "distribution",
     "volumes",
     "networks",
     "build",

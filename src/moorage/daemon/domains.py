@@ -21,6 +21,7 @@ from moorage.daemon.identity import boot_id
 from moorage.events.bus import Bus
 from moorage.images.operations import Parts as ImageParts
 from moorage.images.pull import Pulls
+from moorage.images.push import Pushes
 from moorage.images.service import Images
 from moorage.images.store import ImageStore
 from moorage.lib import offload
@@ -212,7 +213,15 @@ def images(common: Common, parts: ImageParts, registries: Registries) -> Images:
         events=common.events,
         collect=parts.collect,
     )
-    return Images(parts, pulls)
+    pushes = Pushes(
+        store=parts.store,
+        leases=parts.leases,
+        database=common.database,
+        registries=registries,
+        owner=common.background,
+        events=common.events,
+    )
+    return Images(parts, pulls, pushes)
 
 
 async def builder(

@@ -13,6 +13,7 @@ from moorage.images.importing import ImportOptions
 from moorage.images.operations import Parts
 from moorage.images.progress import Message, Reporter
 from moorage.images.pull import Pulls
+from moorage.images.push import Pushes
 from moorage.images.store import ImageStore
 from moorage.lib import bridge, offload, tasks
 from moorage.lib.errors import InvalidParameter, NotImplemented_
@@ -38,9 +39,12 @@ class Images:
     save and import end with it.
     """
 
-    def __init__(self, parts: Parts, pulls: Pulls | None = None) -> None:
+    def __init__(
+        self, parts: Parts, pulls: Pulls | None = None, pushes: Pushes | None = None
+    ) -> None:
         self.parts = parts
         self._pulls = pulls
+        self._pushes = pushes
 
     @property
     def store(self) -> ImageStore:
@@ -147,6 +151,14 @@ class Images:
         if self._pulls is None:
             raise NotImplemented_("ImageCreate: pulling is not configured")
         return self._pulls.pull(name, tag=tag, platform=platform, credentials=credentials)
+
+    def push(
+        self, name: str, *, tag: str, platform: Platform | None, credentials: Credentials
+    ) -> AsyncIterator[Message]:
+        """Push to a registry; return progress. Events: ``push``. Raises: as ``Pushes.push``."""
+        if self._pushes is None:
+            raise NotImplemented_("ImagePush: pushing is not configured")
+        return self._pushes.push(name, tag=tag, platform=platform, credentials=credentials)
 
     def import_image(
         self, content: AsyncIterator[bytes], options: ImportOptions
