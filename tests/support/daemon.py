@@ -154,7 +154,7 @@ class Daemon:
             marks |= {bridge} if bridge else set()
         for event in self.api.events(since, type=["container", "network"]):
             marks.add(event["Actor"]["ID"])
-        return marks
+        return marks - {""}  # a prune has no actor
 
     def clean(self) -> None:
         """Remove all containers, networks and volumes through the API."""

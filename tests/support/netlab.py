@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
+import struct
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
+import dnslib
+
+from moorage.kernel import namespaces
+from support import images
 from support.cli import Cli
 from support.daemon import Daemon
+
+T = TypeVar("T")
 
 WIRE4 = "10.77.0"
 WIRE6 = "fd77::"
@@ -26,12 +36,141 @@ def ip(*arguments: str, netns: str | None = None) -> None:
     subprocess.run(["ip", *where, *arguments], check=True, capture_output=True, timeout=20)
 
 
-@dataclass(slots=True)
-class Host:
+class Place:
+    """A network namespace to open sockets in, without a process there."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self._open: list[socket.socket] = []
+
+    def inside(self, work: Callable[[], T]) -> T:
+        """Run *work* in a thread that has moved here."""
+        box: list[T] = []
+        failure: list[BaseException] = []
+
+        def body() -> None:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                namespaces.setns(fd, namespaces.CLONE_NEWNET)
+                box.append(work())
+            except BaseException as error:  # noqa: BLE001 - raised again by the caller
+                failure.append(error)
+            finally:
+                os.close(fd)
+
+        thread = threading.Thread(target=body)
+        thread.start()
+        thread.join()
+        if failure:
+            raise failure[0]
+        return box[0]
+
+    def socket(self, address: str, kind: socket.SocketKind, timeout: float = 2.0) -> socket.socket:
+        """Return a socket of *address*'s family that lives here."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        made = self.inside(lambda: socket.socket(family, kind))
+        made.settimeout(timeout)
+        return made
+
+    def fetch(self, host: str, port: int, *, timeout: float = 2.0) -> str:
+        """Return the greeting of a TCP port: ``word peer``; empty if there is none."""
+        with self.socket(host, socket.SOCK_STREAM, timeout) as sock:
+            try:
+                sock.connect((host, port))
+                return sock.recv(200).decode()
+            except OSError:
+                return ""
+
+    def word(self, host: str, port: int, *, timeout: float = 2.0) -> str:
+        """Return the greeting's first word."""
+        return self.fetch(host, port, timeout=timeout).partition(" ")[0]
+
+    def ask_udp(self, host: str, port: int, *, timeout: float = 2.0) -> str:
+        """Return the answer to one datagram; empty if there is none."""
+        with self.socket(host, socket.SOCK_DGRAM, timeout) as sock:
+            try:
+                sock.connect((host, port))
+                sock.send(b"ping")
+                return sock.recv(200).decode()
+            except OSError:
+                return ""
+
+    def serve(self, port: int, word: str = "hello", *, address: str = "::") -> None:
+        """Greet whoever connects to a TCP port here, until the place is closed."""
+        sock = self.socket(address, socket.SOCK_STREAM, 3600)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        sock.listen(64)
+        self._open.append(sock)
+
+        def loop() -> None:
+            while True:
+                try:
+                    client, peer = sock.accept()
+                    client.sendall(f"{word} {peer[0].removeprefix('::ffff:')}".encode())
+                    client.close()
+                except OSError:
+                    if sock.fileno() < 0:
+                        return
+
+        threading.Thread(target=loop, daemon=True).start()
+
+    def serve_udp(self, port: int, word: str = "hello", *, address: str = "::") -> None:
+        """Answer datagrams here, until the place is closed."""
+        sock = self.socket(address, socket.SOCK_DGRAM, 3600)
+        sock.bind((address, port))
+        self._open.append(sock)
+
+        def loop() -> None:
+            while True:
+                try:
+                    _, peer = sock.recvfrom(2000)
+                    sock.sendto(f"{word} {peer[0].removeprefix('::ffff:')}".encode(), peer)
+                except OSError:
+                    if sock.fileno() < 0:
+                        return
+
+        threading.Thread(target=loop, daemon=True).start()
+
+    def resolve(
+        self, name: str, kind: str = "A", *, tcp: bool = False, edns: bool = False
+    ) -> tuple[str, list[str]]:
+        """Ask 127.0.0.11; return the code and the answers as text."""
+        question = dnslib.DNSRecord.question(name, kind)
+        if edns:
+            question.add_ar(dnslib.EDNS0(udp_len=1232))
+        data = question.pack()
+        sock = self.socket("127.0.0.11", socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM, 8.0)
+        with sock:
+            sock.connect(("127.0.0.11", 53))
+            if tcp:
+                sock.sendall(struct.pack("!H", len(data)) + data)
+                received = sock.recv(65535)
+                while len(received) < 2 or len(received) < 2 + int.from_bytes(received[:2], "big"):
+                    received += sock.recv(65535)
+                received = received[2:]
+            else:
+                sock.send(data)
+                received = sock.recv(65535)
+        answer = dnslib.DNSRecord.parse(received)
+        assert answer.header.id == question.header.id
+        return dnslib.RCODE[answer.header.rcode], [str(r.rdata) for r in answer.rr]
+
+    def close(self) -> None:
+        """Close what listens here."""
+        for sock in self._open:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+
+class Host(Place):
     """One host of a lab."""
 
-    netns: str
-    number: int
+    def __init__(self, netns: str, number: int) -> None:
+        super().__init__(f"/run/netns/{netns}")
+        self.netns = netns
+        self.number = number
 
     @property
     def address(self) -> str:
@@ -45,50 +184,20 @@ class Host:
 
     def prefix(self) -> list[str]:
         """What to put before a command to run it here."""
-        return ["nsenter", f"--net=/run/netns/{self.netns}"]
+        return ["nsenter", f"--net={self.path}"]
 
-    def run(self, *arguments: str, timeout: float = 10) -> subprocess.CompletedProcess[str]:
-        """Run a program here."""
-        return subprocess.run(
+    def run(self, *arguments: str, stdin: str = "") -> str:
+        """Run a program here; return what it says."""
+        done = subprocess.run(
             [*self.prefix(), *arguments],
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=20,
             check=False,
+            input=stdin,
         )
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a program here; the caller ends it."""
-        return subprocess.Popen(
-            [*self.prefix(), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def fetch(self, host: str, port: int, *, timeout: float = 2.0) -> str:
-        """Return what is said on a TCP port; empty if nothing is.
-
-        A greeting needs no request: the containers of these tests speak first.
-        """
-        program = (
-            "import socket,sys\n"
-            "try:\n"
-            f"    s=socket.create_connection((sys.argv[1],{port}),{timeout})\n"
-            "    print(s.recv(200).decode().strip())\n"
-            "except OSError: pass\n"
-        )
-        return self.run("python3", "-ISc", program, host, timeout=timeout + 8).stdout.strip()
-
-    def ask_udp(self, host: str, port: int, *, timeout: float = 2.0) -> str:
-        """Return the answer to one datagram; empty if there is none."""
-        program = (
-            "import socket,sys\n"
-            "f=socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET\n"
-            f"s=socket.socket(f,socket.SOCK_DGRAM); s.settimeout({timeout})\n"
-            "try:\n"
-            f"    s.connect((sys.argv[1],{port})); s.send(b'ping\\n')\n"
-            "    print(s.recv(200).decode().strip())\n"
-            "except OSError: pass\n"
-        )
-        return self.run("python3", "-ISc", program, host, timeout=timeout + 8).stdout.strip()
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return done.stdout
 
 
 class HostedDaemon(Daemon):
@@ -103,9 +212,34 @@ class HostedDaemon(Daemon):
         """How it is started: in the host's network namespace."""
         return [*self.host.prefix(), *super().command]
 
-    def cli(self, config: Path) -> Cli:
-        """Return the official client for it."""
-        return Cli("docker", self.socket, config)
+    def docker(self, *arguments: str) -> str:
+        """Run the official client against it."""
+        return self.cli(*arguments)
+
+    @property
+    def cli(self) -> Cli:
+        """The official client for it."""
+        return Cli("docker", self.socket, self.root)
+
+    def place(self, container: str) -> Place:
+        """Return the network namespace of a container."""
+        key = self.docker("inspect", "-f", "{{.NetworkSettings.SandboxKey}}", container)
+        return Place(key)
+
+    def address(self, container: str, network: str = "bridge") -> str:
+        """Return a container's IPv4 address on a network."""
+        path = f"{{{{(index .NetworkSettings.Networks {network!r}).IPAddress}}}}".replace("'", '"')
+        return self.docker("inspect", "-f", path, container)
+
+    def address6(self, container: str, network: str = "bridge") -> str:
+        """Return a container's IPv6 address on a network."""
+        path = f"{{{{(index .NetworkSettings.Networks {network!r}).GlobalIPv6Address}}}}"
+        return self.docker("inspect", "-f", path.replace("'", '"'), container)
+
+    def sleeper(self, name: str, *options: str) -> Place:
+        """Start a container that does nothing; return its place."""
+        self.docker("run", "-d", "--init", "--name", name, *options, "busybox", "sleep", "3600")
+        return self.place(name)
 
 
 class Lab:
@@ -115,6 +249,7 @@ class Lab:
         self._mark = f"ml{secrets.token_hex(2)}"
         self._wire = f"{self._mark}w"
         self.hosts: list[Host] = []
+        self.daemons: list[HostedDaemon] = []
         ip("netns", "add", self._wire)
         ip("link", "add", "wire", "type", "bridge", netns=self._wire)
         ip("link", "set", "wire", "up", netns=self._wire)
@@ -144,23 +279,20 @@ class Lab:
         """Plug it in again."""
         ip("link", "set", f"p{host.number}", "up", netns=self._wire)
 
+    def daemon(
+        self, root: Path, host: Host, config: Mapping[str, object] | None = None
+    ) -> HostedDaemon:
+        """Start a daemon with a busybox image on a host."""
+        made = HostedDaemon(root, host, config=config)
+        self.daemons.append(made)
+        made.start()
+        made.load(images.busybox())
+        return made
+
     def close(self) -> None:
         """Take everything away."""
+        for daemon in self.daemons:
+            daemon.clean()
+            daemon.destroy()
         for name in (*(host.netns for host in self.hosts), self._wire):
             ip("netns", "del", name)
-
-
-def greeter(port: int, word: str = "hello") -> Sequence[str]:
-    """Return the command of a container that says *word* to whoever connects to *port*."""
-    return ("sh", "-c", f"while :; do echo {word} | nc -l -p {port} -w 2 >/dev/null; done")
-
-
-def udp_echo(port: int) -> Sequence[str]:
-    """Return the command of a container that answers datagrams on *port*."""
-    return ("sh", "-c", f"while :; do echo pong | timeout 5 nc -u -l -p {port} -w 1; done")
-
-
-def is_quiet_kernel() -> bool:
-    """Whether bridged packets stay out of the inet rules, as on most machines."""
-    path = Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")
-    return not path.exists() or path.read_text().strip() == "0" or os.environ.get("CI") is None
