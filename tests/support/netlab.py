@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-import dnslib
+import dnslib  # type: ignore[import-untyped]
 
 from moorage.kernel import namespaces
 from support import images

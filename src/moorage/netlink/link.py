@@ -45,6 +45,10 @@ _IFLA_INFO_KIND: Final = 1
 _IFLA_INFO_DATA: Final = 2
 _VETH_INFO_PEER: Final = 1
 _AF_BRIDGE: Final = 7
+_AF_INET6: Final = 10
+_IFLA_AF_SPEC: Final = 26
+_IFLA_INET6_ADDR_GEN_MODE: Final = 8
+_ADDR_GEN_MODE_NONE: Final = 1
 
 # linux/if_link.h, IFLA_BR_*
 _IFLA_BR_VLAN_DEFAULT_PVID: Final = 39
@@ -215,6 +219,12 @@ def set_up(name: str) -> Request:
 def set_down(name: str) -> Request:
     """Take an interface down."""
     return Request(RTM_NEWLINK, 0, _info(change=IFF_UP) + text(_IFLA_IFNAME, name))
+
+
+def no_link_local(name: str) -> Request:
+    """Let an interface make no IPv6 link-local address: a bridge's port has no use for one."""
+    mode = nest(_AF_INET6, u8(_IFLA_INET6_ADDR_GEN_MODE, _ADDR_GEN_MODE_NONE))
+    return Request(RTM_NEWLINK, 0, _info() + text(_IFLA_IFNAME, name) + nest(_IFLA_AF_SPEC, mode))
 
 
 def set_mtu(name: str, mtu: int) -> Request:

@@ -34,6 +34,7 @@ _SYSCTLS: Final = (
     ("ipv6/conf/default/disable_ipv6", "1"),
     ("ipv6/conf/default/accept_ra", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
+    ("ipv6/conf/default/dad_transmits", "0"),
     ("ipv6/conf/default/ndisc_notify", "1"),
     ("ipv4/conf/default/arp_notify", "1"),
     ("ipv4/ip_unprivileged_port_start", "0"),
@@ -208,16 +209,17 @@ def _plug(host: NetlinkSocket, wire: Wire, fd: int) -> None:
     device = link.read(host, plug.device).index
     match plug.kind:
         case "veth":
-            host.run(
-                link.veth(
-                    plug.port,
-                    master=device,
-                    mtu=wire.mtu,
-                    peer=wire.interface,
-                    peer_mac=wire.mac,
-                    namespace=fd,
-                )
+            made = link.veth(
+                plug.port,
+                master=device,
+                mtu=wire.mtu,
+                peer=wire.interface,
+                peer_mac=wire.mac,
+                namespace=fd,
             )
+            refused = host.run_each([made, link.no_link_local(plug.port)])
+            if refused and refused[0].index == 0:  # a kernel without IPv6 refuses the second
+                raise refused[0]
             if plug.hairpin:
                 host.run(link.port_hairpin(link.read(host, plug.port).index, on=True))
         case "macvlan":

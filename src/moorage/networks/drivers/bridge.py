@@ -224,6 +224,10 @@ def _tune(plan: BridgePlan) -> None:
     for name, value in (
         (f"ipv4/conf/{plan.name}/route_localnet", "1"),
         (f"ipv6/conf/{plan.name}/accept_ra", "0"),
+        # Duplicate detection would keep the link-local address tentative for seconds after the
+        # first port, and without it the bridge asks for no neighbour on behalf of others.
+        (f"ipv6/conf/{plan.name}/accept_dad", "0"),
+        (f"ipv6/conf/{plan.name}/dad_transmits", "0"),
         (f"ipv6/conf/{plan.name}/disable_ipv6", "0" if plan.ipv6 else "1"),
     ):
         with suppress(FileNotFoundError):  # a kernel without IPv6

@@ -1,0 +1,178 @@
+"""Published ports, driven through the official client with sockets at both ends."""
+
+import socket
+import time
+
+import pytest
+
+from support.netlab import Host, HostedDaemon
+
+pytestmark = pytest.mark.requires("root", "overlayfs", "docker")
+
+
+def wait_until(condition: object, timeout: float = 5.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():  # type: ignore[operator] # a callable
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_a_port_is_reached_from_everywhere_it_should_be(
+    moored: HostedDaemon, neighbour: Host
+) -> None:
+    web = moored.sleeper("web", "-p", "18080:80")
+    web.serve(80, "web")
+    other = moored.sleeper("other")
+    host = moored.host
+    # the client is seen as it is
+    assert neighbour.fetch(host.address, 18080) == f"web {neighbour.address}"
+    assert host.word("127.0.0.1", 18080) == "web"
+    assert host.word(host.address, 18080) == "web"
+    assert other.word(host.address, 18080) == "web"
+    assert web.word(host.address, 18080) == "web"  # hairpin to itself
+    assert neighbour.word(host.address6, 18080) == "web"
+    assert host.word(host.address6, 18080) == "web"
+    assert web.word(host.address6, 18080) == "web"
+    web.close()
+
+
+def test_ipv6_loopback_is_served_or_refused_at_once(moored: HostedDaemon) -> None:
+    web = moored.sleeper("web", "-p", "18081:80")
+    web.serve(80, "web")
+    calls = moored.host.run("cat", "/proc/sys/net/bridge/bridge-nf-call-ip6tables").strip()
+    started = time.monotonic()
+    got = moored.host.word("::1", 18081)
+    assert got == ("web" if calls == "0" else "")
+    assert time.monotonic() - started < 1  # a refusal, not a time-out: clients try 127.0.0.1 next
+    web.close()
+
+
+def test_udp_and_its_answers(moored: HostedDaemon, neighbour: Host) -> None:
+    name = moored.sleeper("dns", "-p", "15353:53/udp")
+    name.serve_udp(53, "udp")
+    assert neighbour.ask_udp(moored.host.address, 15353) == f"udp {neighbour.address}"
+    assert moored.host.ask_udp("127.0.0.1", 15353).startswith("udp ")
+    assert neighbour.ask_udp(moored.host.address6, 15353).startswith("udp ")
+    name.close()
+
+
+def test_a_port_on_one_address_is_closed_on_the_others(
+    moored: HostedDaemon, neighbour: Host
+) -> None:
+    web = moored.sleeper("web", "-p", "127.0.0.1:18082:80")
+    web.serve(80, "local")
+    assert moored.host.word("127.0.0.1", 18082) == "local"
+    assert moored.host.word(moored.host.address, 18082) == ""
+    assert neighbour.word(moored.host.address, 18082, timeout=1) == ""
+    web.close()
+
+
+def test_ranges_and_random_ports(moored: HostedDaemon) -> None:
+    web = moored.sleeper("web", "-p", "18100-18102:90-92", "-p", "80", "-P")
+    for port in (90, 91, 92, 80):
+        web.serve(port, f"p{port}")
+    for offset in range(3):
+        assert moored.host.word("127.0.0.1", 18100 + offset) == f"p{90 + offset}"
+    random = int(moored.docker("port", "web", "80/tcp").splitlines()[0].rpartition(":")[2])
+    assert moored.host.word("127.0.0.1", random) == "p80"
+    web.close()
+
+
+def test_one_of_a_range_is_taken_for_a_single_port(moored: HostedDaemon) -> None:
+    for name in ("one", "two"):
+        moored.sleeper(name, "-p", "18110-18111:80")
+    ports = {moored.docker("port", name, "80/tcp").splitlines()[0] for name in ("one", "two")}
+    assert ports == {"0.0.0.0:18110", "0.0.0.0:18111"}
+    failed = moored.cli.run("run", "-d", "-p", "18110-18111:80", "busybox", "sleep", "9")
+    assert failed.code == 125
+    assert "all ports are allocated" in failed.err
+
+
+def test_a_taken_port_gives_dockers_message_and_is_free_when_its_container_stops(
+    moored: HostedDaemon,
+) -> None:
+    moored.sleeper("first", "-p", "18120:80")
+    second = moored.cli.run(
+        "run", "-d", "--name", "second", "-p", "18120:80", "busybox", "sleep", "9"
+    )
+    assert second.code == 125
+    assert "Bind for 0.0.0.0:18120 failed: port is already allocated" in second.err
+    moored.docker("stop", "-t", "0", "first")
+    moored.docker("start", "second")
+
+
+def test_a_port_of_a_host_program_is_not_taken_away(moored: HostedDaemon) -> None:
+    with moored.host.socket("127.0.0.1", socket.SOCK_STREAM) as program:
+        program.bind(("", 18130))
+        program.listen()
+        failed = moored.cli.run("run", "-d", "-p", "18130:80", "busybox", "sleep", "9")
+        assert failed.code == 125
+        assert "address already in use" in failed.err
+    moored.sleeper("held", "-p", "18130:80")
+    with (
+        moored.host.socket("127.0.0.1", socket.SOCK_STREAM) as program,
+        pytest.raises(OSError, match="in use"),
+    ):
+        program.bind(("", 18130))  # and the other way round
+
+
+def test_traffic_survives_a_killed_daemon_and_the_next_one_takes_over(
+    moored: HostedDaemon, neighbour: Host
+) -> None:
+    web = moored.sleeper("web", "-p", "18140:80")
+    web.serve(80, "web")
+    moored.kill()
+    assert neighbour.word(moored.host.address, 18140) == "web"
+    moored.start()
+    assert neighbour.word(moored.host.address, 18140) == "web"
+    failed = moored.cli.run("run", "-d", "-p", "18140:80", "busybox", "sleep", "9")
+    assert "port is already allocated" in failed.err
+    moored.docker("rm", "-f", "web")
+    assert neighbour.word(moored.host.address, 18140, timeout=1) == ""
+    moored.sleeper("again", "-p", "18140:80")
+    web.close()
+
+
+@pytest.mark.parametrize(
+    "damage", ["flush ruleset", "delete table inet {}", "flush chain inet {} prerouting"]
+)
+def test_broken_rules_are_noticed_and_mended(
+    moored: HostedDaemon, neighbour: Host, damage: str
+) -> None:
+    web = moored.sleeper("web", "-p", "18150:80")
+    web.serve(80, "web")
+    table = f"moorage_{moored.instance}"
+    moored.host.run("nft", damage.format(table))
+    wait_until(lambda: neighbour.word(moored.host.address, 18150, timeout=0.5) == "web")
+    web.close()
+
+
+def test_rules_of_others_are_left_alone(moored: HostedDaemon) -> None:
+    moored.host.run("nft", "add table inet mine; add chain inet mine input { counter; }")
+    try:
+        before = moored.host.run("nft", "list", "table", "inet", "mine")
+        moored.sleeper("web", "-p", "18160:80")
+        moored.docker("rm", "-f", "web")
+        assert moored.host.run("nft", "list", "table", "inet", "mine") == before
+    finally:
+        moored.host.run("nft", "delete table inet mine")
+
+
+@pytest.mark.parametrize("binding", ["99999:80", "80:99999", "1.2.3.400:80:80", "80:80/xyz"])
+def test_a_malformed_binding_is_a_bad_request(moored: HostedDaemon, binding: str) -> None:
+    host, _, port = binding.rpartition(":")
+    address, _, number = host.rpartition(":")
+    answer = moored.api.post(
+        "/containers/create",
+        {
+            "Image": "busybox",
+            "HostConfig": {
+                "PortBindings": {
+                    port if "/" in port else f"{port}/tcp": [
+                        {"HostIp": address, "HostPort": number}
+                    ]
+                }
+            },
+        },
+    )
+    assert answer.status == 400, answer.body
