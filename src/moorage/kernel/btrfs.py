@@ -1,4 +1,7 @@
-"""ioctls of <linux/btrfs.h>: subvolumes and their quota, on a descriptor of the parent."""
+"""ioctls of <linux/btrfs.h>: subvolumes and their quota, on a descriptor of the parent.
+
+Their argument is longer than the 1024 bytes that Python copies, hence the ``bytearray``.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +25,17 @@ _LIMIT_MAX_RFER: Final = 1
 
 def subvol_create(parent_fd: int, name: str) -> None:
     """Make an empty subvolume. Raises: OSError."""
-    fcntl.ioctl(parent_fd, _SUBVOL_CREATE, _VOL_ARGS.pack(0, os.fsencode(name)))
+    fcntl.ioctl(parent_fd, _SUBVOL_CREATE, bytearray(_VOL_ARGS.pack(0, os.fsencode(name))))
 
 
 def snap_create(parent_fd: int, name: str, source_fd: int) -> None:
     """Make a writable snapshot of the subvolume *source_fd*. Raises: OSError."""
-    fcntl.ioctl(parent_fd, _SNAP_CREATE, _VOL_ARGS.pack(source_fd, os.fsencode(name)))
+    fcntl.ioctl(parent_fd, _SNAP_CREATE, bytearray(_VOL_ARGS.pack(source_fd, os.fsencode(name))))
 
 
 def snap_destroy(parent_fd: int, name: str) -> None:
     """Remove a subvolume with all its files. Raises: OSError."""
-    fcntl.ioctl(parent_fd, _SNAP_DESTROY, _VOL_ARGS.pack(0, os.fsencode(name)))
+    fcntl.ioctl(parent_fd, _SNAP_DESTROY, bytearray(_VOL_ARGS.pack(0, os.fsencode(name))))
 
 
 def subvol_setflags(fd: int, flags: int) -> None:

@@ -261,9 +261,9 @@ class LayerStore(WritableLayers):
         as_blob = kind in {"gzip", "zstd"} or not self.driver.isolated
         blob = self._content.temporary() if keep is not None and as_blob else None
         name = self._new_name()
+        writer = None
         try:
             tree = self.driver.prepare(name, parents)
-            writer = None
             if not as_blob:
                 writer = RecipeWriter(tree.parent / _RECIPE)
             source = _Source(chunks, kind, blob.write if blob is not None else None)
@@ -293,6 +293,8 @@ class LayerStore(WritableLayers):
         except BaseException as error:
             if blob is not None:
                 blob.abort()
+            if writer is not None:
+                writer.abort()
             self.driver.remove(name)
             if isinstance(error, OSError):
                 raise _system(error) from error

@@ -75,6 +75,10 @@ class RecipeWriter:
         self._out.flush(zstandard.FLUSH_FRAME)
         self._file.close()
 
+    def abort(self) -> None:
+        """Close without writing what is left; safe after ``close``."""
+        self._file.close()
+
     def _end_raw(self) -> None:
         if self._raw:
             self._pending += _RAW.pack(b"R", len(self._raw)) + self._raw
