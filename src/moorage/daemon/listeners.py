@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from moorage.api.connection import Connection
 from moorage.api.origin import HostCheck
-from moorage.api.server import Connection, Server
+from moorage.api.server import Server
 from moorage.api.tls import TlsProtocol
 from moorage.daemon.config import Config
 from moorage.daemon.hosts import DEFAULT_PORT, DEFAULT_TLS_PORT, HostAddress, parse_host

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Final
 
@@ -84,6 +83,8 @@ def _known_only(document: Document, path: Path) -> Document:
         if key in FLAG_ONLY or (key not in BY_KEY and key not in IGNORED_KEYS)
     ]
     if unknown:
+        import difflib  # noqa: PLC0415 - for a message that is seldom needed
+
         near = [m for key in unknown for m in difflib.get_close_matches(key, BY_KEY, n=1)]
         raise InvalidParameter(
             f"unable to configure the daemon with file {path}: the following directives don't"

@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack
 
 from moorage.api import routing
 from moorage.api.authz import PluginAuthorizer
+from moorage.api.connection import Connection
 from moorage.api.dispatch import Application, Observe
 from moorage.api.metrics import Metrics, routes
-from moorage.api.server import Connection, Server
+from moorage.api.server import Server
 from moorage.daemon import listeners, notify, tls, wiring
 from moorage.daemon.commandline import CommandLine
 from moorage.daemon.config import Config

@@ -11,12 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from moorage.api.connection import Connection
 from moorage.api.dispatch import Application
 from moorage.api.origin import HostCheck
 from moorage.api.request import Request
 from moorage.api.results import Hijacked, JsonStream, NoContent, Raw, Stream
 from moorage.api.routing import Route
-from moorage.api.server import Connection, Server
+from moorage.api.server import Server
 from moorage.lib.errors import Conflict
 from moorage.lib.tasks import Supervisor
 from support.conversation import Peer, Running, Things

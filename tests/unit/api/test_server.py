@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from moorage.api import server as server_module
+from moorage.api import connection as connection_module
 from support.conversation import Peer, Running
 
 
@@ -258,7 +258,7 @@ async def test_only_a_path_in_normal_form_reaches_a_route(
 
 
 async def test_a_head_that_is_too_large_is_refused(peer: Peer) -> None:
-    await peer.send(get("/query", "X-Big: " + "x" * server_module.HEAD_LIMIT))
+    await peer.send(get("/query", "X-Big: " + "x" * connection_module.HEAD_LIMIT))
     assert (await peer.all()).startswith(b"HTTP/1.1 431")
 
 
@@ -270,7 +270,7 @@ async def test_too_many_headers_are_refused(peer: Peer) -> None:
 async def test_a_head_that_never_ends_is_timed_out(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connection_module, "HEAD_TIMEOUT_S", 0.05)
     await peer.send(b"GET /query HTTP/1.1\r\nHost: d\r\nX: ")
     assert (await peer.all()).startswith(b"HTTP/1.1 408")
 
