@@ -94,7 +94,7 @@ class Monitor:
         if operation == "create" and self._state == "new" and not self._job:
             control.greeted = True
             self._create(control, number, message)
-        elif not self._job:
+        elif not self._job or self._abandoned:
             control.close()
         elif operation == "hello":
             control.greeted = True

@@ -56,6 +56,7 @@ class Stdio:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         if self.tty:
             self._console = lean.listen(protocol.CONSOLE, 1)
+            self._loop.watch(self._console.fileno(), IN, self._console_arrives)
             return null, os.dup(null), os.dup(null)
         if self._open_stdin:
             child_in, self._stdin = os.pipe2(os.O_CLOEXEC)
@@ -75,8 +76,16 @@ class Stdio:
         """Return a short path to the console socket: a socket's path has 108 bytes only."""
         return f"/proc/{os.getpid()}/cwd/{protocol.CONSOLE}"
 
+    def _console_arrives(self, _events: int) -> None:
+        """Take the terminal at once: the process of an exec runs soon, and asks its size."""
+        with suppress(OSError):
+            self.receive_console()
+
     def receive_console(self) -> None:
-        """Take the terminal's master that the OCI runtime has sent; it has ended by now."""
+        """Take the terminal's master that the OCI runtime sends, unless it has been taken.
+
+        Raises: OSError, IndexError (it has sent none).
+        """
         listener = self._console
         if listener is None:
             return
@@ -90,9 +99,12 @@ class Stdio:
         self._stdin = master
         if self._size is not None:
             self.resize(*self._size)
+        if self._pending:
+            self._flush_stdin()
 
     def _close_console(self) -> None:
         if self._console is not None:
+            self._loop.forget(self._console.fileno())
             self._console.close()
             self._console = None
             with suppress(FileNotFoundError):
@@ -168,7 +180,7 @@ class Stdio:
 
     def write_stdin(self, chunk: bytes) -> None:
         """Queue *chunk* for the process; without a stdin it is dropped."""
-        if self._stdin >= 0 and not self._stdin_ends:
+        if (self._stdin >= 0 or self._console is not None) and not self._stdin_ends:
             self._pending += chunk
             self._flush_stdin()
 

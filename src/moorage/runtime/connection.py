@@ -17,6 +17,13 @@ _CONNECT_PAUSE_S: Final = 0.01
 _READ_SIZE: Final = 65536
 
 
+class MonitorGone(System):
+    """The monitor has ended, or does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the container's monitor is gone")
+
+
 class Connection:
     """Owner of one socket.
 
@@ -44,7 +51,7 @@ class Connection:
     async def request(self, operation: str, /, **arguments: object) -> protocol.Message:
         """Ask; return the answer.
 
-        Raises: System (the monitor refuses: ``str`` is its complaint alone; or it is gone).
+        Raises: System (the monitor refuses: its complaint alone), MonitorGone.
         """
         self._count += 1
         number = self._count
@@ -55,7 +62,7 @@ class Connection:
             await self._loop.sock_sendall(self._socket, encoded)
             reply = await answer
         except OSError as error:
-            raise System("the container's monitor is gone") from error
+            raise MonitorGone from error
         finally:
             self._waiting.pop(number, None)
         if "error" in reply:

@@ -66,6 +66,11 @@ class Runtime:
         """What ``info`` should say about the host."""
         return self.fitness.warnings
 
+    @property
+    def zygote_pid(self) -> int:
+        """The process that monitors are forked from; 0 while there is none."""
+        return self._zygote.pid
+
     async def open(self) -> None:
         """Check the host (cgroups, hybrid trap), choose the runtime, start the zygote.
 
@@ -78,6 +83,8 @@ class Runtime:
         self._fitness = await offload.run(
             "fs", host.examine, self._configured, self._wanted_default, self._runtimes_root
         )
+        for chosen in self._fitness.runtimes.values():
+            Path(chosen.root).mkdir(mode=0o700, exist_ok=True)
         usual = seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES)
         await offload.run("cpu", self._filters.annotation, usual)
 
@@ -165,6 +172,7 @@ class Runtime:
             connection = Connection(await connect(directory), task.on_event, task.on_lost)
             task.use(connection)
             task.take(await connection.request("hello"))
+            task.confirm()
         except (OSError, System):
             task.disconnect()
             return self._recover_orphan(task, directory)
@@ -211,7 +219,7 @@ class Runtime:
         for task in tuple(self._tasks.values()):
             task.disconnect()
         self._tasks.clear()
-        self._zygote.close()
+        await self._zygote.close()
 
     def _forget(self, task: Task) -> None:
         if self._tasks.get(task.container_id) is task:

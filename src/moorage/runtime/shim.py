@@ -26,7 +26,13 @@ class Zygote:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._socket: socket.socket | None = None
+        self._process: spawn.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The zygote's pid; 0 while there is none."""
+        return self._process.pid if self._process and self._socket else 0
 
     def start(self) -> None:
         """Start the process unless it runs.
@@ -48,13 +54,16 @@ class Zygote:
         finally:
             theirs.close()
         self._socket = ours
+        self._process = process
         self._watcher = self._supervisor.start(self._watch(process, ours), "zygote")
 
     async def _watch(self, process: spawn.Process, ours: socket.socket) -> None:
-        await process.wait()
-        if self._socket is ours:
-            self._socket = None
-        ours.close()
+        try:
+            await process.wait()
+        finally:
+            if self._socket is ours:
+                self._socket = None
+            ours.close()
 
     def fork(self) -> socket.socket:
         """Return the first control connection of a new monitor.
@@ -81,8 +90,16 @@ class Zygote:
             theirs.close()
         return ours
 
-    def close(self) -> None:
+    def forget_dead(self) -> bool:
+        """Whether the zygote has died; the next ``fork`` starts another."""
+        if self._process is None or not self._process.has_ended():
+            return False
+        self._socket = None
+        return True
+
+    async def close(self) -> None:
         """Let the zygote end; monitors stay."""
         if self._socket is not None:
             self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket = None
+        if self._watcher is not None:
+            await self._watcher

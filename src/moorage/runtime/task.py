@@ -22,7 +22,7 @@ from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import Conflict, System
 from moorage.runtime import attachment, bundle, limits, oci, stats
 from moorage.runtime.attachment import Attachment
-from moorage.runtime.connection import Connection
+from moorage.runtime.connection import Connection, MonitorGone
 from moorage.runtime.contract import UNKNOWN_CODE, ExitStatus, ProcessIO
 from moorage.runtime.shim import Zygote
 from moorage.spec.engine.stats import ContainerStatsResponse
@@ -62,6 +62,7 @@ class Task:
         self._tty = tty
         self._pidfd = -1
         self._connection: Connection | None = None
+        self._launched = False  # whether the monitor has taken its order
         self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._deleting = asyncio.Lock()
         self._deleted = False
@@ -84,6 +85,10 @@ class Task:
         if reply["exit"] is not None:
             self._end(exit_status(reply["exit"]))
 
+    def confirm(self) -> None:
+        """Note that the monitor is one of a task that exists: its loss counts from now on."""
+        self._launched = True
+
     def on_event(self, event: protocol.Message) -> None:
         """Note an event of the monitor."""
         if event["event"] == "exit":
@@ -96,7 +101,7 @@ class Task:
     def on_lost(self) -> None:
         """Go on without the monitor: it has ended after its work, or has been killed."""
         self._connection = None
-        if self._ended.done():
+        if self._ended.done() or not self._launched:
             return
         status = read_exit(self._place.directory)
         if status is not None:
@@ -140,7 +145,7 @@ class Task:
         Raises: StartFailed (126, 127), System.
         """
         if self._connection is None:
-            raise System("the container's monitor is gone")
+            raise MonitorGone
         try:
             reply = await self._connection.request("start")
         except System as error:
@@ -157,6 +162,11 @@ class Task:
     async def wait(self) -> ExitStatus:
         """Wait for the end; any number of waiters, also after the end."""
         return await asyncio.shield(self._ended)
+
+    @property
+    def has_monitor(self) -> bool:
+        """Whether its monitor is there; without it there is no exec log, attach or resize."""
+        return self._connection is not None
 
     @property
     def exit_status(self) -> ExitStatus | None:
@@ -285,12 +295,21 @@ class Task:
     async def launch(self, job: protocol.Message) -> None:
         """Make the monitor and give it its order.
 
-        Raises: System, with the runtime's complaint.
+        Raises: System, with the runtime's complaint; MonitorGone.
         """
-        first = self._place.zygote.fork()
-        connection = Connection(first, self.on_event, self.on_lost)
-        self.use(connection)
-        self.take(await connection.request("create", **job))
+        while True:
+            first = self._place.zygote.fork()
+            self.use(Connection(first, self.on_event, self.on_lost))
+            assert self._connection is not None  # noqa: S101 - just set
+            try:
+                reply = await self._connection.request("create", **job)
+            except MonitorGone:
+                if not self._place.zygote.forget_dead():  # else the request died with it
+                    raise
+            else:
+                self.confirm()
+                self.take(reply)
+                return
 
     def abandon(self) -> None:
         """Give up what was launched: the monitor undoes it when it sees that nobody is there."""

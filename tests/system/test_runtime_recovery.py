@@ -1,0 +1,147 @@
+"""What becomes of containers when the daemon, the zygote or their monitor is killed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import moorage
+from moorage.runtime.contract import ExitStatus, ProcessIO
+from moorage.runtime.task import Task
+from support.bundles import Bench, alive, bench, collect, ended, until
+
+pytestmark = pytest.mark.requires("root", "crun")
+TESTS = Path(__file__).parent.parent
+
+
+def crash(root: Path, **environment: str) -> bytes:
+    """Run a daemon until it is killed; return what it said."""
+    source = Path(str(moorage.__file__)).parent.parent
+    died = subprocess.run(
+        [sys.executable, "-m", "support.fake_daemon", str(root)],
+        env={**os.environ, "PYTHONPATH": f"{TESTS}:{source}", **environment},
+        stdout=subprocess.PIPE,
+        timeout=30,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL
+    return died.stdout
+
+
+@pytest.fixture
+async def after_crash(kit_root: Path) -> AsyncIterator[Bench]:
+    """A runtime over the containers of a daemon that was killed."""
+    root = kit_root / f"r{secrets.token_hex(3)}"
+    assert crash(root) == b"ready\n"
+    async with bench(root) as opened:
+        yield opened
+        for name in opened.runtime.known():
+            found = await opened.runtime.recover(name)
+            if isinstance(found, Task):
+                await found.delete()
+            else:
+                await opened.runtime.discard(name)
+
+
+async def recovered(b: Bench, name: str) -> Task:
+    found = await b.runtime.recover(name)
+    assert isinstance(found, Task), found
+    return found
+
+
+async def test_containers_go_on_without_their_daemon(after_crash: Bench) -> None:
+    b = after_crash
+    assert set(b.runtime.known()) >= {"ended", "flood", "reader", "orphan", "lost"}
+    # never started: removed by its monitor, for nobody knows of it
+    await until(lambda: "created" not in os.listdir(b.root / "exec" / "runtimes" / "crun"))
+    assert await b.runtime.recover("created") is None
+    assert await b.runtime.recover("never-heard-of") is None
+
+    for name, code in (("ended", 9), ("flood", 3)):
+        found = await b.runtime.recover(name)
+        status = await ended(found) if isinstance(found, Task) else found
+        assert isinstance(status, ExitStatus)
+        assert (status.code, status.known) == (code, True)
+    assert b.log("flood.log").read_text().count("\n") == 100_000
+
+    reader = await recovered(b, "reader")
+    attachment = await reader.attach(stdin=True, stdout=True, stderr=True)
+    await attachment.write(b"mail\n")
+    assert (await collect(attachment))[0] == b"got mail\n"
+    assert (await ended(reader)).code == 5
+    await reader.delete()
+
+
+async def test_end_is_known_though_the_monitor_was_killed(after_crash: Bench) -> None:
+    b = after_crash
+    orphan = await recovered(b, "orphan")
+    os.kill(b.monitor_of(orphan), signal.SIGKILL)
+    await until(lambda: not orphan.has_monitor)
+    assert orphan.exit_status is None
+    await orphan.signal(signal.SIGTERM)
+    status = await ended(orphan)
+    assert (status.code, status.known) in {(6, True), (255, False)}
+    await orphan.delete()
+
+
+async def test_later_daemon_finds_a_process_without_monitor(after_crash: Bench) -> None:
+    b = after_crash
+    lost = await recovered(b, "lost")
+    monitor = b.monitor_of(lost)
+    os.kill(monitor, signal.SIGKILL)
+    await until(lambda: not alive(monitor))
+    async with bench(b.root) as later:
+        again = await recovered(later, "lost")
+        assert again.pid == lost.pid
+        await again.delete()
+        assert not alive(lost.pid)
+        for name in later.runtime.known():
+            found = await later.runtime.recover(name)
+            if isinstance(found, Task):
+                await found.delete()
+            else:
+                await later.runtime.discard(name)
+    await lost.delete()
+
+
+async def test_container_and_monitor_killed_together_have_an_unknown_end(
+    after_crash: Bench,
+) -> None:
+    b = after_crash
+    directory = b.root / "exec" / "tasks" / "lost"
+    lost = await recovered(b, "lost")
+    os.kill(b.monitor_of(lost), signal.SIGKILL)
+    os.kill(lost.pid, signal.SIGKILL)
+    assert (await ended(lost)).code in {137, 255}
+    assert directory.exists()
+    await lost.delete()
+    assert not directory.exists()
+
+
+async def test_zygote_is_replaced(kit_root: Path) -> None:
+    async with bench(kit_root / f"r{secrets.token_hex(3)}") as b:
+        task = await b.create("sleep", "100")
+        await task.start()
+        os.kill(b.runtime.zygote_pid, signal.SIGKILL)
+        assert await b.run("echo", "again") == (0, "again\n", "")
+        assert task.exit_status is None
+        await task.delete()
+
+
+async def test_daemon_that_dies_during_create_leaves_nothing(kit_root: Path) -> None:
+    root = kit_root / f"r{secrets.token_hex(3)}"
+    for point in ("runtime.create.after_bundle", "runtime.create.after_launch"):
+        crash(root, MOORAGE_FAILPOINTS=f"{point}=kill")
+        async with bench(root) as b:
+            for name in b.runtime.known():
+                assert await b.runtime.recover(name) is None
+                await b.runtime.discard(name)
+            task = await b.runtime.create("ended", spec=b.spec("true"), io=ProcessIO())
+            await task.delete()
