@@ -225,12 +225,12 @@ def restart(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
 
 
 CASES = {
+    "memory": memory,  # first: the daemon has done nothing yet
     "run": run,
     "exec": exec_,
     "ten": ten_at_once,
     "api": api,
     "load": load_save,
-    "memory": memory,
     "logs": logs,
     "restart": restart,
 }

@@ -86,6 +86,14 @@ def name(pid: int) -> str:
         return ""
 
 
+def network_of(pid: int) -> int:
+    """Return the inode of the network namespace of *pid*; 0 if it is gone."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:
+        return 0
+
+
 def all_pids() -> list[int]:
     """Return every process there is."""
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
@@ -195,11 +203,10 @@ class Moorage(Daemon):
         return "moord " + run(self.cli("version", "--format", "{{.Server.Version}}")).strip()
 
     def _pids(self) -> list[int]:
-        return [
-            pid
-            for pid in all_pids()
-            if f"{self.root}/" in command_line(pid) and name(pid) != "docker"
-        ]
+        """Our processes in this engine's network namespace: the monitors are nobody's children."""
+        mine = os.stat(f"/run/netns/bench-{self.name}").st_ino
+        ours = ("moord", "moor-", "python")  # the name server keeps its interpreter's name
+        return [p for p in all_pids() if name(p).startswith(ours) and network_of(p) == mine]
 
     def daemon_pids(self) -> list[int]:
         return [pid for pid in self._pids() if name(pid) != "moor-monitor"]
