@@ -66,6 +66,7 @@ async def create(
         endpoints=endpoints,
         mac_address=mac_address,
     )
+    parts.networks.validate(request_for(record, []))
     container = Container(record)
     async with container.lock:
         await _make(parts, container, image)
@@ -124,7 +125,6 @@ def _plan(
         log_path=_log_path(parts, host, container_id),
         intent=Intent.CREATE,
     )
-    parts.networks.validate(request_for(record, []))
     return record, warnings
 
 

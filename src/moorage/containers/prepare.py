@@ -96,8 +96,11 @@ async def _image(parts: Parts, user: str, record: MountRecord) -> Path:
     view = await offload.run("fs", parts.layers.mount_view, key, image.chain_id, readonly=True)
     if not record.subpath:
         return view
-    target = parts.runtime_directory(user) / "image-subpaths" / key
-    return await offload.run("fs", subpath.bind, view, record.subpath, target)
+    return await offload.run("fs", subpath.bind, view, record.subpath, _part_of_view(parts, key))
+
+
+def _part_of_view(parts: Parts, key: str) -> Path:
+    return parts.settings.exec_root / "views" / key
 
 
 def _view_key(user: str, record: MountRecord) -> str:
@@ -161,8 +164,7 @@ async def release_mounts(parts: Parts, container: Container, *, user: str = "") 
         elif record.type == "image":
             key = _view_key(name, record)
             if record.subpath:
-                target = parts.runtime_directory(name) / "image-subpaths" / key
-                await offload.run("fs", subpath.release, target)
+                await offload.run("fs", subpath.release, _part_of_view(parts, key))
             await offload.run("fs", parts.layers.unmount_view, key)
 
 

@@ -26,6 +26,8 @@ async def recover(parts: Parts) -> None:
     Order: what runs is adopted first, so that networks and volumes know what is still in use;
     then the unfinished is undone; then ended containers are noted and restart policies applied.
     """
+    for name in ("containers", "views"):
+        (parts.settings.exec_root / name).mkdir(mode=0o700, exist_ok=True)
     ended: list[tuple[Container, ExitStatus]] = []
     for container in list(parts.store.every()):
         if container.state in ALIVE:
