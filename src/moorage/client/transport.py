@@ -83,8 +83,7 @@ def connect(endpoint: Endpoint) -> Connection:
         return SocketConnection(ssh.connect(endpoint))
     try:
         if endpoint.scheme == "unix":
-            sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-            sock.connect(endpoint.address)
+            sock = _connect_unix(endpoint.address)
         else:
             sock = _connect_tcp(endpoint.address)
     except PermissionError as e:
@@ -113,6 +112,16 @@ def unreachable(endpoint: Endpoint, cause: OSError) -> tuple[str]:
     else:
         lines.append("  try: check the address and port, and that the daemon listens on TCP")
     return ("\n".join(lines),)
+
+
+def _connect_unix(path: str) -> _socket.socket:
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _connect_tcp(address: str) -> _socket.socket:

@@ -1,0 +1,223 @@
+"""``moor cp``: what a hostile container sends stays inside the target (zip-slip and its kin)."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moorage.cli.copying import places
+from moorage.cli.copying.pack import pack
+from moorage.cli.copying.unpack import unpack
+from moorage.cli.failure import CommandError
+
+ABSOLUTE = "/tmp/moor-absolute"  # noqa: S108
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, **fields: object) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode = kind, 0o644 if kind != tarfile.DIRTYPE else 0o755
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info
+
+
+def archive(*entries: tuple[tarfile.TarInfo, bytes]) -> Iterator[bytes]:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for info, content in entries:
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    data = buffer.getvalue()
+    return (data[at : at + 700] for at in range(0, len(data), 700))
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Path]:
+    """A directory, and beside it a secret that must stay as it is."""
+    secret = tmp_path / "secret"
+    secret.write_text("untouched")
+    (tmp_path / "outside").mkdir()
+    inside = tmp_path / "target"
+    inside.mkdir()
+    yield inside
+    assert secret.read_text() == "untouched"
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outside", "secret", "target"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret", "x/../../secret", ABSOLUTE, "a/b/../../../outside/f", ".."]
+)
+def test_a_name_that_leads_out_is_refused(target: Path, name: str) -> None:
+    with pytest.raises(CommandError, match="refused"):
+        unpack(archive((entry(name), b"evil")), str(target), None)
+    assert not Path(ABSOLUTE).exists()
+
+
+@pytest.mark.parametrize("link", ["../outside", "/etc", ".", ".."])
+def test_a_planted_link_is_not_followed(target: Path, link: str) -> None:
+    with pytest.raises(CommandError, match="refused"):
+        unpack(
+            archive((entry("d", tarfile.SYMTYPE, linkname=link), b""), (entry("d/evil"), b"x")),
+            str(target),
+            None,
+        )
+    assert os.readlink(target / "d") == link
+
+
+def test_a_file_replaces_a_link_instead_of_writing_through_it(target: Path) -> None:
+    unpack(
+        archive((entry("f", tarfile.SYMTYPE, linkname="../secret"), b""), (entry("f"), b"mine")),
+        str(target),
+        None,
+    )
+    assert not (target / "f").is_symlink()
+    assert (target / "f").read_text() == "mine"
+
+
+def test_a_link_that_was_there_before_is_not_followed_either(target: Path) -> None:
+    (target / "d").symlink_to("../outside")
+    with pytest.raises(CommandError, match="does not lead through directories alone"):
+        unpack(archive((entry("d/evil"), b"x")), str(target), None)
+
+
+@pytest.mark.parametrize("link", ["../secret", "/etc/passwd", "nowhere"])
+def test_a_hard_link_reaches_nothing_outside(target: Path, link: str) -> None:
+    with pytest.raises(CommandError):
+        unpack(archive((entry("h", tarfile.LNKTYPE, linkname=link), b"")), str(target), None)
+    assert not (target / "h").exists()
+
+
+def test_a_hard_link_through_a_planted_link_is_refused(target: Path) -> None:
+    with pytest.raises(CommandError, match="refused"):
+        unpack(
+            archive(
+                (entry("d", tarfile.SYMTYPE, linkname=".."), b""),
+                (entry("h", tarfile.LNKTYPE, linkname="d/secret"), b""),
+            ),
+            str(target),
+            None,
+        )
+
+
+def test_a_hard_link_to_a_planted_link_does_not_follow_it(target: Path) -> None:
+    unpack(
+        archive(
+            (entry("l", tarfile.SYMTYPE, linkname="../secret"), b""),
+            (entry("h", tarfile.LNKTYPE, linkname="l"), b""),
+            (entry("h"), b"evil"),
+        ),
+        str(target),
+        None,
+    )
+    assert (target / "h").read_text() == "evil"
+
+
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE])
+def test_device_nodes_are_refused(target: Path, kind: bytes) -> None:
+    with pytest.raises(CommandError, match="is a device node"):
+        unpack(archive((entry("n", kind, devmajor=1, devminor=3), b"")), str(target), None)
+
+
+def test_set_user_id_bits_are_dropped_and_others_kept(target: Path) -> None:
+    unpack(archive((entry("f", mode=0o6751), b"x")), str(target), None)
+    assert stat.S_IMODE((target / "f").stat().st_mode) == 0o751
+
+
+def test_a_directory_and_a_file_do_not_replace_each_other(target: Path) -> None:
+    (target / "d").mkdir()
+    (target / "f").touch()
+    with pytest.raises(CommandError, match="cannot overwrite directory"):
+        unpack(archive((entry("d"), b"x")), str(target), None)
+    with pytest.raises(CommandError, match="cannot overwrite non-directory"):
+        unpack(archive((entry("f", tarfile.DIRTYPE), b"")), str(target), None)
+
+
+def test_an_entry_that_was_not_asked_for_is_refused(target: Path) -> None:
+    with pytest.raises(CommandError, match="is not part of what was asked for"):
+        unpack(archive((entry("other"), b"x")), str(target), ("asked", "named"))
+
+
+@pytest.mark.parametrize("cut", [100, 600, 1200])
+def test_an_archive_cut_short_is_an_error(target: Path, cut: int) -> None:
+    data = b"".join(archive((entry("f"), b"x" * 1000)))
+    with pytest.raises(CommandError):
+        unpack(iter([data[:cut]]), str(target), None)
+
+
+def test_a_tree_survives_the_way_out_and_in(tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    (source / "a" / "b").mkdir(parents=True)
+    (source / "a" / "b" / "g").write_bytes(b"2" * 70_000)
+    (source / ("long" * 40)).write_text("long name")
+    (source / "f").write_text("1")
+    os.link(source / "f", source / "h")
+    (source / "l").symlink_to("f")
+    os.mkfifo(source / "p")
+    os.chmod(source / "a", 0o700)
+    os.utime(source / "f", (1_000_000_000, 1_000_000_000.5))
+    target = tmp_path / "t"
+    target.mkdir()
+    size = unpack(pack(str(source), "s"), str(target), ("s", "renamed"))
+    copy = target / "renamed"
+    assert size == 70_000 + 9 + 1
+    assert (copy / "a" / "b" / "g").read_bytes() == b"2" * 70_000
+    assert (copy / ("long" * 40)).read_text() == "long name"
+    assert (copy / "f").stat().st_ino == (copy / "h").stat().st_ino
+    assert (copy / "f").stat().st_mtime == 1_000_000_000.5
+    assert os.readlink(copy / "l") == "f"
+    assert stat.S_ISFIFO((copy / "p").stat().st_mode)
+    assert stat.S_IMODE((copy / "a").stat().st_mode) == 0o700
+    contents = tmp_path / "c"
+    contents.mkdir()
+    unpack(pack(str(source), "."), str(contents), None)
+    assert (contents / "a" / "b" / "g").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("c:/a", ("c", "/a")),
+        ("c:a:b", ("c", "a:b")),
+        ("/c:/a", ("", "/c:/a")),
+        ("./c:a", ("", "./c:a")),
+        ("plain", ("", "plain")),
+        ("-", ("", "-")),
+    ],
+)
+def test_splitting_an_argument(argument: str, expected: tuple[str, str]) -> None:
+    assert places.split(argument) == expected
+
+
+def place(path: str, kind: str) -> places.Place:
+    return places.Place(path, exists=kind != "none", is_directory=kind == "dir")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        (("/s", "dir"), ("/d", "dir"), ("/d", "s")),
+        (("/s/.", "dir"), ("/d", "dir"), ("/d", ".")),
+        (("/s", "dir"), ("/d", "none"), ("/", "d")),
+        (("/s", "file"), ("/d", "dir"), ("/d", "s")),
+        (("/s", "file"), ("/x/d", "file"), ("/x", "d")),
+        (("/s", "file"), ("/x/d", "none"), ("/x", "d")),
+        (("/s", "file"), ("d", "none"), (".", "d")),
+        (("/s", "dir"), ("/d", "file"), "cannot copy directory"),
+        (("/s", "file"), ("/d/", "none"), "no such directory"),
+    ],
+)
+def test_where_a_copy_goes(
+    source: tuple[str, str], target: tuple[str, str], expected: tuple[str, str] | str
+) -> None:
+    if isinstance(expected, str):
+        with pytest.raises(CommandError, match=expected):
+            places.destination(place(*source), place(*target))
+    else:
+        assert places.destination(place(*source), place(*target)) == expected
