@@ -197,6 +197,7 @@ def image_parts(common: Common, store: ImageStore, containers: Containers) -> Im
         leases=Leases(common.database),
         events=common.events,
         supervisor=common.background,
+        durability=store.content.durability,
         users=containers,
     )
     containers.parts.image_parts = parts

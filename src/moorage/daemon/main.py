@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
-from moorage.daemon import commandline, loading, logsetup, ownership, purge, serving
+from moorage.daemon import commandline, fsck, loading, logsetup, ownership, purge, serving
 from moorage.daemon.commandline import CommandLine
 from moorage.daemon.config import Config
 from moorage.lib.errors import InvalidParameter, MoorageError
@@ -43,6 +43,8 @@ def _run(arguments: list[str]) -> int:
     if line.mode == "purge":
         purge.purge(config)
         return 0
+    if line.mode == "fsck":
+        return fsck.fsck(config)
     _own_and_serve(config, line)
     return 0
 

@@ -51,7 +51,7 @@ async def inspect(
                 architecture=platform.architecture,
                 os=platform.os,
                 os_version=platform.os_version,
-                os_features=platform.os_features,
+                os_features=platform.os_features or None,
                 variant=platform.variant,
             )
             for platform in platforms

@@ -12,6 +12,7 @@ from moorage.images.store import ImageStore
 from moorage.lib.tasks import Supervisor
 from moorage.storage import garbage
 from moorage.storage.content import ContentStore
+from moorage.storage.durability import Durability
 from moorage.storage.garbage import Dropped, Roots
 from moorage.storage.layers import LayerStore
 from moorage.storage.leases import Leases
@@ -34,6 +35,7 @@ class Parts:
     leases: Leases
     events: Publisher
     supervisor: Supervisor  # owner of what must go on when a client hangs up
+    durability: Durability | None = None
     users: ImageUsers = field(default_factory=NoUsers)
     more_roots: list[Callable[[], Roots]] = field(default_factory=list)
 

@@ -153,8 +153,8 @@ class Pulls:
         platform: Platform | None,
     ) -> tuple[Image, bool]:
         """Pull one tag or digest; return the image, and whether the name is new for it."""
-        reporter.say(f"Pulling from {reference.path}", id=remote.wanted_name(reference))
         found = await remote.find(self._registries, ways, reference, platform or self._store.host)
+        reporter.say(f"Pulling from {reference.path}", id=remote.wanted_name(reference))
         sources = [found.repository, *(way for way in ways if way is not found.repository)]
         with self._leased(reference) as lease:
             image = await self._bring(reporter, found, sources, lease, platform)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from moorage.images import importing, inspect, load, prune, remove, save
+from moorage.images import check, importing, inspect, load, prune, remove, save
 from moorage.images import list as listing
 from moorage.images.image import Image
 from moorage.images.importing import ImportOptions
@@ -30,6 +32,11 @@ from moorage.spec.engine.image import (
 from moorage.spec.oci.descriptor import Descriptor
 from moorage.spec.platforms import Platform
 from moorage.spec.reference import Reference
+from moorage.storage.durability import Durability
+
+log = logging.getLogger(__name__)
+
+_SYNC_INTERVAL_S: Final = 15.0
 
 
 class Images:
@@ -56,7 +63,26 @@ class Images:
         for name in ("load", "import", "save"):
             for lease in self.parts.leases.find(name):
                 lease.release()
+        await offload.run("fs", self._verify_suspects)
         await offload.run("fs", self._collect)
+        if self.parts.durability is not None:
+            _ = self.parts.supervisor.start(self._sync(self.parts.durability), "sync")
+
+    def _verify_suspects(self) -> None:
+        """After a power cut: look at what was not certainly on the disk."""
+        durability = self.parts.durability
+        suspects = durability.suspects() if durability is not None else []
+        if suspects and durability is not None:
+            log.warning("%d blobs and layers may have been lost: checking them", len(suspects))
+            check.check(self.parts, log.warning, only={name for _, name in suspects})
+            for kind, name in suspects:
+                durability.forget(kind, name)
+
+    async def _sync(self, durability: Durability) -> None:
+        """Bring what was stored to the disk, a while after it was."""
+        while True:
+            await asyncio.sleep(_SYNC_INTERVAL_S)
+            await offload.run("fs", durability.sync)
 
     def _collect(self) -> None:
         self.parts.content.remove_leftovers()

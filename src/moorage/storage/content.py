@@ -52,7 +52,7 @@ class ContentStore:
     def __init__(self, root: Path, durability: Durability | None = None) -> None:
         self._blobs = root / "blobs"
         self._ingest = root / "ingest"
-        self._durability = durability
+        self.durability = durability
         self._sources: list[Source] = []
         self._lock = threading.Lock()
         self._writing: set[str] = set()
@@ -150,8 +150,8 @@ class ContentStore:
             path.unlink()
         except FileNotFoundError:
             return 0
-        if self._durability:
-            self._durability.forget("blob", digest)
+        if self.durability:
+            self.durability.forget("blob", digest)
         return size
 
     def files(self) -> Iterator[Digest]:
@@ -184,8 +184,8 @@ class ContentStore:
         return next((s for s in self._sources if s.size(digest) is not None), None)
 
     def _note(self, digest: Digest) -> None:
-        if self._durability:
-            self._durability.note("blob", digest)
+        if self.durability:
+            self.durability.note("blob", digest)
 
     def _writer_closed(self, key: str) -> None:
         with self._lock:

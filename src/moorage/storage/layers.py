@@ -6,36 +6,27 @@ Everything here blocks: call it off the event loop.
 from __future__ import annotations
 
 import errno
-import hashlib
-import os
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, Final
 
-from msgspec import Struct
-
 from moorage.lib import clock
-from moorage.lib.errors import DataLoss, InvalidParameter, NotFound, System
+from moorage.lib.errors import DataLoss, NotFound, System
 from moorage.lib.failpoint import failpoint
 from moorage.spec import digest as digests
-from moorage.spec import mediatype
 from moorage.spec.digest import Digest
-from moorage.spec.oci.descriptor import Descriptor
 from moorage.storage import stacking
 from moorage.storage.archive import chunks as streams
-from moorage.storage.archive import compression, recipe
-from moorage.storage.archive.extract import Extracted, extract
-from moorage.storage.archive.options import ExtractOptions, Limits
-from moorage.storage.archive.recipe import RecipeWriter, Shelter
+from moorage.storage.archive import recipe
+from moorage.storage.archive.options import Limits
 from moorage.storage.content import ContentStore
 from moorage.storage.durability import Durability
 from moorage.storage.layerrecords import Layer, LayerRecords
 from moorage.storage.metadata import Database
 from moorage.storage.snapshots.contract import SnapshotDriver
-from moorage.storage.writable import WritableLayers, opened
+from moorage.storage.staging import RECIPE, StagedLayer, Stager
+from moorage.storage.writable import WritableLayers
 
 __all__ = ["Layer", "LayerStore", "StagedLayer"]
 
@@ -44,17 +35,6 @@ _SHELTER: Final = "shelter"
 _NAME_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _NAME_LENGTH: Final = 8  # short: the names of all lower directories go into one page
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-class StagedLayer(Struct, kw_only=True):
-    """A layer that was read and verified, but stands on nothing yet."""
-
-    diff_id: Digest
-    tar_size: int
-    blob: Descriptor  # what came in, as it was compressed; its digest is *diff_id* if it was not
-    name: str | None  # unpacked under this name of an isolated driver, else only the blob is there
-    extracted: Extracted | None = None
-    shelters: list[Shelter] = []
 
 
 class LayerStore(WritableLayers):
@@ -83,7 +63,7 @@ class LayerStore(WritableLayers):
         self.driver = driver
         self._content = content
         self._durability = durability
-        self._limits = limits
+        self._stager = Stager(driver, content, limits)
         self._records = LayerRecords(database, driver.name)
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -103,12 +83,8 @@ class LayerStore(WritableLayers):
                 self._records.delete_layer(layer.chain_id)
         self._writables = {layer.id: layer for layer in self._records.writables()}
         self._inits = self._records.inits()
-        known = {layer.name for layer in self._layers.values()}
-        known |= set(self._writables) | set(self._inits.values())
-        known |= {layer.init for layer in self._writables.values() if layer.init}
-        for name in self.driver.names():
-            if name not in known:
-                self.driver.remove(name)
+        for name in self.rubbish():
+            self.driver.remove(name)
         self._content.add_source(_Archives(self))
 
     # --- looking --------------------------------------------------------------------------------
@@ -173,9 +149,9 @@ class LayerStore(WritableLayers):
         self, tar: BinaryIO, parent: Digest | None, diff_id: Digest | None, limits: Limits | None
     ) -> Layer:
         if self.driver.isolated:
-            staged = self._unpack(streams.of_file(tar), [], limits, keep=None)
+            staged = self._stager.unpack(tar, [], limits, keep=None)
         else:
-            staged = self._unpack(streams.of_file(tar), self.stack(parent), limits, keep=_unleased)
+            staged = self._stager.unpack(tar, self.stack(parent), limits, keep=_unleased)
         try:
             _require_diff_id(staged, diff_id)
             return self._finish(staged, parent)
@@ -196,25 +172,13 @@ class LayerStore(WritableLayers):
         digest before anybody else can see it, to put it under a lease. Without it, and for an
         isolated driver, keeping the blob is the caller's to do.
         """
-        chunks = streams.of_file(tar)
         if self.driver.isolated:
-            return self._unpack(chunks, [], limits, keep=keep)
-        return self._spool(chunks, keep or _unleased)
+            return self._stager.unpack(tar, [], limits, keep=keep)
+        return self._stager.spool(tar, keep or _unleased)
 
     def keep_archive(self, staged: StagedLayer, keep: Callable[[Digest], None]) -> None:
         """Keep a staged layer as a blob only (it is for another platform), and use it up."""
-        if staged.name is not None and not self._content.is_file(staged.blob.digest):
-            tree = self.driver.tree(staged.name)
-            writer = self._content.temporary(expected=staged.diff_id, size=staged.tar_size)
-            try:
-                for chunk in recipe.replay(
-                    tree.parent / _RECIPE, tree, staged.shelters, staged.diff_id
-                ):
-                    writer.write(chunk)
-                keep(staged.diff_id)
-                writer.commit(mediatype.OCI_LAYER)
-            finally:
-                writer.abort()
+        self._stager.keep_archive(staged, keep)
         self.discard(staged)
 
     def adopt(self, staged: StagedLayer, parent: Digest | None) -> Layer:
@@ -248,85 +212,8 @@ class LayerStore(WritableLayers):
         with self._content.open(layer.diff_id) as tar:
             return self.apply(tar, parent=parent, diff_id=layer.diff_id)
 
-    def _unpack(
-        self,
-        chunks: Iterator[bytes],
-        parents: Sequence[str],
-        limits: Limits | None,
-        *,
-        keep: Callable[[Digest], None] | None,
-    ) -> StagedLayer:
-        """Unpack under a new name, hashing on the way; with *keep* a blob may be kept too."""
-        kind, chunks = compression.peek(chunks)
-        as_blob = kind in {"gzip", "zstd"} or not self.driver.isolated
-        blob = self._content.temporary() if keep is not None and as_blob else None
-        name = self._new_name()
-        writer = None
-        try:
-            tree = self.driver.prepare(name, parents)
-            if not as_blob:
-                writer = RecipeWriter(tree.parent / _RECIPE)
-            source = _Source(chunks, kind, blob.write if blob is not None else None)
-            shelters: list[Shelter] = []
-            with streams.ReadAhead(source.chunks()) as ahead, opened(tree) as root:
-                extracted = extract(
-                    root,
-                    "",
-                    ahead,
-                    ExtractOptions(
-                        whiteouts=self.driver.whiteouts, limits=limits or self._default_limits()
-                    ),
-                    recorder=writer,
-                    shelter=_shelter(tree.parent, writer, shelters) if writer else None,
-                )
-            if writer is not None:
-                writer.close()
-                if shelters:
-                    self._prove(tree, shelters, source.diff_id)
-            failpoint("layers.after_unpack")
-            descriptor = Descriptor(
-                media_type=mediatype.OCI_LAYER, digest=source.diff_id, size=source.size
-            )
-            if blob is not None and keep is not None:
-                keep(blob.digest)
-                descriptor = blob.commit(_media_type(kind))
-        except BaseException as error:
-            if blob is not None:
-                blob.abort()
-            if writer is not None:
-                writer.abort()
-            self.driver.remove(name)
-            if isinstance(error, OSError):
-                raise _system(error) from error
-            raise
-        return StagedLayer(
-            diff_id=source.diff_id,
-            tar_size=source.size,
-            blob=descriptor,
-            name=name,
-            extracted=extracted,
-            shelters=shelters,
-        )
-
-    def _spool(self, chunks: Iterator[bytes], keep: Callable[[Digest], None]) -> StagedLayer:
-        """Keep the archive whole, for a driver that cannot unpack it without its parents."""
-        kind, chunks = compression.peek(chunks)
-        blob = self._content.temporary()
-        try:
-            source = _Source(chunks, kind, blob.write)
-            for _ in source.chunks():
-                pass
-            keep(blob.digest)
-            descriptor = blob.commit(_media_type(kind))
-        except BaseException as error:
-            blob.abort()
-            if isinstance(error, OSError):
-                raise _system(error) from error
-            raise
-        return StagedLayer(diff_id=source.diff_id, tar_size=source.size, blob=descriptor, name=None)
-
-    def _finish(self, staged: StagedLayer, parent: Digest | None) -> Layer:
-        """Commit an unpacked layer to its place."""
+    def _placed(self, staged: StagedLayer, parent: Digest | None) -> Layer:
+        """Finish the tree of an unpacked layer for its place; return its record."""
         if staged.name is None or staged.extracted is None:
             message = "a staged layer was used twice"
             raise RuntimeError(message)
@@ -336,7 +223,7 @@ class LayerStore(WritableLayers):
             trees = [self.driver.tree(name) for name in below]
             stacking.inherit(tree, trees, staged.extracted.implied)
         self.driver.commit(staged.name)
-        layer = Layer(
+        return Layer(
             chain_id=digests.chain_id(parent, staged.diff_id),
             diff_id=staged.diff_id,
             parent=parent,
@@ -344,9 +231,13 @@ class LayerStore(WritableLayers):
             size=staged.extracted.bytes_total,
             tar_size=staged.tar_size,
             created_ns=clock.now_ns(),
-            has_recipe=self.driver.isolated and (tree.parent / _RECIPE).exists(),
+            has_recipe=self.driver.isolated and (tree.parent / RECIPE).exists(),
             shelters=staged.shelters,
         )
+
+    def _finish(self, staged: StagedLayer, parent: Digest | None) -> Layer:
+        """Commit an unpacked layer to its place."""
+        layer = self._placed(staged, parent)
         failpoint("layers.before_record")
         with self._lock:
             existing = self._layers.get(layer.chain_id)
@@ -399,6 +290,32 @@ class LayerStore(WritableLayers):
             self._durability.forget("layer", chain_id)
         return layer.size, [layer.name] if init is None else [init, layer.name]
 
+    def replace(self, layer: Layer, tar: BinaryIO) -> None:
+        """Unpack *layer* again from its archive, in place of a damaged tree; for the check only.
+
+        Raises: as ``apply``.
+        """
+        below = [] if self.driver.isolated else self.stack(layer.parent)
+        staged = self._stager.unpack(tar, below, None, keep=None)
+        try:
+            _require_diff_id(staged, layer.diff_id)
+        except DataLoss:
+            self.discard(staged)
+            raise
+        new = self._placed(staged, layer.parent)
+        with self._lock:
+            self._records.save_layer(new)
+            self._remember(new)
+        self.driver.remove(layer.name)
+
+    def rubbish(self) -> list[str]:
+        """Return the driver's names that nothing knows."""
+        with self._lock:
+            known = {layer.name for layer in self._layers.values()}
+            known |= set(self._writables) | set(self._inits.values())
+            known |= {layer.init for layer in self._writables.values() if layer.init}
+        return [name for name in self.driver.names() if name not in known]
+
     # --- the archive again ----------------------------------------------------------------------
 
     def by_diff_id(self, diff_id: Digest) -> Layer | None:
@@ -409,7 +326,7 @@ class LayerStore(WritableLayers):
         """Open the uncompressed archive of a layer with a recipe."""
         tree = self.driver.tree(layer.name)
         return streams.as_file(
-            recipe.replay(tree.parent / _RECIPE, tree, layer.shelters, layer.diff_id)
+            recipe.replay(tree.parent / RECIPE, tree, layer.shelters, layer.diff_id)
         )
 
     # --- inside ---------------------------------------------------------------------------------
@@ -419,22 +336,12 @@ class LayerStore(WritableLayers):
         if layer.has_recipe:
             self._by_diff[layer.diff_id] = layer
 
+    def _new_name(self) -> str:
+        return self._stager.new_name()
+
     def _is_known(self, name: str) -> bool:
         with self._lock:
             return any(layer.name == name for layer in self._layers.values())
-
-    def _new_name(self) -> str:
-        while True:
-            name = "".join(secrets.choice(_NAME_ALPHABET) for _ in range(_NAME_LENGTH))
-            if not self.driver.exists(name):
-                return name
-
-    def _default_limits(self) -> Limits:
-        """An archive that cannot fit on the disk is refused before it fills it."""
-        if self._limits is not None:
-            return self._limits
-        space = os.statvfs(self.driver.root)
-        return Limits(bytes_total=space.f_bavail * space.f_frsize)
 
     @contextmanager
     def _alone(self, chain_id: Digest) -> Iterator[None]:
@@ -449,17 +356,6 @@ class LayerStore(WritableLayers):
             with self._changed:
                 self._working.discard(chain_id)
                 self._changed.notify_all()
-
-    @staticmethod
-    def _prove(tree: Path, shelters: list[Shelter], diff_id: Digest) -> None:
-        """An archive that replaces its own files is only taken if it can be written again."""
-        try:
-            for _ in recipe.replay(tree.parent / _RECIPE, tree, shelters, diff_id):
-                pass
-        except DataLoss as error:
-            raise InvalidParameter(
-                "invalid archive: it replaces its own directories in a way that cannot be kept"
-            ) from error
 
 
 class _Archives:
@@ -479,58 +375,6 @@ class _Archives:
         return self._layers.open_tar(layer)
 
 
-class _Source:
-    """A stream on its way in: hashed as it is, decompressed, hashed again (in one thread)."""
-
-    def __init__(
-        self,
-        chunks: Iterator[bytes],
-        kind: compression.Kind,
-        tee: Callable[[bytes], None] | None,
-    ) -> None:
-        self._chunks = chunks
-        self._kind = kind
-        self._tee = tee
-        self._hasher = hashlib.sha256()
-        self.size = 0
-
-    def chunks(self) -> Iterator[bytes]:
-        """Return the plain bytes."""
-        plain = compression.plain(self._kind, self._kept())
-        for chunk in plain:
-            self._hasher.update(chunk)
-            self.size += len(chunk)
-            yield chunk
-        for _ in self._chunks:  # what stands behind the compressed data belongs to the blob too
-            pass
-
-    def _kept(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            if self._tee is not None:
-                self._tee(chunk)
-            yield chunk
-
-    @property
-    def diff_id(self) -> Digest:
-        """The digest of the plain bytes, once all have been read."""
-        return Digest("sha256:" + self._hasher.hexdigest())
-
-
-def _shelter(
-    base: Path, writer: RecipeWriter, shelters: list[Shelter]
-) -> Callable[[int, str, str], None]:
-    """Return what puts a replaced file aside instead of removing it."""
-
-    def shelter(parent: int, last: str, name: str) -> None:
-        directory = base / _SHELTER
-        directory.mkdir(mode=0o700, exist_ok=True)
-        place = f"{_SHELTER}/{len(shelters)}"
-        os.rename(last, base / place, src_dir_fd=parent)
-        shelters.append(Shelter(writer.contents, name, place))
-
-    return shelter
-
-
 def _unleased(_digest: Digest) -> None:
     """The caller of ``apply`` has a lease on the layer; its blob goes by the layer's DiffID."""
 
@@ -538,13 +382,3 @@ def _unleased(_digest: Digest) -> None:
 def _require_diff_id(staged: StagedLayer, wanted: Digest | None) -> None:
     if wanted is not None and staged.diff_id != wanted:
         raise DataLoss(f"layer digest mismatch: expected {wanted}, got {staged.diff_id}")
-
-
-def _media_type(kind: compression.Kind) -> str:
-    return mediatype.layer(kind) if kind in {"gzip", "zstd"} else mediatype.OCI_LAYER
-
-
-def _system(error: OSError) -> System:
-    if error.errno in _FULL:
-        return System(f"no space left on device: {error.filename or 'while unpacking a layer'}")
-    return System(f"cannot unpack a layer: {error}")

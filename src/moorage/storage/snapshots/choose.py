@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,16 +29,15 @@ _GONE: Final = {
 }
 
 
-def choose(
-    root: Path, wanted: str, options: Mapping[str, str], *, used: Sequence[str] = ()
-) -> SnapshotDriver:
+def choose(root: Path, wanted: str, options: Mapping[str, str]) -> SnapshotDriver:
     """Return a driver that works, on its own directory below *root*.
 
-    *used* names the drivers that have layers there already: they go first.
+    Without a *wanted* one, the drivers that have layers there already go first.
     Raises: InvalidParameter (no such driver), System (it does not work here).
     """
     if wanted:
         return _probed(root, wanted, options)
+    used = _used(root)
     for name in (*used, *_DRIVERS):
         try:
             return _probed(root, name, options)
@@ -46,6 +46,16 @@ def choose(
                 raise
             log.info("storage driver %s does not work here: %s", name, error)
     raise System("no storage driver works here")
+
+
+def _used(root: Path) -> list[str]:
+    """Return the drivers that have layers below *root*, in order of preference."""
+    return [
+        name
+        for name in _DRIVERS
+        if (root / name).is_dir()
+        and any(not entry.name.startswith(".") for entry in os.scandir(root / name))
+    ]
 
 
 def load(root: Path, name: str, options: Mapping[str, str]) -> SnapshotDriver:
