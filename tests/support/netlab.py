@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,15 @@ from support.cli import Cli
 from support.daemon import Daemon
 
 T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 5.0) -> None:
+    """Wait for *condition*, which may only come about a little later."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
 
 WIRE4 = "10.77.0"
 WIRE6 = "fd77::"
@@ -133,14 +143,20 @@ class Place:
         threading.Thread(target=loop, daemon=True).start()
 
     def resolve(
-        self, name: str, kind: str = "A", *, tcp: bool = False, edns: bool = False
+        self,
+        name: str,
+        kind: str = "A",
+        *,
+        tcp: bool = False,
+        edns: bool = False,
+        timeout: float = 8.0,
     ) -> tuple[str, list[str]]:
         """Ask 127.0.0.11; return the code and the answers as text."""
         question = dnslib.DNSRecord.question(name, kind)
         if edns:
             question.add_ar(dnslib.EDNS0(udp_len=1232))
         data = question.pack()
-        sock = self.socket("127.0.0.11", socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM, 8.0)
+        sock = self.socket("127.0.0.11", socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM, timeout)
         with sock:
             sock.connect(("127.0.0.11", 53))
             if tcp:

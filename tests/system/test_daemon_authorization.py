@@ -1,0 +1,104 @@
+"""Authorisation plugins see exactly what is executed, and their no is final."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from support.daemon import Daemon
+from support.plugin import Plugin
+
+pytestmark = pytest.mark.requires("root")
+
+
+def policy(method: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Deny the creation of containers that want to be privileged; allow everything else."""
+    if method == "AuthZPlugin.AuthZReq" and "/containers/create" in request["RequestUri"]:
+        body = json.loads(base64.b64decode(request.get("RequestBody", "")) or b"{}")
+        if (body.get("HostConfig") or {}).get("Privileged"):
+            return {"Allow": False, "Msg": "no privileged containers"}
+    return {"Allow": True}
+
+
+@pytest.fixture(scope="module")
+def plugin() -> Iterator[Plugin]:
+    with Plugin(f"moorage-test-{secrets.token_hex(4)}", ["authz"], policy) as plugin:
+        yield plugin
+
+
+@pytest.fixture
+def guarded(make_daemon: Callable[..., Daemon], plugin: Plugin) -> Daemon:
+    daemon = make_daemon(config={"authorization-plugins": [plugin.name]}).start()
+    plugin.calls.clear()
+    return daemon
+
+
+def test_what_the_plugin_denies_is_not_executed(guarded: Daemon, plugin: Plugin) -> None:
+    denial = f"authorization denied by plugin {plugin.name}: no privileged containers"
+    privileged = {"Image": "x", "HostConfig": {"Privileged": True}}
+    response = guarded.api.post("/containers/create", privileged)
+    assert (response.status, response.message) == (403, denial)
+    allowed = guarded.api.post("/containers/create", {"Image": "x"})
+    assert (allowed.status, allowed.message) == (404, "No such image: x:latest")
+
+    # CVE-2024-41110: no length, or a length of zero with a body behind it.
+    text = json.dumps(privileged).encode()
+    chunked = (
+        b"POST /v1.41/containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(text), text)
+    )
+    assert b"HTTP/1.1 403" in guarded.api.exchange(chunked)
+    nothing = chunked.replace(b"Transfer-Encoding: chunked", b"Content-Length: 0")
+    assert b"HTTP/1.1 403" not in guarded.api.exchange(nothing)
+    assert guarded.api.get("/containers/json", all=True).json() == []
+
+    # The path is decoded before the plugin sees it, and in one form only.
+    spelled = guarded.api.exchange(chunked.replace(b"/v1.41/containers", b"/v1.41/%63ontainers"))
+    assert b"HTTP/1.1 403" in spelled
+    for path in (b"//containers", b"/x/../containers", b"/x/%2e%2e/containers", b"/./containers"):
+        odd = guarded.api.exchange(chunked.replace(b"/v1.41/containers", path))
+        assert b"HTTP/1.1 400" in odd
+    assert guarded.api.get("/containers/json", all=True).json() == []
+
+
+def test_a_json_body_over_the_limit_is_refused_not_skipped(guarded: Daemon, plugin: Plugin) -> None:
+    """CVE-2026-34040: padding a body beyond what is shown must not get it past the plugin."""
+    padded = {"HostConfig": {"Privileged": True}, "Labels": {"pad": "x" * (5 << 20)}}
+    response = guarded.api.post("/containers/create", padded)
+    assert response.status == 413
+    assert plugin.seen("AuthZPlugin.AuthZReq") == []
+
+
+def test_a_body_that_is_not_said_to_be_json_is_not_executed(guarded: Daemon) -> None:
+    response = guarded.api.request(
+        "POST",
+        "/containers/create",
+        json.dumps({"HostConfig": {"Privileged": True}}).encode(),
+        headers={"Content-Type": "text/plain"},
+    )
+    assert response.status == 400
+
+
+def test_answers_are_shown_and_secrets_are_not(guarded: Daemon, plugin: Plugin) -> None:
+    guarded.api.request("GET", "/info", headers={"X-Registry-Auth": "c2VjcmV0"}).ok()
+    (asked,) = plugin.seen("AuthZPlugin.AuthZReq")
+    assert asked["RequestUri"] == "/v1.55/info"
+    assert "x-registry-auth" not in asked["RequestHeaders"]
+    (answered,) = plugin.seen("AuthZPlugin.AuthZRes")
+    assert answered["ResponseStatusCode"] == 200
+    assert "ServerVersion" in json.loads(base64.b64decode(answered["ResponseBody"]))
+
+
+def test_a_plugin_that_is_gone_denies(make_daemon: Callable[..., Daemon]) -> None:
+    name = f"moorage-test-{secrets.token_hex(4)}"
+    with Plugin(name, ["authz"], policy):
+        daemon = make_daemon(config={"authorization-plugins": [name]}).start()
+        daemon.api.get("/info").ok()
+    response = daemon.api.get("/info")
+    assert response.status == 500
+    assert f"plugin {name} failed with error" in response.message
