@@ -16,7 +16,9 @@ def net_lab(kit_root: Path) -> Iterator[tuple[HostedDaemon, Host]]:
     try:
         root = Path(tempfile.mkdtemp(prefix="n", dir=kit_root))
         host, neighbour = lab.add_host(), lab.add_host()
-        yield lab.daemon(root, host, {"ipv6": True}), neighbour
+        # names outside are refused at once, rather than asked of a resolver that is not there
+        config = {"ipv6": True, "dns": [neighbour.address]}
+        yield lab.daemon(root, host, config), neighbour
     finally:
         lab.close()
 

@@ -5,16 +5,9 @@ import time
 
 import pytest
 
-from support.netlab import Host, HostedDaemon
+from support.netlab import Host, HostedDaemon, wait_until
 
 pytestmark = pytest.mark.requires("root", "overlayfs", "docker")
-
-
-def wait_until(condition: object, timeout: float = 5.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():  # type: ignore[operator] # a callable
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def test_a_port_is_reached_from_everywhere_it_should_be(
