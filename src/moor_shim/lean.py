@@ -54,6 +54,16 @@ def replace(path: str, content: bytes) -> None:
         os.rename(temporary, path)
 
 
+def write_if_allowed(path: str, content: bytes) -> None:
+    """Write to a file of the kernel; without the right to, nothing happens."""
+    with suppress(OSError):
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, content)
+        finally:
+            os.close(fd)
+
+
 def append(path: str, text: str) -> None:
     """Add to a file; failures are swallowed."""
     with suppress(OSError):

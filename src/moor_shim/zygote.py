@@ -79,6 +79,7 @@ def main() -> None:
     os.umask(0o077)
     os.closerange(REQUEST_FD + 1, os.sysconf("SC_OPEN_MAX"))  # whatever the daemon's parent leaked
     _prctl(PR_SET_NAME, b"moor-zygote", 0, 0, 0)
+    lean.write_if_allowed("/proc/self/oom_score_adj", b"-999")  # a lost monitor is a lost end
     os.set_inheritable(REQUEST_FD, False)  # noqa: FBT003
     serve(lean.Socket(fileno=REQUEST_FD))
     sys.exit(0)

@@ -13,7 +13,7 @@ import msgspec
 from moor_shim import protocol
 from moorage.kernel import capability
 from moorage.lib import offload
-from moorage.lib.errors import InvalidParameter
+from moorage.lib.errors import InvalidParameter, System
 from moorage.runtime import seccomp
 from moorage.runtime.contract import ProcessIO
 from moorage.runtime.oci import OciRuntime
@@ -69,9 +69,24 @@ def prepare_process(process: Process, io: ProcessIO) -> Process:
     rlimits = process.rlimits
     if rlimits and "CAP_SYS_RESOURCE" not in capability.effective():
         rlimits = [clamp(limit, _hard_limit(limit.type)) for limit in rlimits]
+    adjustment = process.oom_score_adj
     return msgspec.structs.replace(
-        process, terminal=io.tty, console_size=box if io.tty else None, rlimits=rlimits
+        process,
+        terminal=io.tty,
+        console_size=box if io.tty else None,
+        rlimits=rlimits,
+        oom_score_adj=_oom_score() if adjustment is None else adjustment,
     )
+
+
+def _oom_score() -> int:
+    """Return the neutral adjustment: a daemon that is spared does not spare its containers.
+
+    Without CAP_SYS_RESOURCE it cannot be lower than the daemon's own.
+    """
+    if "CAP_SYS_RESOURCE" in capability.effective():
+        return 0
+    return max(0, int(Path("/proc/self/oom_score_adj").read_text()))
 
 
 def clamp(limit: POSIXRlimit, maximum: int) -> POSIXRlimit:
@@ -140,9 +155,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 RECORD_FILE: Final = "record.json"
 
 
-def write_record(directory: Path, record: Record) -> None:
-    """Save the record; the directory is on tmpfs and read only after its monitor began."""
-    (directory / RECORD_FILE).write_bytes(msgspec.json.encode(record))
+def write(directory: Path, name: str, content: Spec | Process | Record) -> None:
+    """Write one file of a task's directory, which is made if it is not there.
+
+    Raises: System (disk full).
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (directory / name).write_bytes(msgspec.json.encode(content))
+    except OSError as error:
+        raise System(f"cannot write {directory / name}: {error.strerror}") from error
 
 
 def read_record(directory: Path) -> Record | None:

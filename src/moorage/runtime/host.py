@@ -44,6 +44,8 @@ def examine(configured: Mapping[str, RuntimeConfig], default: str, root: Path) -
         for name, config in wanted.items()
         if (path := spawn.find(config.path)) is not None
     }
+    for runtime in found.values():
+        Path(runtime.root).mkdir(mode=0o700, parents=True, exist_ok=True)
     cgroups = hybrid.host()
     usable = dict(found)
     if cgroups.stray and any(runtime.is_crun for runtime in found.values()):

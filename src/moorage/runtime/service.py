@@ -83,8 +83,6 @@ class Runtime:
         self._fitness = await offload.run(
             "fs", host.examine, self._configured, self._wanted_default, self._runtimes_root
         )
-        for chosen in self._fitness.runtimes.values():
-            Path(chosen.root).mkdir(mode=0o700, exist_ok=True)
         usual = seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES)
         await offload.run("cpu", self._filters.annotation, usual)
 
@@ -106,18 +104,15 @@ class Runtime:
         program = spec.process.args[0] if spec.process and spec.process.args else ""
         task = self._task(container_id, directory, chosen, cgroups_path, program, tty=io.tty)
         group = self.fitness.cgroups.cgroup(cgroups_path)
-        directory.mkdir(mode=0o700)
+        record = bundle.Record(
+            container_id=container_id,
+            kind="container",
+            runtime=chosen,
+            cgroups_path=cgroups_path,
+        )
         try:
-            (directory / "config.json").write_bytes(msgspec.json.encode(prepared))
-            bundle.write_record(
-                directory,
-                bundle.Record(
-                    container_id=container_id,
-                    kind="container",
-                    runtime=chosen,
-                    cgroups_path=cgroups_path,
-                ),
-            )
+            bundle.write(directory, "config.json", prepared)
+            bundle.write(directory, bundle.RECORD_FILE, record)
             failpoint("runtime.create.after_bundle")
             try:
                 await task.launch(

@@ -181,13 +181,7 @@ class Task:
         elif all_processes and signum == signal.SIGKILL:
             self._place.group.kill()
         elif all_processes:
-            for pid in self._place.group.procs():
-                with suppress(OSError):
-                    fd = pidfds.pidfd_open(pid)
-                    try:
-                        pidfds.pidfd_send_signal(fd, signum)
-                    finally:
-                        os.close(fd)
+            self._place.group.signal(signum)
         elif self._pidfd >= 0:
             with suppress(ProcessLookupError):
                 pidfds.pidfd_send_signal(self._pidfd, signum)
@@ -272,9 +266,7 @@ class Task:
             on_oom=None,
             on_deleted=self._place.on_deleted,
         )
-        directory.mkdir(mode=0o700, parents=True)
-        prepared = bundle.prepare_process(process, io)
-        (directory / "process.json").write_bytes(msgspec.json.encode(prepared))
+        bundle.write(directory, "process.json", bundle.prepare_process(process, io))
         program = process.args[0] if process.args else ""
         task = Task(place, is_container=False, program=program, tty=io.tty)
         try:

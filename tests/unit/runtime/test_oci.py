@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from moorage.kernel.cgroup import hybrid
 from moorage.kernel.cgroup.contract import IOEntry, Readings
 from moorage.lib.errors import InvalidParameter, System
 from moorage.runtime import bundle, defaults, host, oci, seccomp, stats
@@ -112,7 +113,7 @@ def test_record_survives_the_disk(tmp_path: Path) -> None:
     record = bundle.Record(
         container_id="c1", kind="container", runtime=crun(), cgroups_path="/moorage/c1"
     )
-    bundle.write_record(tmp_path, record)
+    bundle.write(tmp_path, bundle.RECORD_FILE, record)
     assert bundle.read_record(tmp_path) == record
 
 
@@ -182,3 +183,64 @@ def test_statistics_in_the_apis_shape() -> None:
     assert shown.blkio_stats is not None
     assert shown.blkio_stats.io_service_bytes_recursive is not None
     assert shown.blkio_stats.io_service_bytes_recursive[0].op == "Read"
+
+
+def test_containers_are_not_spared_with_their_daemon() -> None:
+    process = spec.Process(user=spec.User(uid=0, gid=0), args=["sh"], cwd="/")
+    assert bundle.prepare_process(process, ProcessIO()).oom_score_adj is not None
+    chosen = msgspec.structs.replace(process, oom_score_adj=300)
+    assert bundle.prepare_process(chosen, ProcessIO()).oom_score_adj == 300
+
+
+def test_disk_full_is_said(tmp_path: Path) -> None:
+    (tmp_path / "config.json").symlink_to("/dev/full")
+    with pytest.raises(System, match="No space left on device"):
+        bundle.write(tmp_path, "config.json", spec.Spec(oci_version=spec.VERSION))
+
+
+def stray_host(tmp_path: Path) -> hybrid.Host:
+    (tmp_path / "unified").mkdir()
+    (tmp_path / "unified" / "cgroup.subtree_control").write_text("")
+    return hybrid.Host(
+        mode="hybrid",
+        v1={"pids": tmp_path / "pids"},
+        v2=tmp_path / "unified",
+        stray=("hugetlb",),
+    )
+
+
+def test_hybrid_is_mended_for_crun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = stray_host(tmp_path)
+    monkeypatch.setattr(hybrid, "host", lambda: found)
+    monkeypatch.setattr(
+        hybrid, "take_strays", lambda host_: msgspec.structs.replace(host_, stray=())
+    )
+    fit = host.examine({}, "crun", tmp_path)
+    assert fit.default == "crun"
+    assert fit.warnings == ["mounted cgroup controllers hugetlb as v1: crun refuses them on v2"]
+
+
+def test_hybrid_in_use_falls_back_to_runc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = stray_host(tmp_path)
+    (tmp_path / "unified" / "cgroup.subtree_control").write_text("hugetlb")
+    monkeypatch.setattr(hybrid, "host", lambda: found)
+    fit = host.examine({}, "crun", tmp_path)
+    assert fit.default == "runc"
+    assert "crun" not in fit.runtimes
+    assert fit.warnings == [
+        "cgroup controllers hugetlb are in use on the v2 tree: crun cannot run",
+        "runtime crun cannot be used here: using runc",
+    ]
+
+
+def test_hybrid_that_cannot_be_mended_falls_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = stray_host(tmp_path)
+
+    def refuse(_: hybrid.Host) -> hybrid.Host:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(hybrid, "host", lambda: found)
+    monkeypatch.setattr(hybrid, "take_strays", refuse)
+    assert host.examine({}, "crun", tmp_path).default == "runc"

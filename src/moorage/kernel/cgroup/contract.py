@@ -59,6 +59,9 @@ class Cgroup(Protocol):
     def procs(self) -> list[int]:
         """Return the processes in the group and below it."""
 
+    def signal(self, signum: int) -> None:
+        """Send a signal to every process in the group and below it."""
+
     def kill(self) -> None:
         """Send SIGKILL to every process in the group and below it."""
 

@@ -74,8 +74,8 @@ def procs(directory: Path) -> list[int]:
     return sorted(found)
 
 
-def kill(directory: Path) -> None:
-    """Send SIGKILL to all members, through descriptors: a number may be reused meanwhile."""
+def send(directory: Path, signum: int) -> None:
+    """Send a signal to all members, through descriptors: a number may be reused meanwhile."""
     held: dict[int, int] = {}
     for pid in procs(directory):
         with suppress(OSError):
@@ -84,7 +84,7 @@ def kill(directory: Path) -> None:
     for pid, pidfd in held.items():
         if pid in members:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(pidfd, signum)
         os.close(pidfd)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGKILL
 from typing import Final
 
 from moorage.kernel.cgroup import files
@@ -46,9 +47,13 @@ class V1:
         """Return the processes in the group and below it."""
         return files.procs(self.directory())
 
+    def signal(self, signum: int) -> None:
+        """Send a signal to every process in the group and below it."""
+        files.send(self.directory(), signum)
+
     def kill(self) -> None:
         """Kill all; frozen ones are thawed, or they could not die."""
-        files.kill(self.directory())
+        self.signal(SIGKILL)
         if self._in("freezer").is_dir():
             self.freeze(frozen=False)
 

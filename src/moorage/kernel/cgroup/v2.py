@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from signal import SIGKILL
 from typing import Final
 
 from moorage.kernel.cgroup import files
@@ -36,12 +37,16 @@ class V2:
         """Return the processes in the group and below it."""
         return files.procs(self._directory)
 
+    def signal(self, signum: int) -> None:
+        """Send a signal to every process in the group and below it."""
+        files.send(self._directory, signum)
+
     def kill(self) -> None:
         """Write ``cgroup.kill`` (Linux 5.14), or kill one by one."""
         try:
             (self._directory / "cgroup.kill").write_text("1")
         except OSError:
-            files.kill(self._directory)
+            self.signal(SIGKILL)
 
     def freeze(self, *, frozen: bool) -> None:
         """Write ``cgroup.freeze``."""
