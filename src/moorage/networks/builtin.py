@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import ipaddress
 
+from msgspec import structs
+
 from moorage.lib import clock, ids, offload
 from moorage.lib.errors import InvalidParameter
 from moorage.netlink import address, link
@@ -78,6 +80,16 @@ async def _ensure_bridge(domain: Domain) -> None:
     wanted = create.choose_subnets(domain, wanted, routes, ipam.DEFAULT_BRIDGE_POOLS)
     wanted = domain.driver(wanted).prepare(wanted)
     domain.registry.enter(wanted)
+
+
+async def rename_bridge(domain: Domain, network: NetworkRecord) -> NetworkRecord:
+    """Give the default bridge another free name: somebody took it while we were away."""
+    device = await offload.run("net", _free_name)
+    renamed = structs.replace(
+        network, device=device, options={**network.options, bridge.NAME: device}
+    )
+    domain.registry.enter(renamed)
+    return renamed
 
 
 def _same(domain: Domain, old: NetworkRecord, wanted: NetworkRecord) -> bool:

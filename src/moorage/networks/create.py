@@ -14,7 +14,7 @@ from moorage.lib.errors import Conflict, Forbidden, InvalidParameter, Unavailabl
 from moorage.lib.failpoint import failpoint
 from moorage.netlink import route
 from moorage.netlink.nlsocket import NetlinkSocket
-from moorage.networks import ipam, naming
+from moorage.networks import hostlock, ipam, naming
 from moorage.networks.config import AddressPool
 from moorage.networks.domain import Domain
 from moorage.networks.drivers import options
@@ -32,7 +32,7 @@ _ATTEMPTS = 8
 async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreateResponse:
     """Make a network: all or nothing. Events: ``network create``."""
     _refuse(domain, request)
-    async with domain.creating:
+    async with domain.creating, hostlock.choosing():
         _refuse_taken(domain, request.name)
         network = _describe(domain, request)
         if not network.config_only:

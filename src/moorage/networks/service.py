@@ -20,6 +20,7 @@ from moorage.networks import (
     endpoints,
     files,
     host,
+    hostlock,
     listing,
     live,
     naming,
@@ -28,7 +29,7 @@ from moorage.networks import (
 )
 from moorage.networks.config import NetworksConfig
 from moorage.networks.domain import Domain, NameFilesChanged, Publisher
-from moorage.networks.drivers.bridge import Bridge
+from moorage.networks.drivers.bridge import Bridge, BridgeTaken
 from moorage.networks.drivers.ipvlan import Ipvlan
 from moorage.networks.drivers.macvlan import Macvlan
 from moorage.networks.drivers.none import Bare
@@ -130,13 +131,17 @@ class Networks:
         domain = self._domain
         (domain.config.exec_root / "netns").mkdir(mode=0o700, parents=True, exist_ok=True)
         domain.registry.load()
-        await builtin.ensure(domain)
+        async with hostlock.choosing():
+            await builtin.ensure(domain)
+            if domain.registry.has_name("bridge"):
+                await self._revive(domain.registry.find("bridge"))
         networks = [n for n in domain.registry.networks.values() if not n.config_only]
         if domain.config.ip_forward:
             await offload.run("net", host.enable_forwarding, ipv6=any(n.ipv6 for n in networks))
         await self._overlay.open()
         for network in networks:
-            await self._revive(network)
+            if network.name != "bridge":
+                await self._revive(network)
         for sandbox in domain.registry.sandboxes.values():
             attach.note_existing(domain, sandbox)
         await domain.keeper.open()
@@ -146,6 +151,9 @@ class Networks:
         """Make what the host has lost of a stored network, as after a reboot."""
         try:
             found = await self._domain.driver(network).create(network)
+        except BridgeTaken:
+            await self._revive(await builtin.rename_bridge(self._domain, network))
+            return
         except (MoorageError, OSError) as error:
             if network.name == "bridge":
                 raise System(f"cannot set up the default bridge: {error}") from error

@@ -49,6 +49,11 @@ class BridgePlan(Struct, frozen=True, kw_only=True):
     addresses: list[str]
     ipv6: bool
     own: bool
+    exclusive: bool = False  # not to be shared: the default bridge under a name of our choice
+
+
+class BridgeTaken(Conflict):
+    """Another daemon's bridge has the name that was chosen for our default bridge."""
 
 
 def is_separate(network: NetworkRecord) -> bool:
@@ -153,6 +158,7 @@ class Bridge(LocalDriver):
             addresses=addresses,
             ipv6=network.ipv6,
             own=network.own_device,
+            exclusive=network.own_device and DEFAULT_BRIDGE in network.options,
         )
 
     def _rules(self, network: NetworkRecord) -> NetworkRules:
@@ -203,6 +209,8 @@ def make_bridge(plan: BridgePlan) -> bool:
                     hint="choose another name with -o com.docker.network.bridge.name",
                 )
             own = plan.own and found.address == plan.mac
+            if plan.exclusive and not own:
+                raise BridgeTaken(f"the bridge {plan.name} belongs to another daemon")
         _tune(plan)
         host.run(link.set_up(plan.name))
         for text in plan.addresses:
