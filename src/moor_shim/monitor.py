@@ -131,8 +131,12 @@ class Monitor:
 
     def _create(self, control: Control, number: object, job: protocol.Message) -> None:
         self._job = job
-        os.chdir(job["directory"])
-        self._listen()
+        try:
+            os.chdir(job["directory"])
+            self._listen()
+        except OSError:  # given up already: the task's directory is gone
+            self._loop.stop()
+            return
         io = job["io"]
         self._stdio = Stdio(self._loop, tty=io["tty"], open_stdin=io["open_stdin"])
         self._stdio.on_eof = self._output_ended
