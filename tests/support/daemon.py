@@ -69,7 +69,7 @@ class Daemon:
         """Start it without waiting for anything."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command,
+                ["setpriv", "--pdeathsig", "TERM", *self.command],  # not to outlive the tests
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
