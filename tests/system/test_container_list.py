@@ -1,0 +1,208 @@
+"""``ps``, ``inspect``, ``top``, ``stats``, ``update``, ``prune`` and ``commit``."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+
+from support import containers as c
+from support.api import Api
+
+pytestmark = pytest.mark.requires("root", "overlayfs")
+
+
+def listed(api: Api, **query: object) -> list[str]:
+    filters = query.pop("filters", None)
+    if filters is not None:
+        query["filters"] = json.dumps(filters)
+    found = api.get("/containers/json", **query).ok().json()
+    return [entry["Names"][0].removeprefix("/") for entry in found]
+
+
+def test_filters(api: Api) -> None:
+    c.sleeper(api, name="one", Labels={"tier": "web", "x": ""}, ExposedPorts={"80/tcp": {}})
+    c.create(api, name="two", Labels={"tier": "db"}, host={"Binds": ["vol:/v"]})
+    three = c.run(api, "sh", "-c", "exit 3", name="three")
+    c.wait(api, three)
+    expectations: list[tuple[dict[str, list[str]], list[str]]] = [
+        ({}, ["three", "two", "one"]),
+        ({"name": ["^t"]}, ["three", "two"]),
+        ({"name": ["one"]}, ["one"]),
+        ({"id": [three[:12]]}, ["three"]),
+        ({"label": ["tier"]}, ["two", "one"]),
+        ({"label": ["tier=web"]}, ["one"]),
+        ({"status": ["created"]}, ["two"]),
+        ({"status": ["running", "exited"]}, ["three", "one"]),
+        ({"exited": ["3"]}, ["three"]),
+        ({"exited": ["0"]}, []),
+        ({"ancestor": ["busybox"]}, ["three", "two", "one"]),
+        ({"ancestor": ["nosuch"]}, []),
+        ({"before": ["three"]}, ["two", "one"]),
+        ({"since": ["one"]}, ["three", "two"]),
+        ({"volume": ["vol"]}, ["two"]),
+        ({"volume": ["/v"]}, ["two"]),
+        ({"network": ["none"]}, ["three", "two", "one"]),
+        ({"network": ["bridge"]}, []),
+        ({"expose": ["80"]}, ["one"]),
+        ({"publish": ["80"]}, []),
+        ({"health": ["none"]}, ["three", "two", "one"]),
+        ({"is-task": ["false"]}, ["three", "two", "one"]),
+    ]
+    for filters, names in expectations:
+        assert listed(api, all=True, filters=filters) == names, filters
+    assert listed(api) == ["one"]
+    assert listed(api, limit=2) == ["three", "two"]
+    assert listed(api, filters={"status": ["created"]}) == ["two"]
+    for bad in ({"colour": ["red"]}, {"status": ["odd"]}, {"exited": ["x"]}, {"publish": ["x"]}):
+        assert api.get("/containers/json", filters=json.dumps(bad)).status == 400
+    gone = api.get("/containers/json", filters=json.dumps({"before": ["nosuch"]}))
+    assert gone.status == 404
+
+
+def test_a_line_of_the_list(api: Api) -> None:
+    container_id = c.sleeper(api, name="shown", Labels={"a": "b"})
+    (entry,) = api.get("/containers/json", size=True).ok().json()
+    assert entry["Id"] == container_id
+    assert entry["Names"] == ["/shown"]
+    assert entry["Image"] == "busybox"
+    assert entry["ImageID"].startswith("sha256:")
+    assert entry["Command"].startswith("sh -c 'trap")
+    assert (entry["State"], entry["Status"].startswith("Up ")) == ("running", True)
+    assert entry["Labels"] == {"a": "b"}
+    assert entry["HostConfig"]["NetworkMode"] == "none"
+    assert list(entry["NetworkSettings"]["Networks"]) == ["none"]
+    assert entry["SizeRootFs"] > 0
+    api.post(f"/containers/{container_id}/pause").ok()
+    (entry,) = api.get("/containers/json").ok().json()
+    assert entry["Status"].endswith("(Paused)")
+
+
+def test_inspect_shows_every_default(api: Api) -> None:
+    container_id = c.sleeper(api, name="seen", host={"Memory": 64 << 20})
+    seen = c.inspect(api, container_id)
+    assert seen["Name"] == "/seen"
+    assert seen["Path"] == "sh"
+    assert seen["RestartCount"] == 0
+    assert seen["Driver"] == "overlay2"
+    assert seen["Platform"] == "linux"
+    assert seen["LogPath"].endswith("-json.log")
+    assert seen["Config"]["Hostname"] == container_id[:12]
+    host = seen["HostConfig"]
+    assert host["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
+    assert host["MemorySwap"] == 128 << 20
+    assert (host["IpcMode"], host["ShmSize"]) == ("private", 64 << 20)
+    assert host["LogConfig"]["Config"]["max-size"] == "20m"
+    assert seen["GraphDriver"]["Data"]["MergedDir"].startswith("/")
+    assert "Health" not in seen["State"]
+    assert "SizeRw" not in seen
+    assert api.get(f"/containers/{container_id}/json", size=True).json()["SizeRootFs"] > 0
+
+
+def test_top_and_stats(api: Api) -> None:
+    container_id = c.sleeper(api)
+    table = api.get(f"/containers/{container_id}/top").ok().json()
+    assert table["Titles"] == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+    assert table["Processes"][0][0] == "root"
+    assert table["Processes"][0][7].startswith("sh -c")
+    custom = api.get(f"/containers/{container_id}/top", ps_args="-o pid,comm").ok().json()
+    assert custom["Titles"] == ["PID", "COMMAND"]
+    own = str(c.state(api, container_id)["Pid"])
+    assert own in {row[0] for row in custom["Processes"]}
+    assert "1" not in {row[0] for row in custom["Processes"]}, "no process of the host"
+    renamed = api.get(f"/containers/{container_id}/top", ps_args="-o comm=PID,pid")
+    assert renamed.status == 400
+    one = {"stream": False, "one-shot": True}
+    shot = api.get(f"/containers/{container_id}/stats", **one).ok().json()
+    assert shot["cpu_stats"]["cpu_usage"]["total_usage"] > 0
+    assert shot["memory_stats"]["usage"] > 0
+    assert shot["pids_stats"]["current"] >= 1
+    readings = api.stream(f"/containers/{container_id}/stats")
+    first, second = next(readings), next(readings)
+    readings.close()
+    assert second["precpu_stats"] == first["cpu_stats"]
+    stopped = c.create(api)
+    assert api.get(f"/containers/{stopped}/stats", stream=False).ok().json()["id"] == stopped
+    assert api.get(f"/containers/{stopped}/top").status == 409
+
+
+def test_update_changes_limits_of_a_running_container(api: Api) -> None:
+    container_id = c.sleeper(api, host={"Memory": 64 << 20, "MemorySwap": 128 << 20})
+    wanted = {"Memory": 96 << 20, "CpuShares": 512, "PidsLimit": 77}
+    api.post(f"/containers/{container_id}/update", wanted).ok()
+    host = c.inspect(api, container_id)["HostConfig"]
+    assert (host["Memory"], host["MemorySwap"], host["CpuShares"]) == (96 << 20, 128 << 20, 512)
+    script = "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null"
+    assert c.exec_(api, container_id, "sh", "-c", script)[1].strip() == "77"
+    policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 4}}
+    api.post(f"/containers/{container_id}/update", policy).ok()
+    assert c.inspect(api, container_id)["HostConfig"]["RestartPolicy"] == policy["RestartPolicy"]
+    assert api.post(f"/containers/{container_id}/update", {"Memory": 1}).status == 400
+    assert api.post(f"/containers/{container_id}/update", {"Memory": 256 << 20}).status == 409
+
+
+def test_prune_takes_what_does_not_run(api: Api) -> None:
+    kept = c.sleeper(api)
+    labelled = c.create(api, Labels={"keep": ""})
+    gone = c.create(api)
+    since = time.time()
+    filters = json.dumps({"label!": ["keep"]})
+    answer = api.post("/containers/prune", filters=filters).ok().json()
+    assert answer["ContainersDeleted"] == [gone]
+    assert {c.inspect(api, i)["Id"] for i in (kept, labelled)} == {kept, labelled}
+    assert [e["Action"] for e in api.events(since, type=["container"])] == ["destroy", "prune"]
+    early = json.dumps({"until": ["24h"]})
+    assert api.post("/containers/prune", filters=early).json()["ContainersDeleted"] is None
+    assert api.post("/containers/prune", filters=json.dumps({"odd": ["1"]})).status == 400
+
+
+def test_commit_makes_an_image_that_runs(api: Api) -> None:
+    container_id = c.run(api, "sh", "-c", "echo x > /new", Env=["A=1"])
+    c.wait(api, container_id)
+    since = time.time()
+    query = {
+        "container": container_id,
+        "repo": "made",
+        "tag": "1",
+        "comment": "why",
+        "author": "who",
+        "changes": 'CMD ["cat", "/new"]',
+    }
+    image = api.post("/commit", {}, **query).ok(201).json()["Id"]
+    try:
+        found = [f"{e['Type']} {e['Action']}" for e in api.events(since)]
+        assert {"image tag", "container commit"} <= set(found)
+        shown = api.get("/images/made:1/json").ok().json()
+        assert (shown["Id"], shown["Author"], shown["Comment"]) == (image, "who", "why")
+        assert "A=1" in shown["Config"]["Env"]
+        body = {"Image": "made:1", "HostConfig": {"NetworkMode": "none"}}
+        heir = api.post("/containers/create", body).ok(201).json()["Id"]
+        api.post(f"/containers/{heir}/start").ok()
+        assert c.wait(api, heir) == 0
+        assert c.output(api, heir) == "x\n"
+        api.delete(f"/containers/{heir}").ok()
+        bad = api.post("/commit", {}, container=container_id, changes="RUN x")
+        assert bad.status == 400
+    finally:
+        api.delete("/images/made:1", force=True)
+
+
+def test_the_list_answers_while_a_container_is_stuck(api: Api) -> None:
+    """moby#12606: one container that hangs must not hold up the others."""
+    c.run(api, "sh", "-c", "trap '' TERM; sleep 1000", name="stuck")
+    threads_answer = []
+
+    def stop() -> None:
+        threads_answer.append(api.post("/containers/stuck/stop", t=2).status)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    for _ in range(5):
+        began = time.monotonic()
+        assert listed(api, all=True) == ["stuck"]
+        c.inspect(api, "stuck")
+        assert time.monotonic() - began < 2
+    stopping.join(20)
+    assert threads_answer == [204]
