@@ -7,7 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from support.api import Api
 
@@ -158,7 +158,7 @@ class Hijack:
         """Leave."""
         self.socket.close()
 
-    def __enter__(self) -> Hijack:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
