@@ -64,12 +64,14 @@ def write_if_allowed(path: str, content: bytes) -> None:
             os.close(fd)
 
 
-def append(path: str, text: str) -> None:
-    """Add to a file; failures are swallowed."""
+def append_traceback(path: str) -> None:
+    """Add the exception being handled to a file; failures are swallowed."""
+    import traceback  # noqa: PLC0415 - needed only by a monitor in trouble
+
     with suppress(OSError):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, text.encode())
+            os.write(fd, traceback.format_exc().encode())
         finally:
             os.close(fd)
 

@@ -6,7 +6,6 @@ import functools
 import heapq
 import select
 import time
-import traceback
 from collections.abc import Callable
 from typing import Final
 
@@ -79,4 +78,4 @@ class Loop:
             self._faults += 1
             if self._faults > MAX_FAULTS:
                 raise
-            lean.append(ERROR_FILE, traceback.format_exc())
+            lean.append_traceback(ERROR_FILE)

@@ -11,7 +11,6 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from contextlib import suppress
 from typing import Final
 
@@ -69,7 +68,7 @@ def _become_monitor(control: int) -> None:
         monitor.main(lean.Socket(fileno=control))
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame: say why, then go
-        lean.append(protocol.ERROR_FILE, traceback.format_exc())
+        lean.append_traceback(protocol.ERROR_FILE)
     finally:
         os._exit(code)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import zlib
 from typing import Final
 
@@ -71,7 +70,7 @@ def chunks(message: bytes) -> list[bytes]:
     count = -(-len(message) // size)
     if count > _MAX_CHUNKS:
         return []
-    name = secrets.token_bytes(8)
+    name = os.urandom(8)
     return [
         b"\x1e\x0f" + name + bytes((n, count)) + message[n * size : (n + 1) * size]
         for n in range(count)

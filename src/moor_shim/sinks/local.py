@@ -6,7 +6,7 @@ partial, partial metadata), and the length again, so that it can be read from th
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
 from moor_shim import protocol
@@ -48,7 +48,7 @@ class Local:
         known = self._part_of.get(stream)
         if known is None and last:
             return _frame(head, payload)
-        name, ordinal = known or (secrets.token_hex(32), 0)
+        name, ordinal = known or (os.urandom(32).hex(), 0)
         ordinal += 1
         if last:
             del self._part_of[stream]
