@@ -36,7 +36,6 @@ class AgentRelay:
     """One agent of one client; its socket is at ``path`` while ``run`` runs."""
 
     def __init__(self, directory: Path, pipe: Pipe) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / f"{ids.token()}.sock"
         self._pipe = pipe
         self._writers: dict[int, asyncio.StreamWriter] = {}

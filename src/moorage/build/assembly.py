@@ -50,7 +50,7 @@ def assemble(
 ) -> Builder:
     """Return a builder, opened. Layers of its cache become roots of the garbage collector."""
     atomicfile.remove_tree(roots.exec)
-    roots.exec.mkdir(mode=0o700, parents=True)
+    (roots.exec / "agents").mkdir(mode=0o700, parents=True)
     roots.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     cores = os.cpu_count() or 1
     cache = Cache(database=database, root=roots.data)

@@ -224,7 +224,7 @@ def test_a_missing_image_is_shown_with_the_line_that_asks_for_it() -> None:
 
 
 @pytest.mark.parametrize("flag", ["--security=insecure", "--network=host"])
-def test_B3_what_needs_permission_is_refused_without_it(flag: str) -> None:  # noqa: N802
+def test_b3_what_needs_permission_is_refused_without_it(flag: str) -> None:
     with pytest.raises(Forbidden, match="is not allowed"):
         run(f"FROM base\nRUN {flag} x\n", allow=frozenset({"security.insecure", "network.host"}))
 

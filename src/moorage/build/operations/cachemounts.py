@@ -31,6 +31,7 @@ class CacheMounts:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._locks: dict[str, asyncio.Lock] = {}
+        self._choosing: dict[str, asyncio.Lock] = {}  # by key: finding or making a directory
         self._users: dict[str, int] = {}
 
     @asynccontextmanager
@@ -55,11 +56,12 @@ class CacheMounts:
     async def _directory(
         self, key: str, mount: ExecMount, populate: Populate | None, *, private: bool
     ) -> AsyncIterator[Path]:
-        record = self._choose(key, private=private)
-        if record is None:
-            record = await self._create(key, mount, populate)
-        self._cache.use(record.id)
-        self._users[record.id] = self._users.get(record.id, 0) + 1
+        async with self._choosing.setdefault(key, asyncio.Lock()):
+            record = self._choose(key, private=private)
+            if record is None:
+                record = await self._create(key, mount, populate)
+            self._cache.use(record.id)
+            self._users[record.id] = self._users.get(record.id, 0) + 1
         path = self._cache.root / record.path
         try:
             yield path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from moorage.build.files.copy import Copier, Style
 from moorage.build.files.select import Selected
 from moorage.build.graph import Exec, ExecMount, Limits, Vertex
 from moorage.build.needs import CommandNetworks
-from moorage.build.operations import exec_spec
+from moorage.build.operations import exec_spec, whole
 from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.exec_spec import Around
 from moorage.build.operations.redact import Redactor
@@ -99,8 +99,8 @@ class Running:
         Raises: CommandFailed, NotFound (a secret or source), InvalidParameter, StartFailed.
         """
         async with self._undo as undo:
-            await offload.run("fs", self._directory.mkdir, 0o700, True)  # noqa: FBT003 - parents
             undo.push_async_callback(offload.run, "fs", atomicfile.remove_tree, self._directory)
+            await whole.blocking(self._directory.mkdir, 0o700, True)  # noqa: FBT003 - parents
             undo.push_async_callback(self._host.networks.leave, self.id)
             namespace = await self._host.networks.join(
                 self.id, self.command.network, self.command.extra_hosts
@@ -114,10 +114,10 @@ class Running:
                 file.write_bytes(content)
                 file.chmod(0o644)
                 mounts.insert(0, _bind(file, path, readonly=False))
-            root = await offload.run("fs", self._make_root, targets)
             undo.push_async_callback(offload.run, "fs", self._host.layers.unmount_rw, self.id)
+            root = await whole.blocking(self._make_root, targets)
             failpoint("build.run.after_mount")
-            identity = await offload.run("fs", _identity, root, self.command.user)
+            identity = await whole.blocking(_identity, root, self.command.user)
             spec = exec_spec.build(
                 self.command,
                 self._limits,
@@ -137,7 +137,7 @@ class Running:
 
     async def remove(self) -> None:
         """Remove the writable layer; absent is fine."""
-        await offload.run("fs", self._host.layers.remove_rw, self.id)
+        await whole.blocking(self._host.layers.remove_rw, self.id)
 
     def _make_root(self, targets: list[Target]) -> Path:
         base = self._inputs[0]
@@ -146,7 +146,10 @@ class Running:
         return self._host.layers.mount_rw(self.id)
 
     async def _execute(self, spec: Spec, step: Step) -> None:
-        task = await self._host.runtime.create(self.id, spec=spec, io=ProcessIO())
+        task = await whole.finish(
+            self._host.runtime.create(self.id, spec=spec, io=ProcessIO()),
+            lambda made: made.delete(),
+        )
         self._undo.push_async_callback(task.delete)
         output = await task.attach(stdin=False, stdout=True, stderr=True)
         self._undo.push_async_callback(output.close)
@@ -251,15 +254,15 @@ class Running:
             self._host.cache_mounts.use(mount, base + mount.source, populate)
         )
         inner = mount.source if mount.input is None else ""
-        staged, _ = await offload.run("fs", self._stage, directory, inner, number)
+        staged, _ = await whole.blocking(self._stage, directory, inner, number)
         return _bind(staged, mount.target, readonly=mount.readonly), True
 
     async def _bind_input(self, mount: ExecMount, number: int) -> tuple[Mount, bool]:
         assert mount.input is not None  # noqa: S101 - the frontend gives every bind its input
         root, _ = await self._input_root(mount.input, number)
         if not mount.readonly:
-            root = await offload.run("fs", self._throw_away, root, number)
-        staged, is_directory = await offload.run("fs", self._stage, root, mount.source, number)
+            root = await whole.blocking(self._throw_away, root, number)
+        staged, is_directory = await whole.blocking(self._stage, root, mount.source, number)
         return _bind(staged, mount.target, readonly=mount.readonly), is_directory
 
     async def _input_root(self, index: int, number: int) -> tuple[Path, str]:
@@ -272,8 +275,8 @@ class Running:
             empty.mkdir()
             return empty, ""
         key = f"{self.id}-{number}"
-        root = await offload.run("fs", self._host.layers.mount_view, key, found.chain_id)
         self._undo.push_async_callback(offload.run, "fs", self._host.layers.unmount_view, key)
+        root = await whole.blocking(self._host.layers.mount_view, key, found.chain_id)
         return root, found.chain_id
 
     def _stage(self, root: Path, source: str, number: int) -> tuple[Path, bool]:
@@ -295,11 +298,11 @@ class Running:
                 place.mkdir()
             else:
                 place.touch()
+            self._unmount_later(place)
             kernel_mount.mount(f"/proc/self/fd/{fd}", place, None, kernel_mount.MS_BIND)
             kernel_mount.mount("none", place, None, kernel_mount.MS_PRIVATE)
         finally:
             os.close(fd)
-        self._unmount_later(place)
         return place, is_directory
 
     def _throw_away(self, root: Path, number: int) -> Path:
@@ -309,14 +312,18 @@ class Running:
             (work / name).mkdir(parents=True)
         merged = work / "merged"
         options = f"lowerdir={root},upperdir={work / 'upper'},workdir={work / 'work'}"
-        kernel_mount.mount("overlay", merged, "overlay", 0, options)
         self._unmount_later(merged)
+        kernel_mount.mount("overlay", merged, "overlay", 0, options)
         return merged
 
     def _unmount_later(self, place: Path) -> None:
-        self._undo.push_async_callback(
-            offload.run, "fs", kernel_mount.umount2, place, kernel_mount.MNT_DETACH
-        )
+        self._undo.push_async_callback(offload.run, "fs", _unmount, place)
+
+
+def _unmount(place: Path) -> None:
+    """Unmount; not mounted is fine."""
+    with suppress(OSError):
+        kernel_mount.umount2(place, kernel_mount.MNT_DETACH | kernel_mount.UMOUNT_NOFOLLOW)
 
 
 def _bind(source: Path, target: str, *, readonly: bool) -> Mount:

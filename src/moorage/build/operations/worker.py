@@ -28,7 +28,7 @@ from moorage.build.graph import (
     operation_key,
 )
 from moorage.build.ignore import Matcher
-from moorage.build.operations import copying
+from moorage.build.operations import copying, whole
 from moorage.build.operations.copying import SourceRoot
 from moorage.build.operations.fetching import Fetching
 from moorage.build.operations.running import Host, Running
@@ -214,7 +214,7 @@ class DaemonWorker:
         try:
             await running.run(build.session, step)
             failpoint("build.run.before_commit")
-            return await offload.run("fs", self._commit, running.id, build.epoch_s)
+            return await whole.blocking(self._commit, running.id, build.epoch_s)
         finally:
             await running.remove()
 
@@ -223,8 +223,8 @@ class DaemonWorker:
     ) -> Layer | None:
         identity = ids.new_id()
         try:
-            return await offload.run(
-                "fs", self._copy_blocking, identity, operation, tuple(inputs), build.epoch_s
+            return await whole.blocking(
+                self._copy_blocking, identity, operation, tuple(inputs), build.epoch_s
             )
         finally:
             await offload.run("fs", self.layers.remove_rw, identity)

@@ -44,17 +44,7 @@ def copy(
     keyword = "ADD" if instruction.add else "COPY"
     sources = [scope.expand(raw) for raw in instruction.sources]
     destination = _destination(state, scope.expand(instruction.destination))
-    count = len(sources) + len(instruction.heredocs)
-    if count > 1 and not destination.endswith("/"):
-        raise SyntaxFault(
-            f"When using {keyword} with more than one source file, the destination must be a "
-            "directory and end with a /"
-        )
-    if "$" in instruction.from_:
-        raise SyntaxFault(
-            "variable expansion is not supported for --from, define a new stage with "
-            "FROM using ARG from global scope as a workaround"
-        )
+    _check(instruction, keyword, len(sources), destination)
     mode = _mode(scope.expand(instruction.chmod))
     inputs: list[Vertex] = [Vertex(Scratch()) if instruction.link else state.vertex]
     actions: list[CopyAction] = []
@@ -73,7 +63,15 @@ def copy(
                 )
             )
         else:
-            local.append(_source(source, in_context=not instruction.from_, keyword=keyword))
+            before, pivot, after = (
+                source.partition("/./") if instruction.parents else ("", "", source)
+            )
+            in_context = not instruction.from_
+            cleaned = _source(after, in_context=in_context, keyword=keyword)
+            if pivot:
+                top = _source(before, in_context=in_context, keyword=keyword).rstrip("/")
+                cleaned = f"{top}/.{cleaned}"
+            local.append(cleaned)
     if local:
         if not instruction.from_:
             for path in local:
@@ -106,6 +104,19 @@ def copy(
     state.record(instruction.line.original, instruction.line, created_by, vertex)
 
 
+def _check(instruction: CopyInstruction, keyword: str, sources: int, destination: str) -> None:
+    if sources + len(instruction.heredocs) > 1 and not destination.endswith("/"):
+        raise SyntaxFault(
+            f"When using {keyword} with more than one source file, the destination must be a "
+            "directory and end with a /"
+        )
+    if "$" in instruction.from_:
+        raise SyntaxFault(
+            "variable expansion is not supported for --from, define a new stage with "
+            "FROM using ARG from global scope as a workaround"
+        )
+
+
 def _destination(state: StageState, raw: str) -> str:
     if not raw:
         raise SyntaxFault("the destination is empty", hint="expected a path")
@@ -113,6 +124,16 @@ def _destination(state: StageState, raw: str) -> str:
     path = posixpath.normpath(posixpath.join("/", state.directory, raw))
     path = "/" + path.lstrip("/")
     return path + "/" if is_directory and path != "/" else path
+
+
+def _cleaned(source: str, instruction: CopyInstruction, keyword: str) -> str:
+    """Return the path below its root; with --parents the pivot ``/./`` stays."""
+    in_context = not instruction.from_
+    before, pivot, after = source.partition("/./")
+    if not pivot or not instruction.parents:
+        return _source(source, in_context=in_context, keyword=keyword)
+    top = _source(before, in_context=in_context, keyword=keyword).rstrip("/")
+    return f"{top}/.{_source(after, in_context=in_context, keyword=keyword)}"
 
 
 def _source(raw: str, *, in_context: bool, keyword: str) -> str:
