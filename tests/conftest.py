@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from support import images, leaks, needs
 from support.api import Api
 from support.cli import Cli
-from support.daemon import BIN, Daemon
+from support.daemon import BIN, Daemon, temporary
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -68,16 +69,8 @@ def make_daemon(kit_root: Path) -> Iterator[Callable[..., Daemon]]:
 
     They may run side by side. Arguments are those of ``Daemon``; ``start`` it.
     """
-    made: list[Daemon] = []
-
-    def make(**options: object) -> Daemon:
-        root = Path(tempfile.mkdtemp(prefix="t", dir=kit_root))
-        made.append(Daemon(root, **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for daemon in made:
-        leaks.assert_none(leaks.Snapshot(), daemon.root, daemon.destroy())
+    with ExitStack() as daemons:
+        yield lambda **options: daemons.enter_context(temporary(kit_root, **options))
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from support import leaks
 from support.api import Api
 
 START_TIMEOUT_S = 20.0
@@ -177,6 +179,16 @@ class Daemon:
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, f"moord --purge: {done.stderr.decode(errors='replace')}"
         return marks
+
+
+@contextmanager
+def temporary(parent: Path, **options: Any) -> Iterator[Daemon]:
+    """Give a daemon with a root of its own below *parent*, not started; leave no trace of it."""
+    daemon = Daemon(Path(tempfile.mkdtemp(prefix="t", dir=parent)), **options)
+    try:
+        yield daemon
+    finally:
+        leaks.assert_none(leaks.Snapshot(), daemon.root, daemon.destroy())
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import json
 import re
@@ -117,6 +118,34 @@ class FakeRegistry:
             "layers": entries,
         }
         return self.add_manifest(repository, tag, document)
+
+    def add_simple_image(
+        self, repository: str, tag: str, layers: list[bytes], **config: object
+    ) -> str:
+        """Add an image of uncompressed *layers*, which are gzipped; return its digest."""
+        document = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
+            **config,
+        }
+        packed = [gzip.compress(layer, 1, mtime=0) for layer in layers]
+        return self.add_image(repository, tag, packed, json.dumps(document).encode())
+
+    def add_index(self, repository: str, tag: str, entries: list[dict[str, Any]]) -> str:
+        """Add an index; each of *entries* is a descriptor without type and size."""
+        manifests = [
+            {
+                "mediaType": OCI_MANIFEST,
+                "size": len(self.state.manifests[repository, entry["digest"]][1]),
+                **entry,
+            }
+            for entry in entries
+        ]
+        return self.add_manifest(
+            repository, tag, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+        )
 
     def requests(self, method: str, part: str) -> list[Seen]:
         """Return the requests of *method* whose path holds *part*."""

@@ -6,11 +6,12 @@ import base64
 import json
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.daemon import Daemon
+from support.daemon import Daemon, temporary
 from support.plugin import Plugin
 
 pytestmark = pytest.mark.requires("root")
@@ -31,11 +32,16 @@ def plugin() -> Iterator[Plugin]:
         yield plugin
 
 
+@pytest.fixture(scope="module")
+def guarded_daemon(kit_root: Path, plugin: Plugin) -> Iterator[Daemon]:
+    with temporary(kit_root, config={"authorization-plugins": [plugin.name]}) as daemon:
+        yield daemon.start()
+
+
 @pytest.fixture
-def guarded(make_daemon: Callable[..., Daemon], plugin: Plugin) -> Daemon:
-    daemon = make_daemon(config={"authorization-plugins": [plugin.name]}).start()
+def guarded(guarded_daemon: Daemon, plugin: Plugin) -> Daemon:
     plugin.calls.clear()
-    return daemon
+    return guarded_daemon
 
 
 def test_what_the_plugin_denies_is_not_executed(guarded: Daemon, plugin: Plugin) -> None:
