@@ -139,7 +139,7 @@ class Pulls:
             if not tags:
                 raise NotFound(f"repository {reference.familiar_name} has no tags")
             changed = False
-            for tag in tags:
+            for tag in sorted(tags):
                 one = reference.with_tag(tag)
                 changed |= (await self._pull_one(reporter, one, ways, platform))[1]
         what = "Downloaded newer image" if changed else "Image is up to date"

@@ -27,17 +27,20 @@ _TYPES: Final = {
 }
 
 
-def differences(driver: SnapshotDriver, layer: Layer, plain: Iterator[bytes]) -> str:
+def differences(
+    driver: SnapshotDriver, layer: Layer, plain: Iterator[bytes], *, contents: bool = True
+) -> str:
     """Return the first difference between a layer's tree and its archive; empty if there is none.
 
-    A name that the archive holds twice is compared with its last member only.
+    *contents* False leaves out what the files hold. A name that the archive holds twice is
+    compared with its last member only.
     Raises: InvalidParameter (the archive is broken), OSError.
     """
     wanted = _read(plain)
     root = open_root(driver.tree(layer.name))
     try:
         for name, (entry, content) in wanted.items():
-            difference = _compare(root, name, entry, content)
+            difference = _compare(root, name, entry, content if contents else "")
             if difference:
                 return f"/{name}: {difference}"
     finally:
@@ -89,7 +92,7 @@ def _compare(root: int, name: str, entry: Entry, content: str) -> str:
 def _is_content(fd: int, entry: Entry, content: str) -> bool:
     if os.stat(fd).st_size != entry.size:
         return False
-    return entry.sparse is not None or _digest(fd) == content
+    return not content or entry.sparse is not None or _digest(fd) == content
 
 
 def _digest(path_fd: int) -> str:

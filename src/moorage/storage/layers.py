@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
+from msgspec import structs
+
 from moorage.lib import clock
 from moorage.lib.errors import DataLoss, NotFound, System
 from moorage.lib.failpoint import failpoint
@@ -25,7 +27,7 @@ from moorage.storage.durability import Durability
 from moorage.storage.layerrecords import Layer, LayerRecords
 from moorage.storage.metadata import Database
 from moorage.storage.snapshots.contract import SnapshotDriver
-from moorage.storage.staging import RECIPE, StagedLayer, Stager
+from moorage.storage.staging import RECIPE, SHELTER, StagedLayer, Stager
 from moorage.storage.writable import WritableLayers
 
 __all__ = ["Layer", "LayerStore", "StagedLayer"]
@@ -187,8 +189,7 @@ class LayerStore(WritableLayers):
         with self._alone(chain_id):
             existing = self._layers.get(chain_id)
             if existing is not None:
-                self.discard(staged)
-                return existing
+                return self._merge(existing, staged)
             if staged.name is None:
                 with self._content.open(staged.blob.digest) as blob:
                     return self._apply(blob, parent, staged.diff_id, None)
@@ -249,10 +250,26 @@ class LayerStore(WritableLayers):
                 self._records.save_layer(layer)
                 self._remember(layer)
         failpoint("layers.after_record")
-        if existing is not None:
-            self.discard(staged)
-            return existing
-        return layer
+        return layer if existing is None else self._merge(existing, staged)
+
+    def _merge(self, existing: Layer, staged: StagedLayer) -> Layer:
+        """Use up *staged*, which is the layer *existing*; a recipe that one lacks is taken over.
+
+        It came compressed then, and now without: both archives must stay to be had.
+        """
+        if staged.name is not None and self.driver.isolated and not existing.has_recipe:
+            source = self.driver.tree(staged.name).parent
+            target = self.driver.tree(existing.name).parent
+            if (source / RECIPE).exists():
+                if staged.shelters:
+                    (source / SHELTER).rename(target / SHELTER)
+                (source / RECIPE).rename(target / RECIPE)
+                existing = structs.replace(existing, has_recipe=True, shelters=staged.shelters)
+                with self._lock:
+                    self._records.save_layer(existing)
+                    self._remember(existing)
+        self.discard(staged)
+        return existing
 
     def remove(self, chain_id: Digest) -> int:
         """Remove a layer nothing stands on; return its size. Absent is fine: 0.

@@ -27,7 +27,7 @@ from moorage.storage.snapshots.contract import SnapshotDriver
 from moorage.storage.writable import opened
 
 RECIPE: Final = "recipe"
-_SHELTER: Final = "shelter"
+SHELTER: Final = "shelter"
 _NAME_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _NAME_LENGTH: Final = 8  # short: the names of all lower directories go into one page
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -215,9 +215,9 @@ def _shelter(
     """Return what puts a replaced file aside instead of removing it."""
 
     def shelter(parent: int, last: str, name: str) -> None:
-        directory = base / _SHELTER
+        directory = base / SHELTER
         directory.mkdir(mode=0o700, exist_ok=True)
-        place = f"{_SHELTER}/{len(shelters)}"
+        place = f"{SHELTER}/{len(shelters)}"
         os.rename(last, base / place, src_dir_fd=parent)
         shelters.append(Shelter(writer.contents, name, place))
 
