@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from moorage.lib.errors import Conflict, InvalidParameter, System
+from moorage.logs import reader
+from moorage.logs.selection import Selection
 from moorage.runtime.contract import ProcessIO, StartFailed
 from moorage.spec.oci import runtime as oci
 from support.bundles import Bench, alive, bench, collect, ended, fd_names, read_until, until
@@ -324,6 +326,26 @@ async def test_log_is_written_and_rotated(b: Bench) -> None:
     last = [json.loads(line)["log"] for line in b.log().read_text().splitlines()][-2:]
     assert last == ["3000\n", "\ufffd tail"]
     assert sorted(p.name for p in b.root.glob("log*")) == ["log", "log.1.gz", "log.2.gz"]
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local"])
+async def test_follower_loses_nothing_over_rotations(b: Bench, driver: str) -> None:
+    options = {"max-size": "100k", "max-file": "50", "compress": "true"}
+    io = ProcessIO(log_driver=driver, log_path=b.log(), log_options=options)
+    task = await b.create("seq", "40000", io=io)
+    over = asyncio.Event()
+
+    async def follow() -> bytes:
+        selection = Selection(follow=True)
+        pieces = reader.read(driver, b.log(), selection, ended=over)
+        return b"".join([piece async for _, piece in pieces])
+
+    following = asyncio.ensure_future(follow())
+    await task.start()
+    await ended(task)
+    over.set()
+    assert await following == "".join(f"{n}\n" for n in range(1, 40001)).encode()
+    await task.delete()
 
 
 async def test_cancelled_create_is_undone(b: Bench) -> None:
