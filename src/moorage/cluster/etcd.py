@@ -18,7 +18,6 @@ from msgspec import Struct, field
 from moorage.lib.errors import InvalidParameter, System, Unavailable
 from moorage.lib.httpclient import DEFAULT_TLS, TLS, HttpClient
 
-_CALL_TIMEOUT_S: Final = 5.0
 _ANSWER_LIMIT: Final = 64 << 20
 _JSON: Final = {"Content-Type": "application/json"}
 
@@ -112,7 +111,10 @@ class Compacted(System):
 class Etcd:
     """One cluster; safe for many tasks at once."""
 
-    def __init__(self, endpoints: Sequence[str], *, tls: TLS = DEFAULT_TLS) -> None:
+    def __init__(
+        self, endpoints: Sequence[str], *, tls: TLS = DEFAULT_TLS, timeout_s: float = 3.0
+    ) -> None:
+        self._timeout_s = timeout_s  # of a call to one endpoint
         self._endpoints = list(endpoints)
         self._tls = tls
         self._client = HttpClient(user_agent="moorage")
@@ -204,7 +206,7 @@ class Etcd:
                     headers=_JSON,
                     body=msgspec.json.encode(create),
                     tls=self._tls,
-                    head_timeout_s=_CALL_TIMEOUT_S,
+                    head_timeout_s=self._timeout_s,
                 )
             except OSError as error:
                 last = error
@@ -225,7 +227,7 @@ class Etcd:
         body = msgspec.json.encode(request)
         for endpoint in list(self._endpoints):
             try:
-                async with asyncio.timeout(_CALL_TIMEOUT_S):
+                async with asyncio.timeout(self._timeout_s):
                     status, content = await self._post(f"{endpoint}/v3/{method}", body)
             except OSError as error:  # TimeoutError is one
                 last = error
@@ -295,7 +297,7 @@ def _put(put: Put) -> Request:
     return request
 
 
-def parse_store(text: str, options: Mapping[str, str]) -> Etcd:
+def parse_store(text: str, options: Mapping[str, str], *, timeout_s: float = 3.0) -> Etcd:
     """Return the client for ``cluster-store`` and ``cluster-store-opts``.
 
     Raises: InvalidParameter.
@@ -313,4 +315,8 @@ def parse_store(text: str, options: Mapping[str, str]) -> Etcd:
         clients=((Path(certificate), Path(key)),) if certificate and key else (),
     )
     secure = scheme == "https" or bool(authority)
-    return Etcd([f"{'https' if secure else 'http'}://{host}" for host in hosts], tls=tls)
+    return Etcd(
+        [f"{'https' if secure else 'http'}://{host}" for host in hosts],
+        tls=tls,
+        timeout_s=timeout_s,
+    )

@@ -91,12 +91,16 @@ class Overlay:
         config = self._config
         if not config.cluster_store:
             return
-        etcd = parse_store(config.cluster_store, config.cluster_store_opts)
+        ttl_s = _number(config.cluster_store_opts, "ttl", 30)
+        etcd = parse_store(
+            config.cluster_store, config.cluster_store_opts, timeout_s=min(3.0, ttl_s / 3)
+        )
         under = await offload.run("net", host.find, config.cluster_advertise)
         self._mtu = under.mtu
         self._wireguard = Wireguard(
             config.instance,
             self._registry.records,
+            self._supervisor,
             port=_number(config.cluster_store_opts, "wireguard-port", 51820),
         )
         node = Node(
@@ -111,7 +115,7 @@ class Overlay:
             Keys(config.cluster_store_opts.get("prefix", "moorage")),
             node,
             self,
-            ttl_s=_number(config.cluster_store_opts, "ttl", 30),
+            ttl_s=ttl_s,
             address_ttl_s=_number(config.cluster_store_opts, "address-ttl", 600),
         )
         try:
@@ -371,6 +375,13 @@ class Overlay:
             await self._keeper.settle()
             await offload.run("net", sandbox.delete_link, self._tunnel_name(network))
             await offload.run("net", sandbox.delete_link, network.device)
+            if self._wireguard is not None and self._wireguard.is_open and not self._is_secret():
+                await self._wireguard.close()
+
+    def _is_secret(self) -> bool:
+        """Whether an encrypted network is open here."""
+        known = (self._registry.networks.get(network_id) for network_id in self._devices)
+        return any(network is not None and _encrypted(network) for network in known)
 
     def _bridge_plan(self, network: NetworkRecord) -> BridgePlan:
         return BridgePlan(

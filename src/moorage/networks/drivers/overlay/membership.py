@@ -85,6 +85,8 @@ class Membership:
         self._address_lease = 0
         self._confirmed = clock.monotonic()  # when the addresses' lease was last known alive
         self._fenced = False
+        self._failing = False  # the last renewal did not reach the store
+        self._watching: asyncio.Timeout | None = None  # ends the watch that is under way
 
     # -- what is this host's
 
@@ -148,10 +150,15 @@ class Membership:
                     await self.register()
             except (MoorageError, OSError) as error:
                 log.warning("cluster store: %s", error)
+                self._failing = True
                 self._fence_in_time()
 
     def _confirm(self, when: float) -> None:
         self._confirmed = when
+        if self._failing:
+            self._failing = False
+            if self._watching is not None:  # its connection may be dead without knowing
+                self._watching.reschedule(asyncio.get_running_loop().time())
         if self._fenced:
             self._fenced = False
             self._listener.unfence()
@@ -170,9 +177,10 @@ class Membership:
         while True:
             try:
                 revision = await self.refresh()
-                async for changes in self.etcd.watch(self.keys.all, revision + 1):
-                    for change in changes:
-                        self._apply(change)
+                async with asyncio.timeout(None) as self._watching:
+                    async for changes in self.etcd.watch(self.keys.all, revision + 1):
+                        for change in changes:
+                            self._apply(change)
             except (MoorageError, OSError) as error:
                 log.info("watching the cluster store: %s", error)
                 await asyncio.sleep(_RETRY_S)

@@ -20,8 +20,10 @@ from typing import Final
 from moorage.kernel import spawn
 from moorage.lib import offload
 from moorage.lib.errors import System
+from moorage.lib.tasks import Supervisor
 from moorage.netlink import address, link
 from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
+from moorage.networks import sandbox
 from moorage.networks.drivers.overlay import x25519
 from moorage.networks.drivers.overlay.records import Node
 from moorage.networks.records import Records
@@ -31,12 +33,18 @@ _PREFIX: Final = ipaddress.ip_network("fd6d:6f6f:7261:6765::/64")
 _OVERHEAD: Final = 80  # outer IPv6, UDP, WireGuard
 _TOOL: Final = "wg"
 _USERSPACE: Final = "wireguard-go"
+_USERSPACE_STEP_S: Final = 0.05
+_USERSPACE_STEPS: Final = 100
 
 
 class Wireguard:
     """This host's end of the tunnels."""
 
-    def __init__(self, instance: str, records: Records, *, port: int) -> None:
+    def __init__(
+        self, instance: str, records: Records, supervisor: Supervisor, *, port: int
+    ) -> None:
+        self._supervisor = supervisor
+        self._ending: asyncio.Task[int] | None = None  # of the process, if there is one
         self.device = f"mw{instance[:8]}"
         self.port = port
         self._private = self._load(records)
@@ -83,6 +91,11 @@ class Wireguard:
             await offload.run("net", self._dress, own)
         self.is_open = True
         await self.set_peers(own, nodes)
+
+    async def close(self) -> None:
+        """Take the interface away; with it a program that made it ends."""
+        self.is_open = False
+        await offload.run("net", sandbox.delete_link, self.device)
 
     async def set_peers(self, own: Node, nodes: Iterable[Node]) -> None:
         """Let exactly the other hosts of *nodes* in.
@@ -148,8 +161,17 @@ class Wireguard:
                 "this kernel has no WireGuard, so there is no encrypted overlay network",
                 hint="modprobe wireguard, or apt-get install wireguard-go",
             )
-        environment = {"PATH": spawn.PATH, "LOG_LEVEL": "error"}
-        done = await spawn.run([_USERSPACE, self.device], env=environment, timeout_s=15)
-        if done.code:
-            said = done.stderr.decode(errors="replace").strip()[-300:]
-            raise System(f"{_USERSPACE} failed: {said}")
+        environment = {"PATH": spawn.PATH, "LOG_LEVEL": "silent", "WG_PROCESS_FOREGROUND": "1"}
+        process = spawn.start([_USERSPACE, self.device], env=environment, new_session=True)
+        self._ending = self._supervisor.start(process.wait(), _USERSPACE)
+        for _ in range(_USERSPACE_STEPS):
+            if await offload.run("net", self._is_there):
+                return
+            if self._ending.done():
+                break
+            await asyncio.sleep(_USERSPACE_STEP_S)
+        raise System(f"{_USERSPACE} made no interface", hint="is /dev/net/tun there?")
+
+    def _is_there(self) -> bool:
+        with NetlinkSocket() as host:
+            return self._exists(host)
