@@ -73,7 +73,6 @@ class Remote:
         self._connection: _socket.socket | None = None
         self._retry_s = RETRY_FIRST_S
         self._closing = False
-        self.dropped = 0  # messages
         self._connect()
 
     def output(self, stream: int, chunk: bytes) -> None:
@@ -86,9 +85,7 @@ class Remote:
         now = time.time_ns()
         for line in lines:
             for message in self._encoder.encode(stream, line, now):
-                if self._size + len(message) > BUFFER:
-                    self.dropped += 1
-                else:
+                if self._size + len(message) <= BUFFER:
                     self._waiting.append(message)
                     self._size += len(message)
         self._flush()
@@ -153,7 +150,6 @@ class Remote:
 
     def _drop_first(self) -> None:
         self._size -= len(self._waiting.popleft())
-        self.dropped += 1
 
     def _disconnect(self) -> None:
         if self._connection is not None:

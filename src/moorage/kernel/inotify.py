@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Final
 
 IN_MODIFY: Final = 0x2  # linux/inotify.h
-IN_CREATE: Final = 0x100
-IN_MOVED_TO: Final = 0x80
 IN_DELETE_SELF: Final = 0x400
 IN_MOVE_SELF: Final = 0x800
 

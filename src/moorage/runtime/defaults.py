@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from moorage.spec.oci.runtime import LinuxDevice, LinuxDeviceCgroup, Mount
+from moorage.spec.oci.runtime import LinuxDeviceCgroup, Mount
 
 CAPABILITIES: Final = (
     "CAP_CHOWN",
@@ -77,11 +77,6 @@ def device_rules(*, privileged: bool = False) -> list[LinuxDeviceCgroup]:
     if privileged:
         return [LinuxDeviceCgroup(allow=True, access="rwm")]
     return list(_DEVICE_RULES)
-
-
-def devices() -> list[LinuxDevice]:
-    """Return the nodes to make besides those that the runtime makes by itself (none)."""
-    return []
 
 
 def mounts(

@@ -102,7 +102,7 @@ class Runtime:
         assert prepared.linux is not None  # noqa: S101 - filled in by prepare
         cgroups_path = prepared.linux.cgroups_path or ""
         program = spec.process.args[0] if spec.process and spec.process.args else ""
-        task = self._task(container_id, directory, chosen, cgroups_path, program, tty=io.tty)
+        task = self._task(container_id, directory, chosen, cgroups_path, program)
         group = self.fitness.cgroups.cgroup(cgroups_path)
         record = bundle.Record(
             container_id=container_id,
@@ -157,9 +157,7 @@ class Runtime:
         record = bundle.read_record(directory)
         if record is None:
             return None
-        task = self._task(
-            container_id, directory, record.runtime, record.cgroups_path, "", tty=False
-        )
+        task = self._task(container_id, directory, record.runtime, record.cgroups_path)
         return await self._recover(task, directory)
 
     async def _recover(self, task: Task, directory: Path) -> Task | ExitStatus | None:
@@ -203,9 +201,7 @@ class Runtime:
         directory = self._tasks_root / bundle.check_id(container_id)
         record = bundle.read_record(directory)
         if record is not None:
-            task = self._task(
-                container_id, directory, record.runtime, record.cgroups_path, "", tty=False
-            )
+            task = self._task(container_id, directory, record.runtime, record.cgroups_path)
             await task.remove_remains()
         atomicfile.remove_tree(directory)
 
@@ -233,9 +229,7 @@ class Runtime:
         directory: Path,
         runtime: oci.OciRuntime,
         cgroups_path: str,
-        program: str,
-        *,
-        tty: bool,
+        program: str = "",
     ) -> Task:
         place = Place(
             container_id=container_id,
@@ -246,4 +240,4 @@ class Runtime:
             on_oom=self._on_oom,
             on_deleted=self._forget,
         )
-        return Task(place, is_container=True, program=program, tty=tty)
+        return Task(place, is_container=True, program=program)

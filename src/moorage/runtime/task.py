@@ -52,14 +52,12 @@ class Place:
 class Task:
     """What can be done to a process that a monitor holds."""
 
-    def __init__(self, place: Place, *, is_container: bool, program: str, tty: bool) -> None:
+    def __init__(self, place: Place, *, is_container: bool, program: str) -> None:
         self.container_id = place.container_id
         self.pid = 0  # on the host; of an exec: 0 until started
-        self.oom_killed = False
         self._place = place
         self._is_container = is_container
         self._program = program
-        self._tty = tty
         self._pidfd = -1
         self._connection: Connection | None = None
         self._launched = False  # whether the monitor has taken its order
@@ -93,10 +91,8 @@ class Task:
         """Note an event of the monitor."""
         if event["event"] == "exit":
             self._end(exit_status(event))
-        elif event["event"] == "oom":
-            self.oom_killed = True
-            if self._place.on_oom is not None:
-                self._place.on_oom(self.container_id)
+        elif event["event"] == "oom" and self._place.on_oom is not None:
+            self._place.on_oom(self.container_id)
 
     def on_lost(self) -> None:
         """Go on without the monitor: it has ended after its work, or has been killed."""
@@ -268,7 +264,7 @@ class Task:
         )
         bundle.write(directory, "process.json", bundle.prepare_process(process, io))
         program = process.args[0] if process.args else ""
-        task = Task(place, is_container=False, program=program, tty=io.tty)
+        task = Task(place, is_container=False, program=program)
         try:
             await task.launch(
                 bundle.job(
