@@ -30,6 +30,7 @@ from moorage.containers.sandbox import request_for
 from moorage.lib import atomicfile, clock, ids, offload
 from moorage.lib.errors import InvalidParameter
 from moorage.lib.failpoint import failpoint
+from moorage.logs import options as log_options
 from moorage.spec.engine.container import ContainerConfig, ContainerCreateResponse
 from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.engine.network import EndpointSettings
@@ -102,6 +103,8 @@ def _plan(
         runtime=parts.runtime.fitness.default,
         cgroup_v2=parts.facts.cgroup_v2,
     )
+    if host.log_config is not None:
+        log_options.validate(host.log_config.type, host.log_config.config or {})
     _check_joined(parts, host)
     links.check(parts.store, host.links or [])
     inherited: list[MountRecord] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from moorage.containers.container import Container
 from moorage.containers.record import ContainerRecord
 from moorage.lib import clock, ids
+from moorage.logs import tag as log_tag
 from moorage.runtime.contract import ProcessIO
 
 if TYPE_CHECKING:
@@ -76,11 +77,14 @@ def _shown_details(record: ContainerRecord) -> dict[str, str]:
     env = dict(e.partition("=")[::2] for e in record.config.env or [])
     chosen = {k: labels[k] for k in options.get("labels", "").split(",") if k in labels}
     chosen |= {k: env[k] for k in options.get("env", "").split(",") if k in env}
+    if options.get("tag"):
+        chosen["tag"] = _tags(record)["tag"]
     return chosen
 
 
 def _tags(record: ContainerRecord) -> dict[str, str]:
-    return {
+    log = record.host_config.log_config
+    tags = {
         "id": record.id,
         "short_id": ids.short(record.id),
         "name": record.name,
@@ -90,3 +94,5 @@ def _tags(record: ContainerRecord) -> dict[str, str]:
         "created": clock.rfc3339(record.created_ns),
         "hostname": record.config.hostname,
     }
+    template = ((log.config if log else None) or {}).get("tag", "")
+    return tags | {"tag": log_tag.expand(template, tags)}

@@ -8,6 +8,7 @@ from typing import Final
 
 from moorage.lib import units
 from moorage.lib.errors import InvalidParameter
+from moorage.logs import tag
 
 _TAGS: Final = {"labels", "labels-regex", "env", "env-regex", "tag"}
 _EVERY: Final = {"mode", "max-buffer-size"}
@@ -51,6 +52,7 @@ def validate(driver: str, options: Mapping[str, str]) -> None:
         raise InvalidParameter(
             "logger: max-buffer-size option is only supported with 'mode=non-blocking'"
         )
+    tag.expand(options.get("tag", ""), {})
     if driver == "json-file" and "max-file" in options and "max-size" not in options:
         raise InvalidParameter("max-file cannot be used without max-size")
 

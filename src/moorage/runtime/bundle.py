@@ -155,6 +155,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 RECORD_FILE: Final = "record.json"
 
 
+def make_log_directory(io: ProcessIO) -> None:
+    """Make the directory of the log, but not those above it.
+
+    Raises: System.
+    """
+    if io.log_path is not None:
+        try:
+            io.log_path.parent.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise System(f"failed to initialize logging driver: {error}") from error
+
+
 def write(directory: Path, name: str, content: Spec | Process | Record) -> None:
     """Write one file of a task's directory, which is made if it is not there.
 

@@ -111,6 +111,7 @@ class Runtime:
             cgroups_path=cgroups_path,
         )
         try:
+            bundle.make_log_directory(io)
             bundle.write(directory, "config.json", prepared)
             bundle.write(directory, bundle.RECORD_FILE, record)
             failpoint("runtime.create.after_bundle")

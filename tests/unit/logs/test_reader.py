@@ -12,7 +12,7 @@ import pytest
 
 from moorage.lib import clock
 from moorage.lib.errors import InvalidParameter, NotImplemented_
-from moorage.logs import options, reader
+from moorage.logs import options, reader, tag
 from moorage.logs.selection import Selection, fixed_stamp
 
 START = 1_893_499_445_000_000_000  # 2030-01-01T12:04:05Z
@@ -175,8 +175,17 @@ def test_good_options(driver: str, given: dict[str, str]) -> None:
         ("local", {"mode": "fast"}, "logging mode 'fast' not recognized"),
         ("local", {"max-buffer-size": "1m"}, "only supported with 'mode=non-blocking'"),
         ("syslog", {"env-regex": "("}, "invalid value for env-regex"),
+        ("syslog", {"tag": "{{.Nope}}"}, "no field Nope"),
+        ("syslog", {"tag": "{{range .X}}"}, "invalid log tag"),
     ],
 )
 def test_bad_options_name_themselves(driver: str, given: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidParameter, match=message.replace("(", r"\(")):
         options.validate(driver, given)
+
+
+def test_tag_is_filled_in() -> None:
+    tags = {"id": "a" * 64, "short_id": "a" * 12, "name": "web", "image_id": "sha256:" + "b" * 64}
+    shown = tag.expand("{{.DaemonName}}/{{ .Name }}/{{.ID}}/{{.ImageID}}", tags)
+    assert shown == "docker/web/aaaaaaaaaaaa/bbbbbbbbbbbb"
+    assert tag.expand("", tags) == ""
