@@ -25,7 +25,15 @@ from moorage.images.remote import RemoteImage
 from moorage.images.store import ImageStore, decode_config
 from moorage.images.unpacking import Unpacker, WantedLayer
 from moorage.lib import offload
-from moorage.lib.errors import DataLoss, DeadlineExceeded, InvalidParameter, NotFound, Unavailable
+from moorage.lib.errors import (
+    DataLoss,
+    DeadlineExceeded,
+    InvalidParameter,
+    NotFound,
+    System,
+    Unauthorized,
+    Unavailable,
+)
 from moorage.lib.failpoint import failpoint
 from moorage.registry.credentials import ANONYMOUS, Credentials
 from moorage.spec import digest as digests
@@ -98,7 +106,7 @@ class Pulls:
         Returns: the progress, as Docker tells it.
         Events: ``pull`` for each tag.
         Cancel: by closing the stream; what has arrived is kept for the next time.
-        Raises: InvalidParameter, NotFound, Unauthorized, Unavailable, System, DataLoss.
+        Raises: InvalidParameter, NotFound, Unavailable, System, DataLoss.
         """
         reference = parse_target(name, tag)
         wanted = platforms.parse(platform, default=self._store.host) if platform else None
@@ -125,6 +133,19 @@ class Pulls:
         return image
 
     async def _pull(
+        self,
+        reporter: Reporter,
+        reference: Reference,
+        platform: Platform | None,
+        credentials: Credentials,
+    ) -> None:
+        try:
+            await self._pull_all(reporter, reference, platform, credentials)
+        except Unauthorized as error:
+            # as dockerd has it; at a 401 the Docker CLI would ask for a password and wait
+            raise System(error.message, hint=error.hint) from error
+
+    async def _pull_all(
         self,
         reporter: Reporter,
         reference: Reference,

@@ -274,30 +274,34 @@ class Pushes:
             lines[layer.digest] = (layer, line)
         for config in parcel.configs:
             lines.setdefault(config.digest, (config, None))
+        neighbours = await offload.run("fs", self._neighbours, way.reference)
         try:
             async with asyncio.TaskGroup() as group:
                 for blob, sent_line in lines.values():
-                    group.create_task(self._upload(way, blob, sent_line))
+                    sources = neighbours.get(blob.digest, []) if sent_line else []
+                    group.create_task(self._upload(way, blob, sent_line, sources))
         except ExceptionGroup as failed:
             raise first_error(failed) from failed
 
-    async def _upload(self, way: Repository, blob: Descriptor, line: Line | None) -> None:
+    async def _upload(
+        self, way: Repository, blob: Descriptor, line: Line | None, mount_from: Sequence[str]
+    ) -> None:
         if line is not None and self._slots.locked():
             line.state("Waiting")
         async with self._slots:
-            upload = Upload(self._store.content, way, blob, line)
-            await upload.run(self._others(way.reference, blob.digest) if line else ())
+            await Upload(self._store.content, way, blob, line).run(mount_from)
 
-    def _others(self, reference: Reference, digest: Digest) -> list[str]:
-        """Return repositories of the same registry that were pulled or pushed with the blob."""
-        found: set[str] = set()
-        for image in self._store.all():
-            if any(layer.digest == digest for layer in image.layers):
-                found |= {
-                    other.path
-                    for other in self._store.references(image.id)
-                    if other.domain == reference.domain
-                    and other.path != reference.path
-                    and other.digest is not None
-                }
-        return sorted(found)[:_MOUNTS_TRIED]
+    def _neighbours(self, reference: Reference) -> dict[Digest, list[str]]:
+        """Return by blob the repositories of the same registry that should have it. Blocks."""
+        found: dict[Digest, list[str]] = {}
+        for tag in self._store.tags():
+            other = references.parse_normalized(tag.reference)
+            if other.domain != reference.domain or other.path == reference.path:
+                continue
+            if other.digest is None:
+                continue  # a name given here says nothing of what the registry has
+            for blob in manifests.closure(self._store.content, tag.target):
+                paths = found.setdefault(blob, [])
+                if other.path not in paths and len(paths) < _MOUNTS_TRIED:
+                    paths.append(other.path)
+        return found

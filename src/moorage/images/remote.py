@@ -54,14 +54,20 @@ async def first_answer(
     """
     failure: MoorageError | None = None
     refused_by_origin = False
+    answering: set[str] = set()  # hosts that spoke: no use in speaking to them without TLS
     for way in ways:
+        if way.endpoint.insecure_alternative and way.endpoint.host in answering:
+            continue
         try:
             answer = await ask(way)
         except RegistryRefusal as refused:
             if failure is None or not way.endpoint.is_mirror:
                 failure = translate(refused, way.reference)
             refused_by_origin = refused_by_origin or not way.endpoint.is_mirror
+            answering.add(way.endpoint.host)
         except MoorageError as error:
+            if not isinstance(error, failures.Unreachable):
+                answering.add(way.endpoint.host)
             if not refused_by_origin:
                 failure = error
         else:

@@ -39,6 +39,10 @@ _BY_STATUS: Final = {
 }
 
 
+class Unreachable(System):
+    """There was no answer at all: another way to the same registry may be tried."""
+
+
 class RegistryRefusal(Exception):
     """A registry's answer that is an error: kept apart until it is known what it means."""
 
@@ -150,8 +154,8 @@ def of_connection(method: str, url: str, error: Exception) -> MoorageError:
     if isinstance(error, ssl.SSLCertVerificationError):
         said = _certificate(error, parts.hostname or "")
         hint = "put its CA into certs.d, or name it in insecure-registries"
-        return System(f"{asked}: tls: failed to verify certificate: {said}", hint=hint)
-    return System(f"{asked}: {_connection_words(error, parts.hostname or '', port)}")
+        return Unreachable(f"{asked}: tls: failed to verify certificate: {said}", hint=hint)
+    return Unreachable(f"{asked}: {_connection_words(error, parts.hostname or '', port)}")
 
 
 def _connection_words(error: Exception, host: str, port: int) -> str:

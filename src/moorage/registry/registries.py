@@ -106,10 +106,8 @@ class Registries:
                 continue
             try:
                 return await self._login(endpoint, credentials)
-            except Unauthorized:
-                raise
-            except MoorageError as error:
-                failure = failure or error
+            except failures.Unreachable as error:
+                failure = error
         raise failure or System(f"no way to registry {domain}")
 
     async def _login(self, endpoint: Endpoint, credentials: Credentials) -> str:
@@ -158,8 +156,8 @@ class Registries:
                 continue
             try:
                 found = await self._search(endpoint, term, limit, credentials)
-            except MoorageError as error:
-                failure = failure or error
+            except failures.Unreachable as error:
+                failure = error
                 continue
             self.note_plain(endpoint)
             return found
