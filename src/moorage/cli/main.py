@@ -145,9 +145,9 @@ def _group(session: Session, group: str, rest: list[str]) -> int:
         raise UsageError(f"unknown flag: {rest[0].partition('=')[0]}")
     from moorage.cli import help as help_pages
 
-    session.out.write(
-        help_pages.group_page(group) if group else help_pages.top_page(GLOBAL_OPTIONS)
-    )
+    page = help_pages.group_page(group) if group else help_pages.top_page(GLOBAL_OPTIONS)
+    asked_for = bool(rest) or not group
+    (session.out if asked_for else session.err).write(page)
     return 0
 
 

@@ -14,9 +14,7 @@ _SHAPES = (
     "%Y-%m-%dT%H",
     "%Y-%m-%d",
     "%Y-%m",
-    "%Y",
 )
-_DATE_LENGTH = 4
 
 
 def parse(text: str) -> str:
@@ -27,7 +25,7 @@ def parse(text: str) -> str:
     if not text:
         return ""
     seconds, point, fraction = text.partition(".")
-    if seconds.isdigit() and (not point or fraction.isdigit()) and len(seconds) != _DATE_LENGTH:
+    if seconds.isdigit() and (not point or fraction.isdigit()):
         return text
     try:
         return _seconds(clock.now_ns() - units.parse_duration(text))

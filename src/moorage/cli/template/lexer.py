@@ -40,6 +40,17 @@ class Token:
         self.at = at
 
 
+def all_tokens(source: str) -> tuple[list[Token], ParseError | None]:
+    """Return the tokens up to the first that cannot be read, and why it cannot."""
+    found: list[Token] = []
+    try:
+        for token in tokens(source):
+            found.append(token)  # noqa: PERF402 - keeps what came before the error
+    except ParseError as e:
+        return found, e
+    return found, None
+
+
 def tokens(source: str) -> Iterator[Token]:
     """Yield the tokens of *source*; spaces inside actions are tokens, since they separate.
 
@@ -105,7 +116,9 @@ def _inside(source: str, at: int) -> tuple[Token, int, bool, bool]:
     return token, end, False, False
 
 
-def _token(source: str, at: int, char: str) -> tuple[Token, int]:  # noqa: C901 - a lexer's table
+def _token(  # noqa: C901, PLR0911 - one case for each kind
+    source: str, at: int, char: str
+) -> tuple[Token, int]:
     line = line_of(source, at)
     if not char:
         raise ParseError(f"template: :{line}: unclosed action")
@@ -137,9 +150,9 @@ def _token(source: str, at: int, char: str) -> tuple[Token, int]:  # noqa: C901 
     for mark in (":=", "=", "|", "(", ")", ","):
         if source.startswith(mark, at):
             return Token(PUNCTUATION, mark, at), at + len(mark)
+    if char.isascii() and char.isprintable():
+        return Token(PUNCTUATION, char, at), at + 1  # the parser says where it is not expected
     shown = f"U+{ord(char):04X} '{char}'"
-    if char in {"{", "}"}:
-        raise ParseError(f"template: :{line}: unexpected {char!r} in command".replace("'", '"'))
     raise ParseError(f"template: :{line}: unexpected unrecognized character in action: {shown}")
 
 

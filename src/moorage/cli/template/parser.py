@@ -23,6 +23,8 @@ from moorage.cli.template.nodes import (
 
 _BRANCHES = frozenset({"if", "with", "range"})
 _UNSUPPORTED = frozenset({"define", "template", "block"})
+_KEYWORDS = _BRANCHES | _UNSUPPORTED | {".", "else", "end", "nil", "break", "continue"}
+LONGEST_SHOWN = 10
 _CONSTANTS: dict[str, object] = {"true": True, "false": False, "nil": None}
 
 
@@ -38,7 +40,7 @@ class _Parser:
     def __init__(self, source: str, functions: frozenset[str]) -> None:
         self.source = source
         self.functions = functions
-        self.tokens = list(lexer.tokens(source))
+        self.tokens, self.lexical_error = lexer.all_tokens(source)
         self.at = 0
         self.variables: list[str] = ["$"]
         self.loops = 0
@@ -229,6 +231,8 @@ class _Parser:
             self._fail(f"unexpected {_quoted(token)} in {context}")
 
     def _peek(self) -> Token:
+        if self.at >= len(self.tokens) and self.lexical_error is not None:
+            raise self.lexical_error  # only now: what the parser finds before it counts first
         return self.tokens[min(self.at, len(self.tokens) - 1)]
 
     def _next(self) -> Token:
@@ -246,9 +250,15 @@ class _Parser:
         return self._next()
 
     def _fail(self, message: str) -> None:
-        line = line_of(self.source, self._peek().at)
+        line = line_of(self.source, self.tokens[min(self.at, len(self.tokens)) - 1].at)
         raise ParseError(f"template: :{line}: {message}")
 
 
 def _quoted(token: Token) -> str:
-    return "EOF" if token.kind == lexer.END else f"<{token.text}>"
+    """Return a token as Go's messages show it: keywords in angles, the rest in quotes."""
+    if token.kind == lexer.END:
+        return "EOF"
+    if token.text in _KEYWORDS:
+        return f"<{token.text}>"
+    text = token.text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text[:LONGEST_SHOWN]}"...' if len(token.text) > LONGEST_SHOWN else f'"{text}"'

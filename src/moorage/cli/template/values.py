@@ -79,6 +79,9 @@ OMITTED: dict[str, object] = {
 }
 
 
+LEFT_OUT_IF_ZERO = frozenset(
+    {"Healthcheck", "NetworkDisabled", "ArgsEscaped", "Shell", "StopSignal", "StopTimeout"}
+)
 TIMES = frozenset({"LastTagTime"})
 _LOG_OPTIONS = {("LogConfig", "Config"): "LogConfig.Config"}
 
@@ -100,6 +103,9 @@ def dress(value: object, name: str = "", times: frozenset[str] = TIMES) -> objec
             key: dress(item, _LOG_OPTIONS.get((name, str(key)), str(key)), times)
             for key, item in value.items()
         }
+        for key in LEFT_OUT_IF_ZERO & dressed.keys():
+            if not dressed[key]:
+                del dressed[key]
         if name == "State" and "Running" in dressed:
             dressed.setdefault("Health", OMITTED["Health"])
         return Map(dressed) if name in MAPS else dressed

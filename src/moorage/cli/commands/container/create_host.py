@@ -47,14 +47,14 @@ _NUMBERS = {
     "ShmSize": "shm-size",
     "PidsLimit": "pids-limit",
 }
-_LISTS = {
-    "CapAdd": "cap-add",
-    "CapDrop": "cap-drop",
+_NULLABLE_LISTS = {  # docker sends null for these when they are empty, and inspect shows it
     "GroupAdd": "group-add",
     "VolumesFrom": "volumes-from",
+    "DeviceCgroupRules": "device-cgroup-rule",
+}
+_LISTS = {
     "Dns": "dns",
     "DnsSearch": "dns-search",
-    "DeviceCgroupRules": "device-cgroup-rule",
     "BlkioWeightDevice": "blkio-weight-device",
     "BlkioDeviceReadBps": "device-read-bps",
     "BlkioDeviceWriteBps": "device-write-bps",
@@ -85,7 +85,7 @@ def volumes(values: Values) -> tuple[list[str], list[str]]:
 def host_config(session: Session, values: Values, bindings: Bindings, binds: list[str]) -> Json:
     """Translate the flags that describe the container's place on the host."""
     host: Json = {
-        "Binds": binds,
+        "Binds": binds or None,
         "LogConfig": {
             "Type": values.text("log-driver"),
             "Config": _log_options(values),
@@ -93,12 +93,14 @@ def host_config(session: Session, values: Values, bindings: Bindings, binds: lis
         "PortBindings": bindings,
         "RestartPolicy": restart_policy(values.text("restart")),
         "DnsOptions": values.many("dns-option") + values.many("dns-opt"),
-        "ExtraHosts": [_extra_host(spec) for spec in values.many("add-host")],
+        "ExtraHosts": [_extra_host(spec) for spec in values.many("add-host")] or None,
         "Links": values.many("link"),
     }
     host |= {field: values.text(name) for field, name in _TEXTS.items()}
     host |= {field: values.number(name) for field, name in _NUMBERS.items()}
     host |= {field: values.many(name) for field, name in _LISTS.items()}
+    host |= {field: values.many(name) or None for field, name in _NULLABLE_LISTS.items()}
+    host["CapAdd"], host["CapDrop"] = capabilities(values.many("cap-add"), values.many("cap-drop"))
     host |= {field: values.flag(name) for field, name in _FLAGS.items()}
     host |= {field: values.pairs(name) for field, name in _MAPS.items() if values.changed(name)}
     if values.changed("init"):
@@ -125,6 +127,20 @@ def _log_options(values: Values) -> dict[str, str]:
     if values.text("log-driver") == "none" and options:
         raise CommandError("invalid logging opts for driver none")
     return options
+
+
+def capabilities(added: list[str], dropped: list[str]) -> tuple[list[str] | None, list[str] | None]:
+    """Return the names as the kernel spells them; what is added by name is not dropped by name."""
+    add, drop = ({_capability(name) for name in names} for names in (added, dropped))
+    if "ALL" in add:
+        add = {"ALL"}
+    drop = {"ALL"} if "ALL" in drop else drop - add
+    return sorted(add) or None, sorted(drop) or None
+
+
+def _capability(name: str) -> str:
+    upper = name.strip().upper()
+    return upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
 
 
 def _swappiness(value: int) -> int:
@@ -177,7 +193,7 @@ def _security(values: Values, host: Json) -> None:
         if key == "seccomp" and value not in {"unconfined", "builtin"}:
             option = f"seccomp={_profile(value)}"  # noqa: PLW2901
         options.append(option)
-    host["SecurityOpt"] = options
+    host["SecurityOpt"] = options or None
 
 
 def _profile(path: str) -> str:
@@ -221,6 +237,8 @@ def networking(session: Session, values: Values, body: Json) -> list[tuple[str, 
     ):
         body["MacAddress"] = first.endpoint["MacAddress"]
     body["HostConfig"]["NetworkMode"] = first.target
+    if first.user_defined:
+        body["HostConfig"]["Links"] = None  # they are the endpoint's
     endpoints = {first.target: first.endpoint} if first.user_defined or first.endpoint else {}
     later: list[tuple[str, Json]] = []
     if others and not session.api.at_least(SEVERAL_NETWORKS):

@@ -25,9 +25,7 @@ def run(session: Session, _values: Values, arguments: list[str]) -> None:
         raise CommandError(f"Error: invalid port ({port}): must be a number from 1 to 65535")
     bindings = ports.get(f"{int(port)}/{protocol or 'tcp'}")
     if not bindings:
-        raise CommandError(
-            f"no public port '{port}/{protocol or 'tcp'}' published for {arguments[0]}"
-        )
+        raise CommandError(f"Error: No public port '{arguments[1]}' published for {arguments[0]}")
     for binding in bindings:
         session.out.line(_address(binding))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.commands.container.create_host import restart_policy
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 
 TYPE_CHECKING = False
@@ -30,6 +31,8 @@ _FIELDS = {
 
 def run(session: Session, values: Values, names: list[str]) -> int:
     """Change limits and restart policy; what no flag names stays as it is."""
+    if not values.given:
+        raise CommandError("you must provide one or more flags when using this command")
     body: Json = {
         field: values.number(name) for name, field in _FIELDS.items() if values.changed(name)
     }

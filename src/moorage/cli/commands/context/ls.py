@@ -71,10 +71,9 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     host = default_context_host(session)
     rows.append(kind(DEFAULT, DEFAULT_DESCRIPTION, host, current=current == DEFAULT))
     rows.sort(key=lambda row: natural(row.name))
-    if quiet_or(session, [row.name for row in rows], quiet=values.flag("quiet")):
-        return
-    show(session, rows, TABLE, values.text("format"))
-    if not values.text("format") and host_from_environment(session.environ):
+    if not quiet_or(session, [row.name for row in rows], quiet=values.flag("quiet")):
+        show(session, rows, TABLE, values.text("format"))
+    if host_from_environment(session.environ):
         session.out.flush()
         session.err.line(
             "Warning: DOCKER_HOST environment variable overrides the active context. To use a "

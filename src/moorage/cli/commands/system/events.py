@@ -41,7 +41,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
             from moorage.cli.format.templated import execute
             from moorage.cli.template.values import dress
 
-            value = event if as_it_came else _fields(event)
+            value = _old_fields_first(event) if as_it_came else _fields(event)
             session.out.line(execute(template, dress(value)))
         session.out.flush()
 
@@ -63,6 +63,15 @@ def line_of(event: Json) -> str:
         pairs = ", ".join(f"{key}={value}" for key, value in sorted(attributes.items()))
         parts.append(f"({pairs})")
     return " ".join(parts)
+
+
+def _old_fields_first(event: Json) -> Json:
+    """Return the event as docker marshals it: API 1.21's fields in front, attributes in order."""
+    actor = event["Actor"]
+    attributes = dict(sorted((actor.get("Attributes") or {}).items()))
+    event = {**event, "Actor": {**actor, "Attributes": attributes}}
+    old = {key: event[key] for key in ("status", "id", "from") if key in event}
+    return {**old, **event}
 
 
 def _fields(event: Json) -> Json:
