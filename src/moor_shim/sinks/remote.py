@@ -15,7 +15,7 @@ from moor_shim.sinks.lines import Line, LineCutter, parts
 BUFFER: Final = 1 << 20  # bytes kept for a server that is away or slow; newer ones are dropped
 RETRY_FIRST_S: Final = 0.5
 RETRY_LAST_S: Final = 30.0
-CLOSE_S: Final = 2.0  # what is buffered at the end is waited for this long
+CLOSE_S: Final = 0.5  # what is buffered at the end is waited for this long
 _EAGAIN: Final = {11, 115}  # EAGAIN, EINPROGRESS
 
 
