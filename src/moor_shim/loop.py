@@ -13,6 +13,7 @@ from moor_shim import lean
 from moor_shim.protocol import ERROR_FILE
 
 MAX_FAULTS: Final = 100  # then it is no accident but a loop
+CALM_S: Final = 1.0
 
 IN = select.EPOLLIN
 OUT = select.EPOLLOUT
@@ -27,7 +28,8 @@ class Loop:
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
-        self._faults = 0
+        self._faults = 0  # in a row, none of them calm apart
+        self._last_fault = 0.0
         self._running = True
 
     def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None:
@@ -75,7 +77,9 @@ class Loop:
         try:
             call()
         except Exception:
-            self._faults += 1
+            now = time.monotonic()
+            self._faults = self._faults + 1 if now - self._last_fault < CALM_S else 1
+            self._last_fault = now
             if self._faults > MAX_FAULTS:
                 raise
             lean.append_traceback(ERROR_FILE)

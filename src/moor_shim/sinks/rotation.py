@@ -61,17 +61,12 @@ class RotatingFile:
             self._append(record)
 
     def _append(self, record: bytes) -> None:
-        written = 0
-        try:
+        with suppress(OSError):
             written = os.write(self._fd, record)
-        except OSError:
-            pass
-        else:
             if written == len(record):
                 self._size += written
-                return
-        with suppress(OSError):
-            os.ftruncate(self._fd, self._size)
+            else:  # a torn one is taken back; others may have cut the file meanwhile
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
 
     def _rotate(self) -> None:
         """Move every generation one further; errors leave the current file in use."""
