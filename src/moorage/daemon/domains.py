@@ -129,6 +129,7 @@ async def networks(common: Common) -> Networks:
         database=common.database,
         events=common.events,
         supervisor=common.background,
+        plugins=common.plugins,
     )
     common.stack.push_async_callback(opened.close)
     await opened.open()

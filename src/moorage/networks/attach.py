@@ -186,10 +186,14 @@ async def make_endpoint(
         domain.registry, network, settings, made.request, endpoints.taken_interfaces(made)
     )
     undo.callback(domain.registry.release_addresses, endpoint)
+    if network.remote_pools and domain.ipam is not None:
+        endpoint = await domain.ipam.request_addresses(network, endpoint)
+        undo.push_async_callback(domain.ipam.release_addresses, network, endpoint)
     joining = domain.registry.joining
     joining[network.id] = joining.get(network.id, 0) + 1
     try:
-        endpoint = await driver.create_endpoint(network, endpoint)
+        key = str(domain.handle(made.id))
+        endpoint = await driver.create_endpoint(network, endpoint, key)
     finally:
         joining[network.id] -= 1
     undo.push_async_callback(driver.delete_endpoint, network, made.container_id, endpoint)
@@ -304,6 +308,8 @@ async def delete_endpoint(domain: Domain, made: SandboxRecord, endpoint: Endpoin
     network = domain.registry.networks.get(endpoint.network_id)
     if network is None:
         return
+    if network.remote_pools and domain.ipam is not None:
+        await domain.ipam.release_addresses(network, endpoint)
     try:
         await domain.driver(network).delete_endpoint(network, made.container_id, endpoint)
     except MoorageError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from moorage.lib import clock, ids, offload
-from moorage.lib.errors import Conflict, Forbidden, InvalidParameter, Unavailable
+from moorage.lib.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unavailable
 from moorage.lib.failpoint import failpoint
 from moorage.netlink import route
 from moorage.netlink.nlsocket import NetlinkSocket
@@ -21,6 +21,7 @@ from moorage.networks.drivers import options
 from moorage.networks.ipam import IPNetwork, Subnet
 from moorage.networks.records import NetworkRecord
 from moorage.networks.registry import BUILTIN
+from moorage.networks.remoteipam import BUILT_IN
 from moorage.spec.engine.network import IPAM, NetworkCreateRequest, NetworkCreateResponse
 
 _ENABLE4 = "com.docker.network.enable_ipv4"
@@ -48,6 +49,8 @@ async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreate
             domain.registry.drop(network)
             if not network.config_only:
                 await domain.driver(network).disclaim(network)
+            if domain.ipam is not None:
+                await domain.ipam.release_pools(network)
             raise
     naming.tell_network(domain, network)
     domain.announce("create", network)
@@ -59,6 +62,8 @@ async def _place(domain: Domain, network: NetworkRecord) -> NetworkRecord:
     driver = domain.driver(network)
     for _ in range(_ATTEMPTS):
         await driver.refresh()
+        if network.ipam_driver not in BUILT_IN:
+            return await _place_by_plugin(domain, network)
         routes = await offload.run("net", host_routes)
         placed = driver.prepare(choose_subnets(domain, network, routes))
         _refuse_same_device(domain, placed)
@@ -66,6 +71,25 @@ async def _place(domain: Domain, network: NetworkRecord) -> NetworkRecord:
             return claimed
         _refuse_taken(domain, network.name)
     raise Conflict("other hosts make networks faster than this one", hint="try again")
+
+
+async def _place_by_plugin(domain: Domain, network: NetworkRecord) -> NetworkRecord:
+    """Give a network the subnets of its IPAM plugin."""
+    if domain.ipam is None:
+        raise NotFound(f'plugin "{network.ipam_driver}" not found')
+    pooled = await domain.ipam.request_pools(network)
+    try:
+        driver = domain.driver(network)
+        placed = driver.prepare(pooled)
+        _refuse_same_device(domain, placed)
+        claimed = await driver.claim(placed)
+    except BaseException:
+        await domain.ipam.release_pools(pooled)
+        raise
+    if claimed is None:
+        await domain.ipam.release_pools(pooled)
+        raise Conflict("the subnets of the IPAM plugin are in use on other hosts")
+    return claimed
 
 
 def _refuse(domain: Domain, request: NetworkCreateRequest) -> None:
@@ -160,8 +184,7 @@ def _describe(domain: Domain, request: NetworkCreateRequest) -> NetworkRecord:
     if not record.ipv4 and not record.ipv6:
         raise InvalidParameter("IPv4 or IPv6 must be enabled")
     if not request.config_only:
-        found = domain.driver(record)
-        record = structs.replace(record, scope=found.scope)
+        record = structs.replace(record, scope=domain.driver(record).scope)
     return record
 
 

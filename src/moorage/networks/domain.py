@@ -12,13 +12,16 @@ from moorage.lib.errors import NotFound
 from moorage.lib.tasks import Supervisor
 from moorage.networks.config import NetworksConfig
 from moorage.networks.drivers.contract import Driver
+from moorage.networks.drivers.remote import Remote
 from moorage.networks.files import Resolver
 from moorage.networks.firewall.keeper import Keeper
 from moorage.networks.names import Names
 from moorage.networks.ports import HostPorts
 from moorage.networks.records import NetworkRecord
 from moorage.networks.registry import Registry
+from moorage.networks.remoteipam import RemoteIpam
 from moorage.networks.values import NameFiles
+from moorage.plugins.registry import Plugins
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
@@ -46,6 +49,8 @@ class Domain:
     host_ports: HostPorts
     events: Publisher
     supervisor: Supervisor
+    plugins: Plugins | None = None
+    ipam: RemoteIpam | None = None
     on_name_files: NameFilesChanged = lambda _container_id, _files: None
     # one at a time: choosing a subnet looks at what the kernel and the other networks have
     creating: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -53,11 +58,13 @@ class Domain:
     leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def driver(self, network: NetworkRecord) -> Driver:
-        """Return the driver of a network.
+        """Return the driver of a network; an unknown name is taken for a plugin's.
 
-        Raises: NotFound, for a plugin that is not there.
+        Whether there is one shows when it is called. Raises: NotFound, without plugins.
         """
         found = self.drivers.get(network.driver)
+        if found is None and self.plugins is not None:
+            found = self.drivers[network.driver] = Remote(network.driver, self.plugins)
         if found is None:
             raise NotFound(f'plugin "{network.driver}" not found')
         return found

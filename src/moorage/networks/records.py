@@ -71,6 +71,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     settings: EndpointSettings = field(default_factory=EndpointSettings)  # as the user gave them
     names: list[str] = field(default_factory=list)  # DNS names, lower case
     links: list[PortLink] = field(default_factory=list)
+    routes: list[tuple[str, str]] = field(default_factory=list)  # a plugin's: (subnet, gateway)
 
 
 class SandboxRecord(Struct, frozen=True, kw_only=True):

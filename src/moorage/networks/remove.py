@@ -60,6 +60,8 @@ async def take_down(domain: Domain, network: NetworkRecord) -> None:
             await domain.driver(network).remove(network)
         except MoorageError as error:
             log.warning("network %s left something behind: %s", network.name, error)
+    if domain.ipam is not None:
+        await domain.ipam.release_pools(network)
     naming.tell_network(domain, network, gone=True)
     domain.announce("destroy", network)
 

@@ -39,7 +39,9 @@ from moorage.networks.names import Names, Packet
 from moorage.networks.ports import HostPorts
 from moorage.networks.records import NetworkRecord, Records
 from moorage.networks.registry import Registry
+from moorage.networks.remoteipam import RemoteIpam
 from moorage.networks.values import Sandbox, SandboxRequest, SandboxSettings
+from moorage.plugins.registry import Plugins
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.network import (
     EndpointSettings,
@@ -69,6 +71,7 @@ class Networks:
         database: Database,
         events: Publisher,
         supervisor: Supervisor,
+        plugins: Plugins | None = None,
     ) -> None:
         keeper = Keeper(config.instance, supervisor)
         registry = Registry(Records(database))
@@ -107,6 +110,8 @@ class Networks:
             host_ports=HostPorts(),
             events=events,
             supervisor=supervisor,
+            plugins=plugins,
+            ipam=RemoteIpam(plugins) if plugins else None,
         )
 
     @property

@@ -124,8 +124,11 @@ class Bridge(LocalDriver):
         if network.own_device:
             await offload.run("net", sandbox.delete_link, network.device)
 
-    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
+    async def create_endpoint(
+        self, network: NetworkRecord, endpoint: Endpoint, key: str
+    ) -> Endpoint:
         """Name the bridge port."""
+        del key
         name = port_name(self._keeper.instance, endpoint.id, separate=is_separate(network))
         return structs.replace(endpoint, port=name)
 

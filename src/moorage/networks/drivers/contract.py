@@ -61,8 +61,10 @@ class Driver(Protocol):
     async def remove(self, network: NetworkRecord) -> None:
         """Unmake the network; what is gone is fine."""
 
-    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
-        """Make ready for *endpoint*, and return it complete."""
+    async def create_endpoint(
+        self, network: NetworkRecord, endpoint: Endpoint, key: str
+    ) -> Endpoint:
+        """Make ready for *endpoint* of the namespace at *key*, and return it complete."""
 
     async def joined(
         self, network: NetworkRecord, container_id: str, name: str, endpoint: Endpoint
@@ -92,9 +94,11 @@ class LocalDriver:
         """Nobody else to ask."""
         del network
 
-    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
+    async def create_endpoint(
+        self, network: NetworkRecord, endpoint: Endpoint, key: str
+    ) -> Endpoint:
         """Nothing to do."""
-        del network
+        del network, key
         return endpoint
 
     async def joined(

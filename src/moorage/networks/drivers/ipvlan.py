@@ -56,8 +56,11 @@ class Ipvlan(LocalDriver):
         if network.own_device:
             await offload.run("net", sandbox.delete_link, network.device)
 
-    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
+    async def create_endpoint(
+        self, network: NetworkRecord, endpoint: Endpoint, key: str
+    ) -> Endpoint:
         """An ipvlan has no Ethernet address of its own; in l3 modes its way out is itself."""
+        del key
         if endpoint.settings.mac_address:
             raise InvalidParameter("ipvlan interfaces do not support custom mac address assignment")
         changed = structs.replace(endpoint, mac="")

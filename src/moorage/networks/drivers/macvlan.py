@@ -65,8 +65,11 @@ class Macvlan(LocalDriver):
         if network.own_device:
             await offload.run("net", sandbox.delete_link, network.device)
 
-    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
+    async def create_endpoint(
+        self, network: NetworkRecord, endpoint: Endpoint, key: str
+    ) -> Endpoint:
         """Lead the host to the container, if it is wanted."""
+        del key
         if _accessible(network):
             await offload.run("net", _lead, network, endpoint, remove=False)
         return endpoint

@@ -249,8 +249,11 @@ class Overlay:
 
     # -- endpoints
 
-    async def create_endpoint(self, network: NetworkRecord, endpoint: Endpoint) -> Endpoint:
+    async def create_endpoint(
+        self, network: NetworkRecord, endpoint: Endpoint, key: str
+    ) -> Endpoint:
         """Make the address this host's, with another one if a host was quicker; open the tunnel."""
+        del key
         cluster = self._cluster()
         endpoint = await self._take_addresses(cluster, network, endpoint)
         await self._open_device(network)
