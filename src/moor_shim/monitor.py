@@ -178,7 +178,7 @@ class Monitor:
             self._loop.stop()
 
         if self._process.is_container:
-            self._process.delete(removed)
+            self._process.delete(removed, ended=False)
         else:
             removed()
 
@@ -261,7 +261,7 @@ class Monitor:
         for attachment in tuple(self._attachments):
             attachment.finish()
         if self._process.is_container:
-            self._process.delete(self._runtime_deleted)
+            self._process.delete(self._runtime_deleted, ended=True)
         else:
             self._runtime_deleted()
 

@@ -12,6 +12,7 @@ import msgspec
 
 from moor_shim import protocol
 from moorage.kernel import capability
+from moorage.kernel.cgroup.contract import Cgroup
 from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter, System
 from moorage.runtime import seccomp
@@ -115,8 +116,8 @@ def job(
     runtime: OciRuntime,
     io: ProcessIO,
     start_fifo: str | None = None,
-    cgroup: Path | None = None,
-    oom_file: Path | None = None,
+    plain_state: str | None = None,
+    group: Cgroup | None = None,
 ) -> protocol.Message:
     """Return the monitor's order; see ``moor_shim.process`` and ``moor_shim.sinks``."""
     return {
@@ -125,8 +126,10 @@ def job(
         "directory": str(directory),
         "runtime": runtime.command(),
         "start_fifo": start_fifo,
-        "cgroup": str(cgroup) if cgroup else None,
-        "oom": str(oom_file) if oom_file else None,
+        "plain_state": plain_state,
+        "cgroup": str(group.directory()) if group else None,
+        "cgroups": [str(directory) for directory in group.directories()] if group else [],
+        "oom": str(group.oom_file()) if group else None,
         "io": {
             "tty": io.tty,
             "open_stdin": io.open_stdin,

@@ -47,6 +47,15 @@ class OciRuntime(Struct, frozen=True, kw_only=True):
         """Return the command line up to the verb."""
         return [self.path, *self.args, "--root", self.root]
 
+    def plain_state(self, container_id: str, spec: Spec) -> str | None:
+        """Return the directory whose removal is all that ``crun delete`` does beside the cgroup's.
+
+        Other runtimes, and hooks that wait for the end, need the real ``delete``.
+        """
+        if not self.is_crun or (spec.hooks is not None and spec.hooks.poststop):
+            return None
+        return f"{self.root}/{container_id}"
+
     def start_fifo(self, container_id: str, spec: Spec) -> str | None:
         """Return the fifo that ``crun start`` would write to, if nothing else is to be done.
 

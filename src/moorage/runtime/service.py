@@ -124,8 +124,8 @@ class Runtime:
                         runtime=chosen,
                         io=io,
                         start_fifo=chosen.start_fifo(container_id, spec),
-                        cgroup=group.directory(),
-                        oom_file=group.oom_file(),
+                        plain_state=chosen.plain_state(container_id, spec),
+                        group=group,
                     )
                 )
             except System as error:

@@ -151,6 +151,10 @@ def test_detection_of_v1() -> None:
     )
     assert found.mode == "v1"
     assert sorted(found.v1) == ["cpu", "cpuacct"]
+    assert found.cgroup("/a/b").directories() == [
+        Path("/sys/fs/cgroup/cpu,cpuacct/a/b"),
+        Path("/sys/fs/cgroup/systemd/a/b"),
+    ]
 
 
 def test_detection_of_v2_and_hybrid() -> None:

@@ -53,6 +53,9 @@ class Cgroup(Protocol):
     def directory(self) -> Path:
         """Return a directory whose ``cgroup.procs`` lists the members."""
 
+    def directories(self) -> list[Path]:
+        """Return the group in every tree, also those without a controller."""
+
     def oom_file(self) -> Path:
         """Return the file that counts out-of-memory kills."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from moorage.kernel import mount
 from moorage.kernel.cgroup.contract import Cgroup
@@ -25,13 +25,15 @@ class Host(Struct, frozen=True, kw_only=True):
     mode: Mode
     v1: dict[str, Path] = field(default_factory=dict)  # controller: mount point
     v2: Path | None = None
+    named: tuple[Path, ...] = ()  # v1 trees without a controller, such as systemd's
     stray: tuple[str, ...] = ()  # hybrid: controllers on the v2 tree
 
     def cgroup(self, path: str) -> Cgroup:
         """Return the group at *path* below the root."""
         if self.mode == "v2" and self.v2 is not None:
             return V2(self.v2, path)
-        return V1(self.v1, path)
+        others = self.named if self.v2 is None else (*self.named, self.v2)
+        return V1(self.v1, path, others)
 
     def controllers(self) -> frozenset[str]:
         """Return the controllers that limits can use; v2's names are given as v1's."""
@@ -45,16 +47,20 @@ def detect(mounts: list[mount.MountInfo], known: frozenset[str]) -> Host:
     """Find the hierarchies among *mounts*; *known* are the controllers of ``/proc/cgroups``."""
     v1: dict[str, Path] = {}
     v2: Path | None = None
+    named: list[Path] = []
     for info in mounts:
         if info.fstype == "cgroup2" and v2 is None:
             v2 = Path(info.target)
         elif info.fstype == "cgroup":
-            for option in info.super_options.split(","):
+            options = info.super_options.split(",")
+            for option in options:
                 if option in known:
                     v1.setdefault(option, Path(info.target))
+            if known.isdisjoint(options):
+                named.append(Path(info.target))
     if not v1:
         return Host(mode="v2" if v2 else "none", v2=v2)
-    return Host(mode="hybrid" if v2 else "v1", v1=v1, v2=v2)
+    return Host(mode="hybrid" if v2 else "v1", v1=v1, v2=v2, named=tuple(named))
 
 
 def host() -> Host:
@@ -65,7 +71,7 @@ def host() -> Host:
     if found.mode != "hybrid" or found.v2 is None:
         return found
     stray = (found.v2 / "cgroup.controllers").read_text().split()
-    return Host(mode=found.mode, v1=found.v1, v2=found.v2, stray=tuple(stray))
+    return structs.replace(found, stray=tuple(stray))
 
 
 def in_use(v2: Path) -> bool:

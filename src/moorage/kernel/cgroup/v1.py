@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import SIGKILL
 from typing import Final
@@ -19,10 +19,15 @@ _IO_FILES: Final = {
 
 
 class V1:
-    """One group, the same path in every hierarchy of *mounts* (controller: mount point)."""
+    """One group, the same path in every hierarchy of *mounts* (controller: mount point).
 
-    def __init__(self, mounts: Mapping[str, Path], path: str) -> None:
+    *others* are trees without a controller, in which runtimes make the group too: systemd's, and
+    v2's beside v1.
+    """
+
+    def __init__(self, mounts: Mapping[str, Path], path: str, others: Sequence[Path] = ()) -> None:
         self._mounts = mounts
+        self._others = others
         self._path = path.lstrip("/")
 
     def _in(self, controller: str) -> Path:
@@ -38,6 +43,12 @@ class V1:
             if controller in self._mounts:
                 return self._in(controller)
         return Path("/nonexistent")
+
+    def directories(self) -> list[Path]:
+        """Return the group in every hierarchy."""
+        return [
+            tree / self._path for tree in dict.fromkeys((*self._mounts.values(), *self._others))
+        ]
 
     def oom_file(self) -> Path:
         """Return ``memory.oom_control``."""
@@ -98,5 +109,5 @@ class V1:
 
     def remove(self) -> None:
         """Remove the group from every hierarchy."""
-        for controller in self._mounts:
-            files.remove(self._in(controller))
+        for directory in self.directories():
+            files.remove(directory)

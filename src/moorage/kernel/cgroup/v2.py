@@ -29,6 +29,10 @@ class V2:
         """Return the group's directory."""
         return self._directory
 
+    def directories(self) -> list[Path]:
+        """Return the one directory."""
+        return [self._directory]
+
     def oom_file(self) -> Path:
         """Return ``memory.events``."""
         return self._directory / "memory.events"
