@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL
 from typing import Final
@@ -65,7 +66,7 @@ class V1:
     def kill(self) -> None:
         """Kill all; frozen ones are thawed, or they could not die."""
         self.signal(SIGKILL)
-        if self._in("freezer").is_dir():
+        with suppress(OSError):  # the group may go away meanwhile: then all is well
             self.freeze(frozen=False)
 
     def freeze(self, *, frozen: bool) -> None:
