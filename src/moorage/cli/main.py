@@ -175,7 +175,9 @@ def _unknown(session: Session, unknown: tree.Unknown) -> int:
     """Report an unknown command with what it may have meant."""
     parent = f"{PROGRAM} {unknown.parent}".rstrip()
     lines = [f"{PROGRAM}: unknown command: {PROGRAM} {unknown.typed}", ""]
-    if close := tree.nearest(unknown.typed, unknown.parent):
+    if why := tree.ELSEWHERE.get(unknown.typed.partition(" ")[0]):
+        lines += [why, ""]
+    elif close := tree.nearest(unknown.typed, unknown.parent):
         lines += ["Did you mean?", *(f"  {PROGRAM} {path}" for path in close), ""]
     lines.append(f"Run '{parent} --help' for more information")
     session.err.line("\n".join(lines))

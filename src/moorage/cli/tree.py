@@ -150,6 +150,16 @@ ALIASES: dict[str, str] = {
 }
 
 
+_NO_SWARM = "Moorage has no swarm; networks across hosts need none (cluster-store in daemon.json)"
+ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(("config", "node", "secret", "service", "stack", "swarm"), _NO_SWARM),
+    "buildx": "'moor build' has buildx's features; the plugin itself runs under the docker CLI",
+    "checkpoint": "checkpoints are not built",
+    "compose": "run docker compose against this daemon (DOCKER_HOST)",
+    "trust": "content trust is not built",
+}
+
+
 class Unknown(Exception):
     """No such command; ``typed`` is what was typed, ``parent`` the group it was looked for in."""
 

@@ -165,7 +165,9 @@ class Api:
                 # the daemon closed the idle connection meanwhile: nothing was done yet
                 return self._exchange(method, target, headers, body, fresh=True)
             if isinstance(e, http.ProtocolError):
-                raise errors.Unavailable(str(e)) from e
+                plain = self.endpoint.scheme == "tcp" and self.endpoint.tls is None
+                hint = "does it listen with TLS? try --tlsverify" if plain else None
+                raise errors.Unavailable(str(e), hint=hint) from e
             raise transport.Unreachable(*transport.unreachable(self.endpoint, e)) from e
 
     def _send_and_read(
@@ -202,6 +204,8 @@ class Api:
                 message = text
         if not message:
             message = f"request returned status {response.status}; check the daemon's API version"
+        if message == "page not found":
+            message += ": it is another engine, or older than this client"
         kind = _BY_STATUS.get(response.status, errors.System)
         return kind("Error response from daemon: " + str(message).rstrip("\n"))
 

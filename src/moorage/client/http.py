@@ -61,9 +61,7 @@ class Response:
         self.wire = wire
         version, _, rest = wire.line().decode("latin-1").partition(" ")
         if not version.startswith("HTTP/1."):
-            raise ProtocolError(
-                "the daemon did not answer in HTTP: is it listening with TLS (try --tlsverify)?"
-            )
+            raise ProtocolError("the daemon did not answer in HTTP")
         self.status = int(rest[:3])
         self.headers: dict[str, str] = {}
         while line := wire.line():

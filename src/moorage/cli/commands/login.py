@@ -33,14 +33,13 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
         auth = {"username": user, "identitytoken": token, "serveraddress": server}
     if path := store.store(server, auth):
         session.err.line(
-            f"WARNING! Your credentials are stored unencrypted in '{path}'.\n"
+            f"\nWARNING! Your credentials are stored unencrypted in '{path}'.\n"
             "Configure a credential helper to remove this warning.\n"
         )
     _succeed(session, answer.get("Status"))
 
 
 def _succeed(session: Session, status: str | None) -> None:
-    session.out.line()
     session.out.line(status or "Login Succeeded")
 
 

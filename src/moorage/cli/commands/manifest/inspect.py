@@ -37,7 +37,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     )
     found = asyncio.run(_fetch(settings, reference, stored))
     if not values.flag("verbose"):
-        session.out.line(jsonwire.indent(found.data.decode(), "   "))
+        session.out.line(jsonwire.indent(found.data.decode(), "\t"))
         return
     described = _describe(reference, found)
     session.out.line(jsonwire.indent(jsonwire.encode(described), "\t"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
+from moorage.lib.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +14,12 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, _: list[str]) -> int:
     """Print every problem, and leave with 1 if one remains."""
-    answer = session.api.post("/system/check", repair=values.flag("repair") or None)
+    try:
+        answer = session.api.post("/system/check", repair=values.flag("repair") or None)
+    except NotFound as e:
+        raise CommandError(
+            "this daemon does not check its store while it runs: stop it and run 'moord --fsck'"
+        ) from e
     problems = answer.get("Problems") or []
     for problem in problems:
         mended = " (mended)" if problem.get("Repaired") else ""

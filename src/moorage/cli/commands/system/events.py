@@ -76,7 +76,8 @@ def _old_fields_first(event: Json) -> Json:
 
 def _fields(event: Json) -> Json:
     """Add the fields Go has for events that have no such thing."""
-    return {"status": "", "id": "", "from": "", **event}
+    absent: Json = {"status": "", "id": "", "from": ""}
+    return {**absent, **event}
 
 
 COMMAND = Command(
