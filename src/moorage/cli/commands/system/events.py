@@ -70,7 +70,7 @@ def _old_fields_first(event: Json) -> Json:
     actor = event["Actor"]
     attributes = dict(sorted((actor.get("Attributes") or {}).items()))
     event = {**event, "Actor": {**actor, "Attributes": attributes}}
-    old = {key: event[key] for key in ("status", "id", "from") if key in event}
+    old: Json = {key: event[key] for key in ("status", "id", "from") if key in event}
     return {**old, **event}
 
 
