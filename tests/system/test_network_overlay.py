@@ -108,16 +108,24 @@ def cluster(shared: Cluster) -> Iterator[Cluster]:
     for daemon in shared.daemons:
         for name in daemon.docker("ps", "-aq").split():
             daemon.docker("rm", "-f", name)
-    for name in shared.daemons[0].docker("network", "ls", "-q", "-f", "driver=overlay").split():
-        wait_until(lambda n=name: shared.daemons[0].cli.run("network", "rm", n).code == 0, 20)
-    for daemon in shared.daemons:
-        wait_until(lambda d=daemon: d.docker("network", "ls", "-q", "-f", "driver=overlay") == "")
+    wait_until(lambda: not any(map(remove_networks, shared.daemons)), 20)
+
+
+def overlays(daemon: HostedDaemon) -> list[str]:
+    listed = daemon.docker("network", "ls", "--format", "{{.Name}}", "-f", "driver=overlay")
+    return listed.split()
+
+
+def remove_networks(daemon: HostedDaemon) -> list[str]:
+    """Try to remove the overlay networks; return those that are left."""
+    for name in overlays(daemon):
+        daemon.cli.run("network", "rm", name)
+    return overlays(daemon)
 
 
 def make_network(cluster: Cluster, name: str, *options: str) -> None:
     cluster.daemons[0].docker("network", "create", "-d", "overlay", "--attachable", *options, name)
-    for daemon in cluster.daemons:
-        wait_until(lambda d=daemon: name in d.docker("network", "ls", "--format", "{{.Name}}"))
+    wait_until(lambda: all(name in overlays(daemon) for daemon in cluster.daemons))
 
 
 def test_containers_of_three_hosts_share_a_network_and_its_names(cluster: Cluster) -> None:
@@ -129,10 +137,10 @@ def test_containers_of_three_hosts_share_a_network_and_its_names(cluster: Cluste
     assert len(set(addresses)) == 3
     for place, word in zip(places, ("zero", "one", "two"), strict=True):
         place.serve(80, word)
+    wanted = [("NOERROR", [address]) for address in addresses]
+    wait_until(lambda: all([p.resolve(f"c{n}") for n in range(3)] == wanted for p in places))
     for place in places:
-        for n, word in enumerate(("zero", "one", "two")):
-            wait_until(lambda p=place, i=n: p.resolve(f"c{i}") == ("NOERROR", [addresses[i]]))
-            assert place.word(addresses[n], 80) == word
+        assert [place.word(address, 80) for address in addresses] == ["zero", "one", "two"]
     six = cluster.daemons[1].address6("c1", "wide")
     assert places[0].word(six, 80) == "one"
     # the way out leads through the container's own host

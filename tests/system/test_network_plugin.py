@@ -175,7 +175,7 @@ def test_a_plugin_that_lies_is_found_out(
     moored: HostedDaemon, fabric: Fabric, answer: dict[str, Any]
 ) -> None:
     make(moored, fabric)
-    fabric.join = lambda _: answer  # type: ignore[method-assign]
+    fabric.join = lambda _: answer  # type: ignore[method-assign, assignment]
     failed = moored.cli.run("run", "-d", "--network", "cloth", "busybox", "sleep", "9")
     assert failed.code == 125
     assert fabric.held == {"10.66.0.1"}
