@@ -18,6 +18,8 @@ _NETLINK_ADD_MEMBERSHIP: Final = 1
 _NFT_MSG_NEWTABLE: Final = 0
 # DELTABLE, DELCHAIN, NEWRULE, DELRULE, DELSET, DELSETELEM: what can break a table of ours
 _HARMFUL: Final = frozenset({2, 5, 6, 8, 11, 14})
+# NEWCHAIN, DELRULE, DELCHAIN, DELTABLE: what can change whether rules stand in others' chains
+_RESHAPING: Final = frozenset({2, 3, 5, 8})
 _NFTA_TABLE: Final = 1  # the table's name, in every kind of message
 _RECEIVE_BYTES: Final = 1 << 16
 
@@ -31,6 +33,7 @@ class NftMonitor:
     def __init__(self, table: str) -> None:
         self._table = table.encode()
         self._own: set[int] = set()
+        self.reshaped = False  # others have changed tables of theirs; whoever reads it resets it
         self._socket = socket.socket(
             socket.AF_NETLINK,
             socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
@@ -58,7 +61,12 @@ class NftMonitor:
         """Read what has happened; whether somebody else broke the table, or may have."""
         events = self._read()
         if events is None:
+            self.reshaped = True
             return True  # the queue overflowed: anything may have happened
+        self.reshaped |= any(
+            kind in _RESHAPING and table != self._table and port not in self._own
+            for kind, port, table in events
+        )
         return any(
             kind in _HARMFUL and table == self._table and port not in self._own
             for kind, port, table in events

@@ -73,7 +73,7 @@ class Networks:
         supervisor: Supervisor,
         plugins: Plugins | None = None,
     ) -> None:
-        keeper = Keeper(config.instance, supervisor)
+        keeper = Keeper(config.instance, supervisor, admit=config.firewall == "accept")
         registry = Registry(Records(database))
         self._evictions: list[asyncio.Task[str]] = []
         self._overlay = Overlay(

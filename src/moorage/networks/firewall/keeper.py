@@ -13,7 +13,7 @@ from moorage.lib.errors import System
 from moorage.lib.tasks import Supervisor
 from moorage.netlink.nft import Nft, NftError
 from moorage.netlink.nftmonitor import NftMonitor
-from moorage.networks.firewall import rules
+from moorage.networks.firewall import admission, rules
 from moorage.networks.firewall.rules import NetworkRules, PortLink, Published, Wanted
 
 log = logging.getLogger(__name__)
@@ -29,10 +29,10 @@ class Keeper:
     of others that wait. The lock is held while a transaction runs.
     """
 
-    def __init__(self, instance: str, supervisor: Supervisor) -> None:
+    def __init__(self, instance: str, supervisor: Supervisor, *, admit: bool = False) -> None:
         self.instance = instance
         self.table = rules.table_name(instance)
-        self.wanted = Wanted()
+        self.wanted = Wanted(admit=admit)
         self._supervisor = supervisor
         self._lock = asyncio.Lock()
         self._pending: list[str] = []
@@ -40,6 +40,7 @@ class Keeper:
         self._nft: Nft | None = None
         self._monitor: NftMonitor | None = None
         self._healing = False
+        self._harmed = False  # by others, and not mended yet
         self._task: asyncio.Task[None] | None = None
         self.mended = 0  # times that somebody else's change was undone
 
@@ -62,6 +63,7 @@ class Keeper:
         if self._nft is not None:
             if remove:
                 async with self._lock:
+                    await self._withdraw()
                     await self._run(rules.remove_all(self.table))
             self._nft.close()
             self._nft = None
@@ -140,6 +142,25 @@ class Keeper:
         self.wanted.loopback6 = _loopback6()
         await self._run(rules.whole(self.instance, self.wanted))
         self._broken = False
+        await self._admit()
+
+    async def _admit(self) -> None:
+        """Let packets of containers pass the host's other forward chains, if that is wanted."""
+        if self.wanted.admit:
+            commands = admission.missing(await self._list(), self.table)
+            if commands:
+                await self._run(commands)
+
+    async def _withdraw(self) -> None:
+        if self.wanted.admit:
+            commands = admission.withdrawal(await self._list(), self.table)
+            if commands:
+                await self._run(commands)
+
+    async def _list(self) -> str:
+        if self._nft is None:
+            raise System("the firewall is closed")
+        return await offload.run("net", self._nft.run, "list ruleset", json=True)
 
     async def _run(self, commands: str) -> None:
         if self._nft is None:
@@ -147,14 +168,24 @@ class Keeper:
         await offload.run("net", self._nft.run, commands)
 
     def _noticed(self) -> None:
-        if self._monitor is not None and self._monitor.harmed() and not self._healing:
+        if self._monitor is None:
+            return
+        self._harmed |= self._monitor.harmed()
+        reshaped = self._monitor.reshaped and self.wanted.admit
+        if (self._harmed or reshaped) and not self._healing:
             self._healing = True
             self._task = self._supervisor.start(self._heal(), "mend nftables")
 
     async def _heal(self) -> None:
         await asyncio.sleep(_HEAL_PAUSE_S)
         self._healing = False
+        harmed, self._harmed = self._harmed, False
+        if self._monitor is not None:
+            self._monitor.reshaped = False
         async with self._lock:
+            if not harmed:
+                await self._admit()
+                return
             await self._replace()
         self.mended += 1
         log.warning("nftables table %s was changed from outside and has been restored", self.table)

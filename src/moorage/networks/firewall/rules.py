@@ -28,6 +28,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from moorage.networks.firewall import admission
+
 _CHAINS: Final = ("to", "from", "post", "back")
 _NFPROTO: Final = {"ip": "ipv4", "ip6": "ipv6"}
 _ICMP: Final = {"ip": "icmp", "ip6": "ipv6-icmp"}
@@ -81,6 +83,7 @@ class Wanted(Struct, kw_only=True):
     # the inet rules itself (bridge-nf-call-ip6tables): the answers would come to ::1 from a wire,
     # which the kernel drops, and a client would wait instead of trying 127.0.0.1.
     loopback6: bool = True
+    admit: bool = False  # mark packets for the host's other forward chains
     # UDP port of encrypted overlay networks -> the only interface where it may be used
     tunnels: dict[int, str] = {}
 
@@ -120,6 +123,8 @@ def whole(instance: str, wanted: Wanted) -> str:
         *(guard_tunnel(table, port, device) for port, device in wanted.tunnels.items()),
     ]
     parts += [add_network(table, rules) for rules in wanted.networks.values()]
+    if wanted.admit:
+        parts.append(admission.marking(table))
     parts.append(publish(table, wanted.published))
     parts.append(add_links(table, wanted.links))
     return "\n".join(filter(None, parts))
