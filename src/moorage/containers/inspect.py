@@ -129,11 +129,15 @@ def _network_settings(parts: Parts, record: ContainerRecord) -> NetworkSettings:
 
 
 def configured_networks(record: ContainerRecord) -> dict[str, EndpointSettings]:
-    """Return the networks that a container will join, or has joined, as they were asked for."""
+    """Return the networks that a container will join, or has joined, as they were asked for.
+
+    While none is recorded, the network mode says; after that the record is complete, so that a
+    container that was taken off the network of its mode stays off it.
+    """
     mode = record.host_config.network_mode
     if mode.startswith("container:"):
         return {}
-    networks = dict(record.endpoints)
-    networks.setdefault("bridge" if mode in {"", "default"} else mode, EndpointSettings())
-    networks.pop("default", None)
-    return networks
+    return {
+        "bridge" if name in {"", "default"} else name: settings
+        for name, settings in (record.endpoints or {mode: EndpointSettings()}).items()
+    }

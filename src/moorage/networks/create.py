@@ -49,6 +49,7 @@ async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreate
             domain.registry.drop(network)
             if not network.config_only:
                 await domain.driver(network).disclaim(network)
+                await domain.driver(network).remove(network)
             if domain.ipam is not None:
                 await domain.ipam.release_pools(network)
             raise

@@ -83,7 +83,8 @@ class Registry:
         self.networks[network.id] = network
         self._ids[network.name] = network.id
         self.members.setdefault(network.id, {})
-        pools = [Pool(subnet) for subnet in network.subnets if network.ipam_driver == "default"]
+        own = network.ipam_driver == "default" and not network.config_only
+        pools = [Pool(subnet) for subnet in network.subnets if own]
         for pool in pools:
             pool.claim(gateway_of(pool.subnet))
             for text in pool.subnet.auxiliary.values():
@@ -92,12 +93,16 @@ class Registry:
 
     def drop(self, network: NetworkRecord) -> None:
         """Forget a network."""
+        self.hide(network)
+        self.records.delete_network(network.id)
+
+    def hide(self, network: NetworkRecord) -> None:
+        """Take a network out of memory; its record stays."""
         self.networks.pop(network.id, None)
         self._ids.pop(network.name, None)
         self.members.pop(network.id, None)
         self.pools.pop(network.id, None)
         self.remote.pop(network.id, None)
-        self.records.delete_network(network.id)
 
     def enter_sandbox(self, sandbox: SandboxRecord) -> None:
         """Add or replace a sandbox, on disk first."""

@@ -50,11 +50,28 @@ async def remove(domain: Domain, ref: str) -> None:
 
 
 async def take_down(domain: Domain, network: NetworkRecord) -> None:
-    """Forget a network that nobody uses and take it off the host. Events: ``destroy``."""
-    if not network.config_only:
-        await domain.driver(network).disclaim(network)
-    domain.registry.drop(network)
-    failpoint("networks.remove.after_record")
+    """Take a network that nobody uses off the host and forget it. Events: ``destroy``.
+
+    The record goes last: a daemon that is killed in between finds the network again, and its owner
+    can remove it again.
+    """
+    async with domain.creating:
+        if not network.config_only:
+            await domain.driver(network).disclaim(network)
+        domain.registry.hide(network)
+        try:
+            failpoint("networks.remove.before_kernel")
+            await _unmake(domain, network)
+            failpoint("networks.remove.after_kernel")
+        except BaseException:
+            domain.registry.enter(network)
+            raise
+        domain.registry.drop(network)
+    naming.tell_network(domain, network, gone=True)
+    domain.announce("destroy", network)
+
+
+async def _unmake(domain: Domain, network: NetworkRecord) -> None:
     if not network.config_only:
         try:
             await domain.driver(network).remove(network)
@@ -62,8 +79,6 @@ async def take_down(domain: Domain, network: NetworkRecord) -> None:
             log.warning("network %s left something behind: %s", network.name, error)
     if domain.ipam is not None:
         await domain.ipam.release_pools(network)
-    naming.tell_network(domain, network, gone=True)
-    domain.announce("destroy", network)
 
 
 async def prune(domain: Domain, filters: Filters, in_use: Collection[str]) -> NetworkPruneResponse:

@@ -1,0 +1,235 @@
+"""Networks through the official client, from create to remove, with Docker's words."""
+
+import json
+import subprocess
+
+import pytest
+
+from support.netlab import Host, HostedDaemon, wait_until
+
+pytestmark = pytest.mark.requires("root", "overlayfs", "docker")
+
+
+def test_create_with_everything_and_inspect_it(moored: HostedDaemon) -> None:
+    moored.docker(
+        "network", "create", "--subnet", "10.90.0.0/16", "--ip-range", "10.90.5.0/24",
+        "--gateway", "10.90.0.254", "--aux-address", "router=10.90.5.0", "--label", "tier=web",
+        "--attachable", "-o", "com.docker.network.driver.mtu=1300", "full",
+    )  # fmt: skip
+    shown = json.loads(moored.docker("network", "inspect", "full"))[0]
+    assert shown["IPAM"]["Config"] == [
+        {
+            "Subnet": "10.90.0.0/16",
+            "IPRange": "10.90.5.0/24",
+            "Gateway": "10.90.0.254",
+            "AuxiliaryAddresses": {"router": "10.90.5.0"},
+        }
+    ]
+    assert (shown["Labels"], shown["Attachable"]) == ({"tier": "web"}, True)
+    moored.sleeper("one", "--network", "full")
+    assert moored.address("one", "full") == "10.90.5.1"
+    assert "mtu 1300" in moored.docker("exec", "one", "ip", "link", "show", "eth0")
+    status = json.loads(moored.docker("network", "inspect", "full"))[0]
+    assert [c["Name"] for c in status["Containers"].values()] == ["one"]
+
+
+def test_fixed_addresses_and_interface_options(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "--ipv6", "--subnet", "10.91.0.0/24",
+                  "--subnet", "fd91::/64", "fixed")  # fmt: skip
+    option = "name=fixed,ip=10.91.0.77,ip6=fd91::77,mac-address=02:11:22:33:44:55"
+    option += ",driver-opt=com.docker.network.endpoint.ifname=lan0"
+    moored.sleeper("one", "--network", option)
+    shown = moored.docker("exec", "one", "ip", "addr", "show", "lan0")
+    assert "10.91.0.77/24" in shown
+    assert "fd91::77/64" in shown
+    assert "02:11:22:33:44:55" in shown
+    moored.docker("restart", "-t", "0", "one")
+    assert moored.address("one", "fixed") == "10.91.0.77"
+
+
+def test_several_networks_and_the_way_out(moored: HostedDaemon, neighbour: Host) -> None:
+    moored.docker("network", "create", "--internal", "back")
+    moored.docker("network", "create", "front")
+    neighbour.serve(8200, "out")
+    place = moored.sleeper("one", "--network", "back", "--network", "name=front,gw-priority=1")
+    assert place.word(neighbour.address, 8200) == "out"
+    moored.docker("network", "disconnect", "front", "one")
+    assert place.word(neighbour.address, 8200, timeout=0.5) == ""
+    moored.docker("network", "connect", "bridge", "one")
+    assert place.word(neighbour.address, 8200) == "out"
+    neighbour.close()
+
+
+def test_published_ports_follow_the_way_out(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "a1")
+    moored.docker("network", "create", "b1")
+    place = moored.sleeper("one", "--network", "a1", "-p", "18500:80")
+    place.serve(80, "one")
+    moored.docker("network", "connect", "b1", "one")
+    moored.docker("network", "disconnect", "a1", "one")
+    assert moored.host.word("127.0.0.1", 18500) == "one"
+    place.close()
+
+
+def test_a_stopped_container_keeps_its_networks(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "a1")
+    moored.docker("create", "--name", "one", "busybox", "sleep", "3600")
+    moored.docker("network", "connect", "a1", "one")
+    moored.docker("network", "disconnect", "bridge", "one")
+    moored.docker("start", "one")
+    template = "{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}"
+    names = moored.docker("inspect", "-f", template, "one")
+    assert names.split() == ["a1"]
+
+
+def test_list_filters_and_prune(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "--label", "x=1", "used")
+    moored.docker("network", "create", "--label", "x=2", "free")
+    moored.sleeper("one", "--network", "used")
+
+    def names(*filters: str) -> set[str]:
+        options = [part for f in filters for part in ("--filter", f)]
+        listed = moored.docker("network", "ls", "--format", "{{.Name}}", *options)
+        return set(listed.split())
+
+    assert names("label=x") == {"used", "free"}
+    assert names("label=x=2") == {"free"}
+    assert names("dangling=true") == {"free"}
+    assert names("type=builtin") == {"bridge", "host", "none"}
+    assert names("driver=host") == {"host"}
+    assert names("name=re", "type=custom") == {"free"}
+    assert moored.docker("network", "prune", "-f", "--filter", "label!=x=2") == ""
+    assert "free" in moored.docker("network", "prune", "-f")
+    assert names("type=custom") == {"used"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("create", "bridge"), "operation is not permitted on predefined bridge network"),
+        (("create", "taken"), "network with name taken already exists"),
+        (("rm", "host"), "host is a pre-defined network and cannot be removed"),
+        (("rm", "nosuch"), "network nosuch not found"),
+        (("rm", "taken"), "has active endpoints"),
+        (("inspect", "nosuch"), "network nosuch not found"),
+        (("create", "--subnet", "10.92.0.1/24", "x1"), "it should be 10.92.0.0/24"),
+        (("create", "--subnet", "10.93.0.128/25", "x1"), "Pool overlaps with other one"),
+        (("create", "--subnet", "10.94.0.0/24", "--gateway", "10.95.0.1", "x1"), "gateway"),
+        (("create", "-o", "com.docker.network.driver.mtu=x", "x1"), "mtu"),
+        (("create", "-d", "macvlan", "-o", "parent=nosuch0", "x1"), "parent interface nosuch0"),
+        (("create", "--ingress", "-d", "overlay", "x1"), "swarm"),
+        (("connect", "taken", "one"), "endpoint with name one already exists in network taken"),
+        (("connect", "host", "one"), "host network"),
+        (("connect", "--ip", "10.93.0.9", "bridge", "two"), "user defined networks only"),
+        (("connect", "--ip", "10.9.9.9", "taken", "two"), "no configured subnet contains IP"),
+        (("connect", "--ip", "10.93.0.2", "taken", "two"), "Address already in use"),
+        (("disconnect", "taken", "two"), "is not connected to network taken"),
+    ],
+)  # fmt: skip
+def test_refusals_in_dockers_words(
+    moored: HostedDaemon, arguments: tuple[str, ...], message: str
+) -> None:
+    moored.docker("network", "create", "--subnet", "10.93.0.0/24", "taken")
+    moored.sleeper("one", "--network", "taken", "--ip", "10.93.0.2")
+    moored.sleeper("two")
+    failed = moored.cli.run("network", *arguments)
+    assert failed.code == 1
+    assert message in failed.err + failed.out
+    assert "x1" not in moored.docker("network", "ls", "--format", "{{.Name}}")
+
+
+def test_an_exhausted_pool_says_so_and_leaves_nothing(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "--subnet", "10.96.0.0/30", "tiny")
+    moored.sleeper("one", "--network", "tiny")
+    failed = moored.cli.run("run", "-d", "--name", "two", "--network", "tiny", "busybox", "true")
+    assert failed.code == 125
+    assert "no available IPv4 addresses" in failed.err
+    moored.docker("rm", "-f", "one")
+    wait_until(lambda: moored.cli.run("start", "two").code == 0)
+
+
+def test_macvlan_containers_on_the_wire(moored: HostedDaemon, neighbour: Host) -> None:
+    moored.docker("network", "create", "-d", "macvlan", "--subnet", "10.77.0.0/24",
+                  "--ip-range", "10.77.0.128/28", "-o", "parent=eth0", "-o", "host_access=true",
+                  "wire")  # fmt: skip
+    place = moored.sleeper("one", "--network", "wire")
+    place.serve(80, "one")
+    address = moored.address("one", "wire")
+    assert neighbour.word(address, 80) == "one"
+    assert moored.host.word(address, 80) == "one"
+    place.close()
+
+
+def test_config_only_networks(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "--config-only", "--subnet", "10.97.0.0/24", "plan")
+    moored.docker("network", "create", "--config-from", "plan", "real")
+    moored.sleeper("one", "--network", "real")
+    assert moored.address("one", "real").startswith("10.97.0.")
+    failed = moored.cli.run("network", "rm", "plan")
+    assert "in use" in failed.err
+    moored.docker("rm", "-f", "one")
+    moored.docker("network", "rm", "real", "plan")
+
+
+def test_networks_and_endpoints_survive_a_killed_daemon(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "--ipv6", "kept")
+    place = moored.sleeper("one", "--network", "kept")
+    before = json.loads(moored.docker("network", "inspect", "kept"))
+    moored.restart(kill=True)
+    assert json.loads(moored.docker("network", "inspect", "kept")) == before
+    moored.docker("network", "connect", "bridge", "one")
+    assert place.resolve("one")[0] == "NOERROR"
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "networks.join.after_record",
+        "networks.join.after_namespace",
+        "networks.join.after_rules",
+        "networks.connect.after_record",
+        "networks.connect.after_namespace",
+        "networks.create.after_record",
+        "networks.create.after_driver",
+        "networks.remove.before_kernel",
+        "networks.remove.after_kernel",
+    ],
+)
+@pytest.mark.parametrize("action", ["error", "kill"])
+def test_a_fault_between_two_steps_leaves_nothing(
+    moored: HostedDaemon, point: str, action: str
+) -> None:
+    moored.docker("network", "create", "--subnet", "10.98.0.0/24", "gone")
+    moored.docker("network", "create", "--subnet", "10.99.0.0/24", "net")
+    moored.sleeper("one", "--network", "net")
+    links = moored.host.run("ip", "-br", "link").count("\n")
+    moored.stop()
+    moored.env["MOORAGE_FAILPOINTS"] = f"{point}={action}"
+    moored.start()
+    try:
+        if "join" in point:
+            moored.cli.run("run", "-d", "--name", "two", "-p", "18600:80", "--network", "net",
+                           "busybox", "sleep", "99")  # fmt: skip
+        elif "connect" in point:
+            moored.cli.run("network", "connect", "bridge", "one")
+        elif "create" in point:
+            moored.cli.run("network", "create", "new")
+        else:
+            moored.cli.run("network", "rm", "gone")
+    finally:
+        moored.env.pop("MOORAGE_FAILPOINTS")
+        moored.restart(kill=True)
+    moored.cli.run("network", "rm", "gone", "new")
+    moored.cli.run("rm", "-f", "two")
+    if "connect" in point:
+        moored.cli.run("network", "disconnect", "-f", "bridge", "one")
+    wait_until(lambda: moored.host.run("ip", "-br", "link").count("\n") == links - 1)
+    handles = list((moored.exec_root / "netns").iterdir())
+    assert len(handles) == 1
+    free = moored.sleeper("three", "--network", "net", "-p", "18600:80", "--ip", "10.99.0.3")
+    free.serve(80, "free")
+    assert moored.host.word("127.0.0.1", 18600) == "free"
+    listed = subprocess.run(["docker", "network", "ls", "-q"], env=moored.cli.environment,
+                            capture_output=True, check=True)  # fmt: skip
+    assert len(listed.stdout.split()) == 4
+    free.close()
