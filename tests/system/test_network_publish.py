@@ -2,6 +2,7 @@
 
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -47,6 +48,23 @@ def test_udp_and_its_answers(moored: HostedDaemon, neighbour: Host) -> None:
     assert moored.host.ask_udp("127.0.0.1", 15353).startswith("udp ")
     assert neighbour.ask_udp(moored.host.address6, 15353).startswith("udp ")
     name.close()
+
+
+def test_a_udp_conversation_finds_the_container_that_comes_later(
+    moored: HostedDaemon, neighbour: Host
+) -> None:
+    with neighbour.socket(moored.host.address, socket.SOCK_DGRAM, 1) as sock:
+        sock.connect((moored.host.address, 15354))
+        for name in ("first", "second"):
+            sock.send(b"too early")  # an entry that leads to the host itself
+            with suppress(OSError):
+                sock.recv(100)
+            place = moored.sleeper(name, "-p", "15354:53/udp")
+            place.serve_udp(53, name)
+            sock.send(b"ping")
+            assert sock.recv(100).decode().startswith(name)
+            moored.docker("rm", "-f", name)
+            place.close()
 
 
 def test_a_port_on_one_address_is_closed_on_the_others(

@@ -72,6 +72,7 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         _note_rules(domain, made)
         undo.push_async_callback(_withdraw_rules, domain, made)
         await domain.keeper.settle()
+        await publishing.forget_conversations(published)
         failpoint("networks.join.after_rules")
         naming.tell_joined(domain, made)
         for endpoint in made.endpoints:
@@ -290,6 +291,7 @@ async def leave(domain: Domain, container_id: str) -> None:
 async def _leave(domain: Domain, made: SandboxRecord) -> None:
     naming.tell_left(domain, made)
     await _withdraw_rules(domain, made)
+    await publishing.forget_conversations(made.published)
     await _tear_down(domain.handle(made.id), made)
     for endpoint in made.endpoints:
         await delete_endpoint(domain, made, endpoint)

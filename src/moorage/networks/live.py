@@ -51,6 +51,7 @@ async def connect(
         domain.keeper.add_links(endpoint.links)
         undo.callback(domain.keeper.remove_links, endpoint.links)
         await domain.keeper.settle()
+        await publishing.forget_conversations(new.published)
         await _serve_names(domain, made, new, undo)
         naming.tell_joined(domain, new)
         await attach.tell_driver(domain, new, endpoint)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Iterable
 
 from msgspec import structs
 
+from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter
+from moorage.netlink import conntrack
 from moorage.networks import ports
 from moorage.networks.domain import Domain
 from moorage.networks.drivers import bridge
@@ -16,6 +19,8 @@ from moorage.networks.firewall.rules import Published
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
 from moorage.networks.values import SandboxRequest
 from moorage.spec.engine.hostconfig import PortBinding
+
+log = logging.getLogger(__name__)
 
 _ANY4 = "0.0.0.0"  # noqa: S104 - Docker's word for every address
 _ANY6 = "::"
@@ -49,6 +54,16 @@ def release(domain: Domain, published: Iterable[Published]) -> None:
     """Let go of host ports."""
     for port in published:
         domain.host_ports.free(port.protocol, port.host, port.host_port)
+
+
+async def forget_conversations(published: Iterable[Published]) -> None:
+    """Let UDP conversations that began under other rules begin anew."""
+    ports = {port.host_port for port in published if port.protocol == "udp"}
+    if ports:
+        try:
+            await offload.run("net", conntrack.forget_udp, ports)
+        except OSError as error:
+            log.info("connection tracking of UDP ports %s: %s", sorted(ports), error)
 
 
 def adopt(domain: Domain, published: Iterable[Published]) -> None:
