@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from moorage.containers import ending, lifecycle, remove, restart
+from moorage.containers import ending, lifecycle, remove, restart, start_order
 from moorage.containers.record import Intent
 from moorage.containers.state import ALIVE, State
 from moorage.lib import clock, offload
@@ -76,6 +76,8 @@ async def _finish(parts: Parts, container: Container) -> None:
         try:
             if intent in {Intent.START, Intent.RELEASE} and container.state not in ALIVE:
                 await ending.release(parts, container, None)
+                if container.state is State.EXITED and container.record.host_config.auto_remove:
+                    await remove.discard(parts, container, volumes=True)
             elif intent in {Intent.CREATE, Intent.REMOVE}:
                 await remove.discard(parts, container, volumes=True)
         except MoorageError as error:
@@ -99,7 +101,7 @@ async def start_by_policy(parts: Parts) -> None:
         )
         and c.record.started_ns
     ]
-    for container in sorted(wanted, key=lambda c: c.record.created_ns):
+    for container in start_order.by_dependency(wanted):
         try:
             await lifecycle.start(parts, container)
         except (MoorageError, OSError) as error:

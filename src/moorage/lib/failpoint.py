@@ -2,7 +2,9 @@
 
 ``MOORAGE_FAILPOINTS="containers.start.after_network=error;images.load.after_layer=kill"``
 Actions: ``error`` raises System, ``enospc`` raises OSError(ENOSPC), ``kill`` ends the process as
-kill -9 would, ``sleep:SECONDS`` delays. Without the variable a failpoint costs one dict look-up.
+kill -9 would, ``sleep:SECONDS`` delays. ``MOORAGE_FAILPOINTS=@FILE`` reads the faults from a file
+each time, so that a test can change them under a running daemon. Without the variable a failpoint
+costs one look at two empty values.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import errno
 import os
 import signal
 import time
+from pathlib import Path
 
 from moorage.lib.errors import System
 
@@ -20,12 +23,17 @@ def _parse(text: str) -> dict[str, str]:
     return {name.strip(): action.strip() for name, action in pairs}
 
 
-_armed: dict[str, str] = _parse(os.environ.get("MOORAGE_FAILPOINTS", ""))
+_given: str = os.environ.get("MOORAGE_FAILPOINTS", "")
+_file: str = _given[1:] if _given.startswith("@") else ""
+_armed: dict[str, str] = {} if _file else _parse(_given)
 
 
 def failpoint(name: str) -> None:
     """Pass, unless a fault is armed under *name*."""
-    if _armed and (action := _armed.get(name)) is not None:
+    if not _armed and not _file:
+        return
+    armed = _parse(Path(_file).read_text()) if _file else _armed
+    if (action := armed.get(name)) is not None:
         _act(name, action)
 
 

@@ -28,7 +28,9 @@ def build(
     facts: HostFacts | None = None,
 ) -> Any:
     """Return the specification as the JSON that the runtime reads."""
-    wanted = defaults.host_config(HostConfig(**(host or {})), SETTINGS, runtime="crun", cgroup_v2=False)
+    wanted = defaults.host_config(
+        HostConfig(**(host or {})), SETTINGS, runtime="crun", cgroup_v2=False
+    )
     record = ContainerRecord(
         id="c" * 64,
         name="web",
