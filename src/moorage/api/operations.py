@@ -117,6 +117,10 @@ OPERATIONS: Final = (
 
 # Operations of our own, which no client of Docker's asks for.
 OWN: Final = (
+    ("GET", "/volumes/{name}/archive", "VolumeBackup"),
+    ("PUT", "/volumes/{name}/archive", "VolumeRestore"),
+    ("POST", "/volumes/{name}/copy", "VolumeCopy"),
+    ("POST", "/volumes/{name}/rename", "VolumeRename"),
     ("POST", "/build/cancel", "BuildCancel"),
     ("POST", "/build/session", "BuildSessionCreate"),
     ("POST", "/build/session/{id}/context", "BuildSessionContextCompare"),

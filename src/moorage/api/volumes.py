@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
-from moorage.api.results import Created, NoContent
+from moorage.api.request import Request
+from moorage.api.results import Created, NoContent, Stream
 from moorage.api.routing import route
 from moorage.lib.errors import Unavailable
 from moorage.spec.engine.filters import Filters
@@ -16,9 +17,12 @@ from moorage.spec.engine.volume import (
     VolumeListResponse,
     VolumePruneResponse,
 )
+from moorage.volumes import transfer
 
 if TYPE_CHECKING:
     from moorage.volumes.service import Volumes
+
+_TAR: Final = "application/x-tar"
 
 
 class FiltersQuery(Struct, frozen=True):
@@ -31,6 +35,18 @@ class DeleteQuery(Struct, frozen=True):
     """Parameters of ``VolumeDelete``."""
 
     force: bool = False
+
+
+class BackupQuery(Struct, frozen=True):
+    """Parameters of ``VolumeBackup``."""
+
+    compression: str = ""
+
+
+class NameQuery(Struct, frozen=True):
+    """Parameters of ``VolumeCopy`` and ``VolumeRename``: the new volume, the new name."""
+
+    name: str = ""
 
 
 @route("GET", "/volumes", "VolumeList")
@@ -78,3 +94,31 @@ async def volume_delete(volumes: Volumes, name: str, query: DeleteQuery) -> NoCo
 async def volume_prune(volumes: Volumes, query: FiltersQuery) -> VolumePruneResponse:
     """200; 400 unknown filter."""
     return await volumes.prune(query.filters)
+
+
+# -- operations of our own -----------------------------------------------------------------------
+
+
+@route("GET", "/volumes/{name}/archive", "VolumeBackup")
+async def volume_backup(volumes: Volumes, name: str, query: BackupQuery) -> Stream:
+    """200 with a tar; 400 unknown compression; 404 no such volume."""
+    return Stream(_TAR, transfer.backup(volumes, name, kind=query.compression), eager=False)
+
+
+@route("PUT", "/volumes/{name}/archive", "VolumeRestore")
+async def volume_restore(volumes: Volumes, name: str, request: Request) -> None:
+    """200; 400 no archive; 404 no such volume; 409 mounted by a container."""
+    await transfer.restore(volumes, name, request.body_stream())
+
+
+@route("POST", "/volumes/{name}/copy", "VolumeCopy")
+async def volume_copy(volumes: Volumes, name: str, query: NameQuery) -> Created:
+    """201; 404 no such volume; 409 the new name exists."""
+    return Created(await transfer.copy(volumes, name, query.name))
+
+
+@route("POST", "/volumes/{name}/rename", "VolumeRename")
+async def volume_rename(volumes: Volumes, name: str, query: NameQuery) -> NoContent:
+    """204; 400 bad name; 404 no such volume; 409 in use, or the new name exists."""
+    await volumes.rename(name, query.name)
+    return NoContent()

@@ -4,6 +4,7 @@
 
     <root>/<name>/          0701: its content is reachable only by the path a container was given
     <root>/<name>/_data     0755: what containers see; a mount point for volumes with ``device``
+    <root>/<name>/image.ext4      the file system of a volume of limited size (``limited.py``)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 from moorage.kernel import mount as k
 from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import System
-from moorage.volumes import localoptions
+from moorage.volumes import limited, localoptions, usage
 from moorage.volumes.driver import DriverVolume
 from moorage.volumes.localoptions import LocalOptions
 from moorage.volumes.record import VolumeRecord
@@ -49,8 +50,23 @@ class LocalDriver:
 
         Raises: InvalidParameter (options), System.
         """
-        localoptions.parse(volume.options)
+        options = localoptions.parse(volume.options)
+        if options.size_bytes:
+            await self._make_limited(volume.name, options.size_bytes)
         await offload.run("fs", self._make, volume.name)
+
+    async def _make_limited(self, name: str, size_bytes: int) -> None:
+        """Bound the volume before anything is in it: only what is made later is counted."""
+        directory = self.root / name
+        quota = await offload.run("fs", limited.quota, self.root)
+        await offload.run("fs", lambda: directory.mkdir(mode=0o701, exist_ok=True))
+        if quota is None:
+            await limited.make_image(directory, size_bytes)
+            return
+        try:
+            await offload.run("fs", quota.limit, directory, size_bytes)
+        except OSError as error:
+            raise System(f"failed to set the size limit: {error.strerror}") from error
 
     def _make(self, name: str) -> None:
         self.root.mkdir(mode=0o701, parents=True, exist_ok=True)
@@ -74,6 +90,12 @@ class LocalDriver:
                 f"error while removing volume path '{self.root / name}': {error}"
             ) from error
 
+    def rename(self, name: str, new: str) -> None:
+        """Move a volume's directory; may be called again after a crash. Blocks."""
+        if (self.root / name).exists() and not (self.root / new).exists():
+            (self.root / name).rename(self.root / new)
+            atomicfile.sync_directory(self.root)
+
     async def get(self, name: str) -> DriverVolume:
         """Describe a volume by its name alone; no look at the disk, which may hang (NFS)."""
         return DriverVolume(name=name, mountpoint=str(self.data_path(name)))
@@ -89,7 +111,9 @@ class LocalDriver:
         """
         path = self.data_path(volume.name)
         options = localoptions.parse(volume.options)
-        if not options.mounted:
+        if options.size_bytes:
+            await offload.run("fs", self._mount_image, volume.name)
+        elif not options.mounted:
             await offload.run("fs", self._make, volume.name)
         elif options.networked:
             await offload.run_disposable(_mount_from_network, options, path)
@@ -97,9 +121,29 @@ class LocalDriver:
             await offload.run("fs", mount_options, options, path)
         return path
 
+    def _mount_image(self, name: str) -> None:
+        path = self.data_path(name)
+        if limited.image_size(path.parent) is None or is_mount_point(path):
+            return
+        try:
+            limited.mount_image(path.parent, path)
+        except OSError as error:
+            raise System(
+                f"failed to mount local volume: {path.parent / limited.IMAGE}: {error.strerror}"
+            ) from error
+
+    def size(self, name: str) -> int:
+        """Return the bytes a volume holds; blocks. Raises: OSError."""
+        path = self.data_path(name)
+        image = limited.image_size(path.parent)
+        if image is not None and not is_mount_point(path):
+            return image
+        return usage.directory_size(path)
+
     async def unmount(self, volume: VolumeRecord, user: str) -> None:  # noqa: ARG002 - plugins need it
         """Take the mount down; the caller has made sure that nobody uses it."""
-        if localoptions.parse(volume.options).mounted:
+        options = localoptions.parse(volume.options)
+        if options.mounted or options.size_bytes:
             await offload.run("fs", _detach, self.data_path(volume.name))
 
 

@@ -87,6 +87,10 @@ def parse(options: Mapping[str, str] | None) -> LocalOptions:
         for other in needed:
             if name in given and other not in given:
                 raise InvalidParameter(f'missing required option: "{other}"')
+    if "size" in given and "device" in given:
+        raise InvalidParameter(
+            'option "size" is for plain volumes', hint="a tmpfs takes its size as o=size=64m"
+        )
     if "device" in given and not given["device"]:
         raise InvalidParameter("missing device in volume options")
     return LocalOptions(

@@ -39,6 +39,7 @@ class VolumeRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_ns: int = 0
     scope: str = "local"
     mountpoint: str = ""  # as the driver told it last; empty for a plugin that tells only at mount
+    renaming_to: str = ""  # a rename had begun
     ready: bool = False  # False: creation or removal had begun and was not finished
 
     @property

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from msgspec import structs
 
 from moorage.lib import clock, ids, offload
-from moorage.lib.errors import Conflict, MoorageError, NotFound, System
+from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, NotFound, System
 from moorage.lib.failpoint import failpoint
 from moorage.lib.namedlock import NamedLocks
 from moorage.plugins.registry import Plugins
@@ -27,7 +27,7 @@ from moorage.spec.engine.volume import (
     VolumeUsageData,
 )
 from moorage.storage.metadata import Database
-from moorage.volumes import copyup, subpath, usage
+from moorage.volumes import copyup, subpath
 from moorage.volumes.driver import DriverVolume
 from moorage.volumes.drivers import Drivers
 from moorage.volumes.local import LocalDriver
@@ -76,6 +76,8 @@ class Volumes:
         for record in self.table.all():
             if not record.ready:
                 await self._discard(record)
+            elif record.renaming_to:
+                await self._finish_rename(record)
 
     async def close(self) -> None:
         """Nothing: the mounts stay, for the containers go on."""
@@ -240,6 +242,43 @@ class Volumes:
             self.table.delete(name)
             self._publish("destroy", record)
 
+    async def rename(self, name: str, new: str) -> None:
+        """Give a volume of the local driver that no container refers to another name.
+
+        Events: ``destroy`` of the old name, ``create`` of the new.
+        Raises: NotFound, InvalidParameter, Conflict (in use, or *new* exists).
+        """
+        if name == new:
+            raise Conflict(f"rename {name}: volume '{new}' exists already")
+        first, second = sorted((name, new))  # as everybody who takes two
+        async with self._locks.hold(first), self._locks.hold(second):
+            record = self._require(name)
+            with operation("rename", name):
+                check_name(new)
+                if record.driver != self.drivers.local.name:
+                    raise InvalidParameter("only volumes of the local driver can be renamed")
+                if self.table.get(new) is not None:
+                    raise Conflict(f"volume '{new}' exists already")
+                users = {*self.table.references(name), *self.table.mounts(name)}
+                if users:
+                    raise Conflict(f"volume is in use - [{', '.join(sorted(users))}]")
+            record = structs.replace(record, renaming_to=new)
+            self.table.save(record)
+            failpoint("volumes.rename.after_intent")
+            renamed = await self._finish_rename(record)
+            self._publish("destroy", record)
+            self._publish("create", renamed)
+
+    async def _finish_rename(self, record: VolumeRecord) -> VolumeRecord:
+        """Move the directory, unless that was done already, and then the record."""
+        new = record.renaming_to
+        await offload.run("fs", self.drivers.local.rename, record.name, new)
+        failpoint("volumes.rename.after_move")
+        path = str(self.drivers.local.data_path(new))
+        renamed = structs.replace(record, name=new, renaming_to="", mountpoint=path)
+        self.table.rename(record, renamed)
+        return renamed
+
     async def prune(self, filters: Filters) -> VolumePruneResponse:
         """Remove the volumes nobody uses: the anonymous ones, or ``all``.
 
@@ -285,10 +324,9 @@ class Volumes:
         """Return the bytes a volume holds; -1: not known."""
         if record.driver != self.drivers.local.name:
             return -1
-        path = self.drivers.local.data_path(record.name)
         try:
             async with asyncio.timeout(_SIZE_TIMEOUT_S):
-                return await offload.run_disposable(usage.directory_size, path)
+                return await offload.run_disposable(self.drivers.local.size, record.name)
         except (TimeoutError, OSError):
             return -1
 

@@ -22,7 +22,7 @@ from moorage.plugins import registry as registry_module
 from moorage.plugins.discovery import Discovery
 from moorage.plugins.protocol import Nothing, PluginRefusal
 from moorage.plugins.registry import Plugins
-from support.plugin import FakePlugin, PluginError
+from support.fakeplugin import FakePlugin, PluginError
 
 
 class Said(Struct, rename="pascal"):

@@ -9,7 +9,7 @@ import pytest
 from moorage.lib.errors import Conflict, NotFound, System
 from moorage.spec.engine.filters import Filters
 from moorage.volumes.service import Volumes
-from support.plugin import VolumePlugin
+from support.fakeplugin import VolumePlugin
 
 OpenVolumes = Callable[[], Awaitable[Volumes]]
 

@@ -17,8 +17,10 @@ _FIRST: Final = 1_048_577  # below that administrators number by hand
 class ProjectQuota:
     """Gives directories projects of their own. ``_lock`` guards the numbers."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, first: int = _FIRST) -> None:
+        """*first* keeps the projects of two roots on one file system apart."""
         self._root = root
+        self._first = first
         self._lock = threading.Lock()
         self._used: set[int] | None = None
         self.works = self._probe()
@@ -28,9 +30,9 @@ class ProjectQuota:
         place.mkdir()
         fd = open_root(place)
         try:
-            quota.set_project(fd, _FIRST - 1)
-            quota.set_limit(fd, _FIRST - 1, 1 << 30)
-            quota.set_limit(fd, _FIRST - 1, 0)
+            quota.set_project(fd, self._first - 1)
+            quota.set_limit(fd, self._first - 1, 1 << 30)
+            quota.set_limit(fd, self._first - 1, 0)
         except OSError:
             return False
         finally:
@@ -52,7 +54,7 @@ class ProjectQuota:
         with self._lock:
             if self._used is None:
                 self._used = set(self._numbers())
-            number = _FIRST
+            number = self._first
             while number in self._used:
                 number += 1
             self._used.add(number)
