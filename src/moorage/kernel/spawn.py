@@ -17,8 +17,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from moorage.kernel import pidfd
-
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked up: never the caller's PATH, never inside a container."""
 
@@ -63,10 +61,6 @@ class Process:
             self._reap()
         assert self._code is not None  # noqa: S101 - set by _reap
         return self._code
-
-    def has_ended(self) -> bool:
-        """Whether it has ended, waited for or not."""
-        return self._code is not None or pidfd.has_ended(self.pidfd)
 
     def send_signal(self, signum: int) -> None:
         """Send a signal; ended already is fine."""

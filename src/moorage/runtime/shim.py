@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import sys
 from pathlib import Path
@@ -91,8 +92,11 @@ class Zygote:
         return ours
 
     def forget_dead(self) -> bool:
-        """Whether the zygote has died; the next ``fork`` starts another."""
-        if self._process is None or not self._process.has_ended():
+        """Whether the zygote has died; the next ``fork`` starts another.
+
+        A dying one closes its socket before the requests in it, and is a zombie only later.
+        """
+        if self._socket is not None and not _is_hung_up(self._socket):
             return False
         self._socket = None
         return True
@@ -103,3 +107,9 @@ class Zygote:
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._watcher is not None:
             await self._watcher
+
+
+def _is_hung_up(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))

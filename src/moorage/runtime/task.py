@@ -34,6 +34,7 @@ _FREEZE_S: Final = 10.0
 _KILL_S: Final = 30.0
 _REAP_S: Final = 1.0
 _POLL_S: Final = 0.005
+_LAUNCHES: Final = 3  # attempts, should the zygote die under a request
 
 
 @dataclass(slots=True, kw_only=True)
@@ -285,15 +286,16 @@ class Task:
 
         Raises: System, with the runtime's complaint; MonitorGone.
         """
-        while True:
+        for attempt in range(_LAUNCHES):
             first = self._place.zygote.fork()
             self.use(Connection(first, self.on_event, self.on_lost))
             assert self._connection is not None  # noqa: S101 - just set
             try:
                 reply = await self._connection.request("create", **job)
             except MonitorGone:
-                if not self._place.zygote.forget_dead():  # else the request died with it
-                    raise
+                self.disconnect()
+                if attempt + 1 == _LAUNCHES or not self._place.zygote.forget_dead():
+                    raise  # else the request died with the zygote
             else:
                 self.confirm()
                 self.take(reply)
