@@ -128,7 +128,7 @@ def test_death_in_a_create_leaves_nothing(crashing: Callable[[str], Daemon]) -> 
     for fault in CREATE:
         rearm(daemon, f"{fault}=kill")
         body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": HOST}
-        volumes = {"Volumes": {"/anonymous": {}}}
+        volumes: dict[str, object] = {"Volumes": {"/anonymous": {}}}
         try_to(lambda: daemon.api.post("/containers/create", body | volumes, name="again"))  # noqa: B023
         bury(daemon)
         demand_clean(daemon)

@@ -71,7 +71,8 @@ def test_limits_reach_the_kernel(api: Api) -> None:
         "ShmSize": 1 << 20,
     }
     script = """
-        ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; grep Cpus_allowed_list /proc/self/status
+        ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj
+        grep Cpus_allowed_list /proc/self/status
         df /dev/shm | tail -1
         cd /sys/fs/cgroup
         if [ -e memory.max ]; then cat memory.max cpu.max pids.max
@@ -180,6 +181,13 @@ def test_bind_mounts_with_access_and_propagation(api: Api, tmp_path: Path) -> No
         "/containers/create", {"Image": "busybox", "HostConfig": {"Mounts": [mount]}}
     )
     assert (refused.status, "bind source path does not exist" in refused.message) == (400, True)
+
+
+def test_a_bind_that_shows_the_daemons_own_mounts_keeps_none_of_them_busy(api: Api) -> None:
+    holder = c.sleeper(api, host={"Binds": ["/:/host"]})
+    assert c.inspect(api, holder)["Mounts"][0]["Propagation"] == "rslave"
+    other = c.sleeper(api)
+    api.delete(f"/containers/{other}", force=True).ok(204)
 
 
 def test_a_read_only_bind_is_read_only_below_as_well(api: Api) -> None:

@@ -95,8 +95,9 @@ async def serve(containers: Containers, session: Session, duplex: Duplex, *, fra
     tty = session.container.record.config.tty
     try:
         with suppress(ConnectionError):
-            async for stream, piece in session.logs or _nothing():
-                await duplex.write(stdcopy_frame(stream, piece) if framed else piece)
+            if session.logs is not None:
+                async for stream, piece in session.logs:
+                    await duplex.write(stdcopy_frame(stream, piece) if framed else piece)
             attachment = await session.attached.wait() if session.attached else None
             if attachment is not None:
                 keys = session.keys if tty else None
@@ -105,11 +106,6 @@ async def serve(containers: Containers, session: Session, duplex: Duplex, *, fra
             await duplex.write_eof()
     finally:
         await session.close()
-
-
-async def _nothing() -> AsyncIterator[tuple[int, bytes]]:
-    return
-    yield  # an asynchronous generator needs one
 
 
 async def copy(duplex: Duplex, attachment: Attachment, *, framed: bool, keys: bytes | None) -> bool:

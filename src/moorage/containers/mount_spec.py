@@ -305,6 +305,11 @@ def inherit(mounts: Iterable[MountRecord], *, writable: bool) -> list[MountRecor
     ]
 
 
+def holds(source: str, data_root: str) -> bool:
+    """Whether a bind of *source* shows the daemon's own root."""
+    return f"{data_root}/".startswith(f"{source.rstrip('/')}/")
+
+
 def with_propagation(mounts: Iterable[MountRecord], data_root: str) -> list[MountRecord]:
     """Return *mounts* with the propagation explicit.
 
@@ -316,7 +321,6 @@ def with_propagation(mounts: Iterable[MountRecord], data_root: str) -> list[Moun
         if mount.type != "bind" or mount.propagation:
             shown.append(mount)
             continue
-        holds_root = f"{data_root}/".startswith(f"{mount.source.rstrip('/')}/")
-        default = "rslave" if holds_root else "rprivate"
+        default = "rslave" if holds(mount.source, data_root) else "rprivate"
         shown.append(structs.replace(mount, propagation=default))
     return shown

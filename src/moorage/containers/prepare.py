@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from moorage.containers import files, links
+from moorage.containers import files, links, mount_spec
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import MountRecord
@@ -56,7 +56,7 @@ async def _mount(parts: Parts, container: Container, record: MountRecord, user: 
         source = str(await _volume(parts, container, record, user))
     elif record.type == "bind":
         source = record.source
-        await offload.run("fs", _check_bind, record)
+        await offload.run("fs", _check_bind, record, str(parts.settings.data_root))
     elif record.type == "image":
         source = str(await _image(parts, user or container.id, record))
     return ReadyMount(record, source, recursive_readonly=_recursive(parts, record))
@@ -117,7 +117,7 @@ def require_source(record: MountRecord) -> None:
         )
 
 
-def _check_bind(record: MountRecord) -> None:
+def _check_bind(record: MountRecord, data_root: str) -> None:
     path = Path(record.source)
     if not record.create_source:
         require_source(record)
@@ -129,7 +129,8 @@ def _check_bind(record: MountRecord) -> None:
                 f"error while creating mount source path '{record.source}':"
                 f" mkdir {error.filename}: {os.strerror(error.errno or 0).lower()}"
             ) from error
-    if record.propagation in _SHARED | _SLAVE:
+    ours = record.propagation in _SLAVE and mount_spec.holds(record.source, data_root)
+    if record.propagation in _SHARED | _SLAVE and not ours:
         _check_propagation(record)
 
 

@@ -77,7 +77,8 @@ def test_ports_exposed_and_published() -> None:
     shown = listing.ports(
         {"80/tcp": [PortBinding(host_ip="0.0.0.0", host_port="8080")], "53/udp": None}
     )
-    assert [(p.private_port, p.public_port, p.type) for p in shown][0] == (80, 8080, "tcp")
+    first = shown[0]
+    assert (first.private_port, first.public_port, first.type) == (80, 8080, "tcp")
     assert shown[1].private_port == 53
 
 
@@ -113,7 +114,8 @@ def test_only_our_processes_are_kept_of_ps() -> None:
 
 
 def test_network_counters() -> None:
-    text = "head\nhead\n    lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  eth0: 10 20 3 4 5 6 7 8 90 100 11 12 13 14 15 16\n"
+    lo = "    lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
+    text = f"head\nhead\n{lo}  eth0: 10 20 3 4 5 6 7 8 90 100 11 12 13 14 15 16\n"
     counters = stats.parse_net_dev(text)
     assert set(counters) == {"eth0"}
     assert (counters["eth0"].rx_bytes, counters["eth0"].tx_packets) == (10, 100)
