@@ -302,8 +302,8 @@ def event_fields_of_old(event: Document) -> None:
 
 
 def bridge_netfilter(info: Document) -> None:
-    """Whether bridges pass iptables."""
-    info.update(BridgeNfIptables=False, BridgeNfIp6tables=False)
+    """Whether bridges are filtered: yes, by rules of ours; "no" makes old clients warn."""
+    info.update(BridgeNfIptables=True, BridgeNfIp6tables=True)
 
 
 def expected_commits(info: Document) -> None:

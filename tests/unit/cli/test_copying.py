@@ -16,7 +16,7 @@ from moorage.cli.copying.pack import pack
 from moorage.cli.copying.unpack import unpack
 from moorage.cli.failure import CommandError
 
-ABSOLUTE = "/tmp/moor-absolute"  # noqa: S108
+ABSOLUTE = "/tmp/moor-absolute"
 
 
 def entry(name: str, kind: bytes = tarfile.REGTYPE, **fields: object) -> tarfile.TarInfo:

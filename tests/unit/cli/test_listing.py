@@ -14,7 +14,7 @@ from moorage.cli.format.listing import render
 from moorage.cli.format.tabwriter import align
 from moorage.cli.text import go_time, natural, quote
 
-ANY = "0.0.0.0"  # noqa: S104
+ANY = "0.0.0.0"
 CONTAINER = {
     "Id": "8e0aab904939" + "0" * 52,
     "Names": ["/other/db", "/web"],

@@ -33,7 +33,7 @@ CONTAINER: dict[str, Any] = {
         "PidsLimit": None,
     },
     "NetworkSettings": {
-        "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]},  # noqa: S104
+        "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]},
         "Networks": {"b": {"IPAddress": "10.0.0.2"}, "a": {"IPAddress": "10.0.0.1"}},
     },
 }

@@ -33,7 +33,9 @@ def test_times(text: str, seconds: str) -> None:
     assert timestamps.parse(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["2013-01-02T13:23:37", "2013-01-02T13:23", "2013-01-02", "2013-01"])
+@pytest.mark.parametrize(
+    "text", ["2013-01-02T13:23:37", "2013-01-02T13:23", "2013-01-02", "2013-01"]
+)
 def test_a_date_may_lack_its_end(text: str) -> None:
     assert timestamps.parse(text).endswith(".000000000")
 

@@ -5,7 +5,7 @@ import pytest
 from moorage.networks.firewall import rules
 from moorage.networks.firewall.rules import NetworkRules, Published, Wanted
 
-ANY = "0.0.0.0"  # noqa: S104 - Docker's word for every address
+ANY = "0.0.0.0"
 RED = NetworkRules(tag="abc", bridge="br-red", subnets=("10.0.0.0/24", "fd00::/64"))
 
 

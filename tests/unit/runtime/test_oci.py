@@ -149,7 +149,7 @@ def test_defaults_are_dockers() -> None:
         defaults.masked_paths()
     )
     assert defaults.masked_paths(2)[-1] == "/sys/devices/system/cpu/cpu1/thermal_throttle"
-    assert [mount.destination for mount in defaults.mounts()][-1] == "/dev/shm"  # noqa: S108
+    assert [mount.destination for mount in defaults.mounts()][-1] == "/dev/shm"
     by_target = {mount.destination: mount for mount in defaults.mounts()}
     assert "ro" in (by_target["/sys"].options or [])
     assert defaults.device_rules()[0] == spec.LinuxDeviceCgroup(allow=False, access="rwm")
