@@ -69,7 +69,12 @@ class State:
 class FakeRegistry:
     """A registry at ``host`` for as long as the context lasts."""
 
-    def __init__(self, *, certificate: tuple[Path, Path] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        certificate: tuple[Path, Path] | None = None,
+        client_authority: Path | None = None,
+    ) -> None:
         self.state = State()
         handler = type("Bound", (Handler,), {"state": self.state})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -77,7 +82,12 @@ class FakeRegistry:
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            if client_authority is not None:
+                context.load_verify_locations(client_authority)
+                context.verify_mode = ssl.CERT_REQUIRED
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 

@@ -39,6 +39,11 @@ SLOW_AFTER_S: Final = 30.0
 _WORTH: Final = 64 << 10  # bytes an attempt must bring not to count as a failure in a row
 
 
+def partial_name(descriptor: Descriptor) -> str:
+    """Return what the content store calls a blob that is on its way."""
+    return f"blob {descriptor.digest}"
+
+
 class Downloads:
     """All downloads of the daemon; *limit* says how many may run at once."""
 
@@ -60,6 +65,19 @@ class Downloads:
             running.start(self._owner, self._forget)
         running.users += 1
         return running
+
+    async def discard(self, descriptor: Descriptor) -> None:
+        """Throw away what has arrived of a blob that nobody is waiting for."""
+        running = self._running.get(descriptor.digest)
+        if running is not None:
+            if running.users > 0:
+                return
+            await running.wait_ended()
+        await offload.run("fs", self._abort, descriptor)
+
+    def _abort(self, descriptor: Descriptor) -> None:
+        ref = partial_name(descriptor)
+        self._content.writer(ref, expected=descriptor.digest, resume=True).abort()
 
     def _forget(self, download: Download) -> None:
         if self._running.get(download.descriptor.digest) is download:
@@ -110,6 +128,11 @@ class Download:
         assert self._task is not None  # noqa: S101 - started by Downloads
         await asyncio.shield(self._task)
 
+    async def wait_ended(self) -> None:
+        """Wait until it has ended, well or not."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
     async def _run(self) -> None:
         try:
             async with self._slots:
@@ -132,6 +155,8 @@ class Download:
                     f" {error.message}",
                     hint=f"{source.reference.familiar} at {source.endpoint.host}",
                 )
+            except failures.Unreachable as error:
+                failure = failure or error  # what a registry said says more
             except MoorageError as error:
                 failure = error
             else:
@@ -150,12 +175,16 @@ class Download:
             writer.abort()
             raise
         finally:
+            if writer.offset == 0:
+                writer.abort()  # nothing to go on from
             writer.close()
 
     def _writer(self) -> BlobWriter:
-        digest = self.descriptor.digest
         return self._content.writer(
-            f"blob {digest}", expected=digest, size=self.descriptor.size, resume=True
+            partial_name(self.descriptor),
+            expected=self.descriptor.digest,
+            size=self.descriptor.size,
+            resume=True,
         )
 
     async def _fetch_from(self, source: Repository, writer: BlobWriter) -> None:

@@ -176,11 +176,20 @@ class Pulls:
         """Pull one tag or digest; return the image, and whether the name is new for it."""
         found = await remote.find(self._registries, ways, reference, platform or self._store.host)
         reporter.say(f"Pulling from {reference.path}", id=remote.wanted_name(reference))
-        sources = [found.repository, *(way for way in ways if way is not found.repository)]
-        with self._leased(reference) as lease:
-            image = await self._bring(reporter, found, sources, lease, platform)
-            failpoint("images.pull.before_tag")
-            changed = self._name(image, found)
+        sources = remote.sources(found.repository, ways)
+        try:
+            with self._leased(reference) as lease:
+                image = await self._bring(reporter, found, sources, lease, platform)
+                failpoint("images.pull.before_tag")
+                changed = self._name(image, found)
+        except _RESUMABLE:
+            raise
+        except BaseException:
+            for blob in {
+                b.digest: b for b in (found.document.config, *found.document.layers)
+            }.values():
+                await self._downloads.discard(blob)
+            raise
         reporter.say(f"Digest: {found.target.descriptor.digest}")
         self._events.publish(
             "image",

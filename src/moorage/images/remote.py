@@ -100,8 +100,7 @@ async def find(
             raise InvalidParameter(f"{reference.familiar}: indexes are nested too deeply")
         indexes.append(manifest)
         chosen = choose(document, wanted)
-        others = [way, *(other for other in ways if other is not way)]
-        _, manifest = await first_answer(registries, others, _manifest_of(chosen))
+        _, manifest = await first_answer(registries, sources(way, ways), _manifest_of(chosen))
         document = decode(manifest, reference)
     return RemoteImage(
         reference=reference,
@@ -111,6 +110,11 @@ async def find(
         manifest=manifest,
         document=_require_image(document, reference),
     )
+
+
+def sources(way: Repository, ways: Sequence[Repository]) -> list[Repository]:
+    """Return where to fetch from: the way that answered, then those by way of other hosts."""
+    return [way, *(other for other in ways if other.endpoint.host != way.endpoint.host)]
 
 
 def _manifest_of(descriptor: Descriptor) -> Callable[[Repository], Awaitable[FetchedManifest]]:
