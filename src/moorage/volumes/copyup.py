@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from moorage.kernel import openat2
-from moorage.volumes import treecopy
+from moorage.storage import treecopy
 
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 

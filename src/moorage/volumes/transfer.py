@@ -16,11 +16,11 @@ from moorage.lib import bridge, ids, offload
 from moorage.lib.errors import Conflict, InvalidParameter, System
 from moorage.lib.failpoint import failpoint
 from moorage.spec.engine.volume import Volume
+from moorage.storage import treecopy
 from moorage.storage.archive import chunks, compression
 from moorage.storage.archive.extract import extract
 from moorage.storage.archive.options import ExtractOptions, Limits, PackOptions
 from moorage.storage.archive.pack import pack
-from moorage.volumes import treecopy
 from moorage.volumes.names import check_name
 from moorage.volumes.service import Volumes
 
@@ -102,18 +102,13 @@ async def copy(volumes: Volumes, name: str, target: str) -> Volume:
             _mounted(volumes, target, "copy") as right,
         ):
             failpoint("volumes.copy.before_tree")
-            await offload.run_disposable(_copy, left, right)
+            await offload.run_disposable(treecopy.copy_directory, left, right)
     except BaseException as error:
         await volumes.remove(target, force=True)
         if isinstance(error, OSError):
             raise System(f"copy {name}: {error.strerror or error}") from error
         raise
     return made
-
-
-def _copy(source: Path, target: Path) -> None:
-    with _opened(source) as left, _opened(target) as right:
-        treecopy.copy_tree(left, right)
 
 
 def _require_unmounted(volumes: Volumes, name: str, verb: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from moorage.storage.snapshots.copytree import copy_tree
+from moorage.storage import treecopy
 from moorage.storage.snapshots.naive import NaiveDriver
 
 
@@ -25,5 +25,5 @@ class VfsDriver(NaiveDriver):
         path = self.root / name
         path.mkdir(mode=0o755)
         if parents:
-            copy_tree(self.tree(parents[0]), path)
+            treecopy.copy_directory(self.tree(parents[0]), path)
         return path

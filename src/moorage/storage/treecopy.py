@@ -14,6 +14,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from moorage.kernel import openat2
@@ -32,6 +33,19 @@ def copy_tree(source: int, target: int) -> None:
     Both are descriptors and stay open. Raises: OSError.
     """
     _Copy().directory(source, target)
+
+
+def copy_directory(source: Path, target: Path) -> None:
+    """Copy all below *source* into the empty directory *target*. Raises: OSError."""
+    left = os.open(source, _DIRECTORY)
+    try:
+        right = os.open(target, _DIRECTORY)
+        try:
+            copy_tree(left, right)
+        finally:
+            os.close(right)
+    finally:
+        os.close(left)
 
 
 class _Copy:
