@@ -57,9 +57,10 @@ def import_image(parts: Parts, file: BinaryIO, options: ImportOptions) -> Image:
             )
             data = gojson.encode(config)
             lease.add(digests.of(data))
-            image = parts.store.add(config=data, layers=[staged.blob])
-            if options.name is not None:
-                parts.store.tag(image.id, options.name)
+            with parts.store.transaction():
+                image = parts.store.add(config=data, layers=[staged.blob])
+                if options.name is not None:
+                    parts.store.tag(image.id, options.name)
         finally:
             lease.release()
             parts.collect()
@@ -91,9 +92,10 @@ def from_layer(
         )
     history.append(structs.replace(step, empty_layer=layer is None))
     document = structs.replace(config, rootfs=RootFS(diff_ids=diff_ids), history=history)
-    image = parts.store.add(
-        config=gojson.encode(document), layers=blobs, parent=base.id if base else None
-    )
-    if name is not None:
-        parts.store.tag(image.id, name)
+    with parts.store.transaction():
+        image = parts.store.add(
+            config=gojson.encode(document), layers=blobs, parent=base.id if base else None
+        )
+        if name is not None:
+            parts.store.tag(image.id, name)
     return image

@@ -15,7 +15,6 @@ from msgspec import Struct, structs
 
 from moorage.images import manifests
 from moorage.images.archivein import Archive
-from moorage.images.image import Image
 from moorage.images.operations import Parts
 from moorage.images.store import decode_config
 from moorage.lib.errors import DataLoss, InvalidParameter, NotFound
@@ -50,11 +49,18 @@ class DockerManifestItem(Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class _Found(Struct, frozen=True, kw_only=True):
-    """An image that was loaded, and its names in the archive."""
+    """An image whose layers are unpacked, not yet in the store, and its names in the archive."""
 
-    image: Image
-    target: Descriptor
-    names: list[Reference]
+    config: bytes
+    layers: list[Descriptor]
+    manifest: Descriptor | None = None  # none came with it
+    target: Descriptor | None = None  # what its names stand for, if not its manifest
+    names: list[Reference] = []
+
+    @property
+    def image_id(self) -> Digest:
+        """The id it will have."""
+        return digests.of(self.config)
 
 
 def load(parts: Parts, file: BinaryIO, tell: Tell, *, wanted: list[Platform] | None = None) -> None:
@@ -71,28 +77,37 @@ def load(parts: Parts, file: BinaryIO, tell: Tell, *, wanted: list[Platform] | N
             archive.read(file)
             failpoint("images.load.after_read")
             found = _Loader(parts, archive, lease, wanted or []).run()
-            failpoint("images.load.before_tags")
-            for item in found:
-                _name(parts, item, tell)
+            failpoint("images.load.before_record")
+            lines = _record(parts, found)
+            failpoint("images.load.after_record")
         finally:
             archive.__exit__()
             lease.release()
             parts.collect()
+    for line in lines:
+        tell(line)
+    for item in found:
+        parts.announce("load", item.image_id, item.image_id)
 
 
-def _name(parts: Parts, item: _Found, tell: Tell) -> None:
-    """Give a loaded image its names and say so in Docker's words."""
-    for name in item.names:
-        before = parts.store.tag(item.image.id, name, target=item.target)
-        if before is not None:
-            tell(
-                f"The image {name.familiar} already exists, renaming the old one with ID"
-                f" {before.id} to empty string\n"
-            )
-        tell(f"Loaded image: {name.familiar}\n")
-    if not item.names:
-        tell(f"Loaded image ID: {item.image.id}\n")
-    parts.announce("load", item.image.id, item.image.id)
+def _record(parts: Parts, found: list[_Found]) -> list[str]:
+    """Put all images with their names into the store, or none; return what Docker says to it."""
+    lines: list[str] = []
+    with parts.store.transaction():
+        for item in found:
+            image = parts.store.add(config=item.config, layers=item.layers, manifest=item.manifest)
+            for name in item.names:
+                before = parts.store.tag(image.id, name, target=item.target)
+                failpoint("images.load.after_tag")
+                if before is not None:
+                    lines.append(
+                        f"The image {name.familiar} already exists, renaming the old one with ID"
+                        f" {before.id} to empty string\n"
+                    )
+                lines.append(f"Loaded image: {name.familiar}\n")
+            if not item.names:
+                lines.append(f"Loaded image ID: {image.id}\n")
+    return lines
 
 
 class _Loader:
@@ -119,7 +134,7 @@ class _Loader:
         items = _decode_items(docker) if docker is not None else []
         names = self._docker_names(items)
         found = self._from_index(index, names) if index is not None else []
-        have = {item.image.id for item in found}
+        have = {item.image_id for item in found}
         found += [
             self._from_item(item)
             for item in items
@@ -164,8 +179,7 @@ class _Loader:
             blobs.append(_typed(layer.blob, diff_id))
             failpoint("images.load.after_layer")
         self._lease.add(digests.of(config))
-        image = self._parts.store.add(config=config, layers=blobs)
-        return _Found(image=image, target=image.manifest, names=_parse_tags(item.repo_tags or []))
+        return _Found(config=config, layers=blobs, names=_parse_tags(item.repo_tags or []))
 
     # --- OCI layout -----------------------------------------------------------------------------
 
@@ -178,9 +192,9 @@ class _Loader:
             item = self._from_target(entry)
             if item is None:
                 continue
-            key = (item.image.id, item.target.digest)
+            key = (item.image_id, entry.digest)
             before = found[key].names if key in found else []
-            more = names.pop(item.image.id, []) if not before else []
+            more = names.pop(item.image_id, []) if not before else []
             merged = list(dict.fromkeys([*before, *item.names, *more]))
             found[key] = structs.replace(item, names=merged)
         return list(found.values())
@@ -192,15 +206,17 @@ class _Loader:
         if not whole:
             return None
         chosen = self._choose(whole)
-        image = None
+        found: _Found | None = None
         for descriptor, manifest in whole:
             if descriptor.digest == chosen.digest:
-                image = self._unpack(descriptor, manifest)
+                found = structs.replace(
+                    self._unpack(descriptor, manifest),
+                    target=target,
+                    names=_annotated_names(entry),
+                )
             else:
                 self._keep(manifest)
-        if image is None:
-            return None
-        return _Found(image=image, target=target, names=_annotated_names(entry))
+        return found
 
     def _walk(self, target: Descriptor, depth: int) -> list[tuple[Descriptor, Manifest]]:
         """Store the documents below *target*, verified; return the manifests of images."""
@@ -255,7 +271,7 @@ class _Loader:
             return chosen
         return platforms.best(self._parts.store.host, offers) or whole[0][0]
 
-    def _unpack(self, descriptor: Descriptor, manifest: Manifest) -> Image:
+    def _unpack(self, descriptor: Descriptor, manifest: Manifest) -> _Found:
         config = self._archive.blob(manifest.config.digest) or b""
         self._store(manifest.config, config)
         diff_ids = decode_config(config).rootfs.diff_ids
@@ -278,7 +294,7 @@ class _Loader:
                     self._parts.layers.apply(tar, parent=parent, diff_id=diff_id)
             parent = chain_id
             failpoint("images.load.after_layer")
-        return self._parts.store.add(
+        return _Found(
             config=config,
             layers=manifest.layers,
             manifest=structs.replace(descriptor, annotations=None),

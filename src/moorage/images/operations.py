@@ -48,8 +48,7 @@ class Parts:
 
     def collect(self) -> Dropped:
         """Drop what no image, name, container or lease keeps. Blocks."""
-        with self.leases.lock:
-            return garbage.collect(self.content, self.layers, self.leases, self.roots())
+        return garbage.collect(self.content, self.layers, self.leases, self.roots)
 
     def roots(self) -> Roots:
         """Return what images and names keep."""

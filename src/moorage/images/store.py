@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from moorage.images import manifests
 from moorage.images.image import Image, Tag
@@ -168,23 +169,22 @@ class ImageStore:
         for chain_id in chain:
             if not self.layers.has(chain_id):
                 raise DataLoss(f"image {image_id}: layer {chain_id} is missing")
-        self.content.put(config, mediatype.OCI_CONFIG)
-        known = self._images.get(image_id)
-        if manifest is None and known is not None:
-            return known
-        made = manifest or manifests.synthesize(self.content, config, layers)
-        image = Image(
-            id=image_id,
-            config=document,
-            manifest=made,
-            layers=list(layers),
-            size=sum(self.layers.get(chain_id).size for chain_id in chain),
-            created_ns=_created(document),
-            added_ns=known.added_ns if known else clock.now_ns(),
-            parent=parent or (known.parent if known else None),
-        )
-        failpoint("images.before_record")
-        with self._lock:
+        with self._lock:  # the collector, who takes it too, sees blobs and record or neither
+            self.content.put(config, mediatype.OCI_CONFIG)
+            known = self._images.get(image_id)
+            if manifest is None and known is not None:
+                return known
+            image = Image(
+                id=image_id,
+                config=document,
+                manifest=manifest or manifests.synthesize(self.content, config, layers),
+                layers=list(layers),
+                size=sum(self.layers.get(chain_id).size for chain_id in chain),
+                created_ns=_created(document),
+                added_ns=known.added_ns if known else clock.now_ns(),
+                parent=parent or (known.parent if known else None),
+            )
+            failpoint("images.before_record")
             self._records.save_image(image)
             self._images[image_id] = image
             self._hidden.pop(image_id, None)
@@ -231,6 +231,23 @@ class ImageStore:
             self._records.delete_image(image_id)
             self._images.pop(image_id, None)
         failpoint("images.after_remove")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make several changes all or not at all, on disk and in memory."""
+        with self._lock:
+            saved = (
+                dict(self._images),
+                dict(self._hidden),
+                dict(self._tags),
+                {image_id: set(names) for image_id, names in self._names.items()},
+            )
+            try:
+                with self._records.database.transaction():
+                    yield
+            except BaseException:
+                self._images, self._hidden, self._tags, self._names = saved
+                raise
 
     def _remember(self, tag: Tag) -> None:
         self._tags[tag.reference] = tag

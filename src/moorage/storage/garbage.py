@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -54,14 +54,19 @@ def _depth(parents: Mapping[Digest, Digest | None], chain_id: Digest) -> int:
     return count
 
 
-def collect(content: ContentStore, layers: LayerStore, leases: Leases, roots: Roots) -> Dropped:
-    """Drop every blob and layer that neither *roots* nor a lease keeps. Blocks.
+def collect(
+    content: ContentStore, layers: LayerStore, leases: Leases, read_roots: Callable[[], Roots]
+) -> Dropped:
+    """Drop every blob and layer that neither a root nor a lease keeps. Blocks.
 
-    The caller reads *roots* after it has taken ``leases.lock`` (it is re-entrant).
+    The roots are read behind the list of blobs: what is stored and recorded meanwhile is in the
+    roots or not in the list.
     """
     blob_bytes = layer_bytes = 0
     rubbish: list[str] = []
     with leases.lock:
+        blobs = list(content.files())
+        roots = read_roots()
         held = leases.held()
         kept = {*roots.chains, *held}
         kept |= {str(rw.parent) for rw in layers.writables() if rw.parent is not None}
@@ -72,7 +77,7 @@ def collect(content: ContentStore, layers: LayerStore, leases: Leases, roots: Ro
             layer_bytes += size
             rubbish += names
         failpoint("garbage.after_layers")
-        for digest in list(content.files()):
+        for digest in blobs:
             if digest not in roots.blobs and digest not in held:
                 blob_bytes += content.delete(digest)
     failpoint("garbage.before_trees")

@@ -199,6 +199,22 @@ class LayerStore(WritableLayers):
                 self.discard(staged)
                 raise
 
+    def settle_rw(self, container_id: str) -> Layer:
+        """Make what the container changed a layer, as ``commit_rw``, but use its files up.
+
+        It must be unmounted; what is left of the writable layer is only good to be removed.
+        """
+        if not self.driver.isolated:
+            return self.commit_rw(container_id)
+        record = self._get(container_id)
+        with streams.as_file(self.diff(container_id)) as tar:
+            staged = self._stager.take(tar, self.driver.tree(container_id))
+        try:
+            return self._finish(staged, record.parent)
+        except BaseException:
+            self.discard(staged)
+            raise
+
     def discard(self, staged: StagedLayer) -> None:
         """Throw *staged* away; a blob it brought is left to the garbage collector."""
         if staged.name is not None and not self._is_known(staged.name):
