@@ -61,13 +61,16 @@ def test_clients_of_any_age_show_info_and_version(docker: Cli, program: str) -> 
 
 def test_events_can_be_followed_filtered_and_replayed(api: Api, docker: Cli) -> None:
     since = wall_clock()
-    with docker.start("events", "--filter", "type=volume", "--format", "{{.Action}}") as follower:
-        name = api.post("/volumes/create", {"Name": "observed"}).ok(201).json()["Name"]
-        assert follower.stdout is not None
-        assert follower.stdout.readline() == b"create\n"
-        api.delete(f"/volumes/{name}").ok(204)
-        assert follower.stdout.readline() == b"destroy\n"
-        follower.terminate()
+    followed = ("events", "--since", f"{since:.6f}", "--filter", "type=volume")
+    with docker.start(*followed, "--format", "{{.Action}}") as follower:
+        try:
+            assert follower.stdout is not None
+            name = api.post("/volumes/create", {"Name": "observed"}).ok(201).json()["Name"]
+            assert follower.stdout.readline() == b"create\n"
+            api.delete(f"/volumes/{name}").ok(204)
+            assert follower.stdout.readline() == b"destroy\n"
+        finally:
+            follower.kill()
     replayed = api.events(since, type=["volume"], volume=["observed"])
     assert [event["Action"] for event in replayed] == ["create", "destroy"]
     assert "status" not in replayed[0]

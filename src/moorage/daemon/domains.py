@@ -227,14 +227,16 @@ def images(common: Common, parts: ImageParts, registries: Registries) -> Images:
 
 
 async def builder(
-    common: Common, images: ImageParts, networks: Networks, runtime: Runtime
+    common: Common,
+    images: ImageParts,
+    registry: Images,
+    networks: Networks,
+    runtime: Runtime,
 ) -> Builder:
     """Open the builder."""
     client = HttpClient(user_agent=_USER_AGENT)
     common.stack.push_async_callback(client.close)
-    return await offload.run(
-        "fs",
-        assemble,
+    return await assemble(
         roots=Roots(data=common.data_root / "build", exec=common.exec_root / "build"),
         database=common.database,
         images=images,
@@ -243,4 +245,5 @@ async def builder(
         client=client,
         supervisor=common.background,
         settings=BuilderSettings(platform=images.store.host),
+        registry=registry,
     )
