@@ -15,6 +15,7 @@ from moorage.api.build_query import BuildQuery
 from moorage.api.results import JsonStream, NoContent
 from moorage.api.routing import route
 from moorage.build.prune import Limits
+from moorage.registry.credentials import decode_config_header
 from moorage.spec.engine.filters import Filters
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class CancelQuery(Struct, frozen=True, kw_only=True):
 async def image_build(build: BuildStreams, query: BuildQuery, request: Request) -> JsonStream:
     """200 and a stream; 400 wrong request or Dockerfile; 404 no such image."""
     options = build_query.options(query, build.builder.platform)
-    auth = build_query.registry_auth(request.headers.get("x-registry-config", ""))
-    return JsonStream(build.classic(options, auth, request.body_stream(), query.buildid))
+    given = decode_config_header(request.headers.get("x-registry-config"))
+    return JsonStream(build.classic(options, given, request.body_stream(), query.buildid))
 
 
 @route("POST", "/build/prune", "BuildPrune")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-
-import msgspec
 from msgspec import Struct, field
 
 from moorage.build.graph import Limits, Ulimit
 from moorage.build.options import BuildOptions, CacheOption, Output
 from moorage.lib.errors import InvalidParameter, NotImplemented_
 from moorage.spec import gojson, platforms, reference
-from moorage.spec.gojson import Json
 from moorage.spec.platforms import Platform
 
 
@@ -120,15 +115,3 @@ def _arguments(text: str) -> dict[str, str | None]:
 def _hosts(entry: str) -> list[str]:
     """Return one host a piece: old clients send a JSON list."""
     return gojson.decode(entry, list[str]) if entry.startswith("[") else [entry]
-
-
-def registry_auth(header: str) -> dict[str, dict[str, str]]:
-    """Decode ``X-Registry-Config``; what cannot be read counts as none, as for dockerd."""
-    if not header:
-        return {}
-    try:
-        text = base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))
-        raw: Json = msgspec.json.decode(text)
-        return gojson.convert(raw, dict[str, dict[str, str]])
-    except (binascii.Error, ValueError, InvalidParameter):
-        return {}

@@ -34,6 +34,7 @@ from moorage.build.options import Attestation, BuildOptions, CacheOption, Output
 from moorage.build.session import SECRET_LIMIT
 from moorage.lib import bridge
 from moorage.lib.errors import InvalidParameter, NotFound
+from moorage.registry.credentials import decode_config_header
 from moorage.spec import platforms
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class SessionCreate(Struct, frozen=True, kw_only=True, rename="pascal"):
 
     secrets: dict[str, str] = field(default_factory=dict)
     dockerfile: str | None = None
-    auth: dict[str, dict[str, str]] = field(default_factory=dict)
+    auth: str = ""  # as the X-Registry-Config header
 
 
 class SessionCreated(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -176,7 +177,7 @@ class SessionBuild(Struct, frozen=True, kw_only=True, rename="pascal"):
 async def build_session_create(build: BuildStreams, body: SessionCreate) -> Created:
     """201."""
     session = build.builder.sessions.create()
-    session.registry_auth = body.auth
+    session.credentials = decode_config_header(body.auth)
     session.secrets = {name: _bytes(name, text) for name, text in body.secrets.items()}
     if body.dockerfile is not None:
         session.dockerfile = _bytes("Dockerfile", body.dockerfile)

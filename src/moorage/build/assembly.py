@@ -9,18 +9,20 @@ from msgspec import Struct
 
 from moorage.build.cache import Cache
 from moorage.build.contexts import Contexts
-from moorage.build.exporters.export import Exporters, Pusher
+from moorage.build.exporters.export import Exporters
 from moorage.build.history import History
 from moorage.build.needs import CommandNetworks
-from moorage.build.neighbours import DaemonImages, Pull
+from moorage.build.neighbours import DaemonImages, RegistryOperations
 from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.fetching import Fetching
 from moorage.build.operations.running import Host
+from moorage.build.operations.views import Views
 from moorage.build.operations.worker import DaemonWorker
+from moorage.build.recovery import recover
 from moorage.build.service import Builder, Settings
 from moorage.build.solver import Solver
 from moorage.images.operations import Parts
-from moorage.lib import atomicfile
+from moorage.lib import offload
 from moorage.lib.httpclient import HttpClient
 from moorage.lib.tasks import Supervisor
 from moorage.runtime import defaults, seccomp_default, seccomp_profile
@@ -35,7 +37,7 @@ class Roots(Struct, frozen=True, kw_only=True):
     exec: Path  # on tmpfs
 
 
-def assemble(
+async def assemble(
     *,
     roots: Roots,
     database: Database,
@@ -45,20 +47,23 @@ def assemble(
     client: HttpClient,
     supervisor: Supervisor,
     settings: Settings,
-    pull: Pull | None = None,
-    push: Pusher | None = None,
+    registry: RegistryOperations | None = None,
 ) -> Builder:
     """Return a builder, opened. Layers of its cache become roots of the garbage collector."""
-    atomicfile.remove_tree(roots.exec)
-    (roots.exec / "agents").mkdir(mode=0o700, parents=True)
+    views = Views(images.layers, roots.exec / "views")
+    await recover(
+        staging=roots.exec, layers=images.layers, views=views, runtime=runtime, networks=networks
+    )
+    (roots.exec / "agents").mkdir(mode=0o700)
     roots.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     cores = os.cpu_count() or 1
     cache = Cache(database=database, root=roots.data)
     cache.layer_exists = images.layers.has
-    neighbours = DaemonImages(images, pull)
+    neighbours = DaemonImages(images, registry)
     worker = DaemonWorker(
         host=Host(
             layers=images.layers,
+            views=views,
             runtime=runtime,
             networks=networks,
             cache_mounts=CacheMounts(cache),
@@ -80,15 +85,16 @@ def assemble(
         agents_root=roots.exec / "agents",
         exporters=Exporters(
             layers=images.layers,
+            views=views,
             open_layer=images.content.open,
             images=neighbours,
-            push=push,
+            push=neighbours.push,
             scratch=roots.data / "outputs",
         ),
         settings=settings,
         image_chains=neighbours.chains,
         collect=images.collect,
     )
-    builder.open()
+    await offload.run("fs", builder.open)
     images.more_roots.append(builder.roots)
     return builder

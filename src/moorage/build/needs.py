@@ -5,11 +5,13 @@ The wiring gives objects that fit: images and networks of the daemon.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 
 from moorage.build.result import LayerRef
+from moorage.registry.credentials import Credentials
 from moorage.spec.digest import Digest
 from moorage.spec.oci.image import ImageConfig
 from moorage.spec.platforms import Platform
@@ -37,6 +39,25 @@ class BaseImages(Protocol):
 
         Raises: NotFound, InvalidParameter.
         """
+        ...
+
+
+Report = Callable[[str, int, int], None]  # what, bytes so far, bytes in all (0: not known)
+
+
+class ImageFinder(Protocol):
+    """Finds images by name for any client."""
+
+    async def find(
+        self,
+        reference: str,
+        platform: Platform,
+        *,
+        pull: bool,
+        credentials: Mapping[str, Credentials],
+        report: Report,
+    ) -> BaseImage:
+        """As ``BaseImages.resolve``, with the client's credentials; pulling is reported."""
         ...
 
 

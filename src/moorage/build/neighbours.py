@@ -2,54 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Final, Protocol
 
-from moorage.build.needs import BaseImage, Namespace
+from moorage.build.needs import BaseImage, Namespace, Report
 from moorage.build.result import LayerRef
 from moorage.images.image import Image
 from moorage.images.operations import Parts
+from moorage.images.progress import Message
 from moorage.lib import offload
-from moorage.lib.errors import NotFound
+from moorage.lib.errors import NotFound, NotImplemented_
 from moorage.networks.service import Networks
 from moorage.networks.values import SandboxRequest
-from moorage.spec import mediatype, platforms, reference
+from moorage.registry.credentials import ANONYMOUS, Credentials, server_of
+from moorage.spec import mediatype, platforms
+from moorage.spec import reference as references
 from moorage.spec.digest import Digest
 from moorage.spec.oci.descriptor import Descriptor
 from moorage.spec.platforms import Platform
 
-Pull = Callable[[str, Platform], Awaitable[None]]  # a reference in full
-
 _MODES: Final = {"default": "default", "": "default", "host": "host", "none": "none"}
+
+
+class RegistryOperations(Protocol):
+    """Pull and push (``images.service.Images``)."""
+
+    def pull(
+        self, name: str, *, tag: str, platform: str, credentials: Credentials
+    ) -> AsyncIterator[Message]:
+        """Pull an image."""
+        ...
+
+    def push(
+        self, name: str, *, tag: str, platform: Platform | None, credentials: Credentials
+    ) -> AsyncIterator[Message]:
+        """Push an image."""
+        ...
 
 
 class DaemonImages:
     """Base images out of the store, pulled where they are missing; finished images into it."""
 
-    def __init__(self, parts: Parts, pull: Pull | None) -> None:
+    def __init__(self, parts: Parts, registry: RegistryOperations | None) -> None:
         self._parts = parts
-        self._pull = pull
+        self._registry = registry
 
-    async def resolve(self, name: str, platform: Platform, *, pull: bool) -> BaseImage:
+    async def find(
+        self,
+        reference: str,
+        platform: Platform,
+        *,
+        pull: bool,
+        credentials: Mapping[str, Credentials],
+        report: Report,
+    ) -> BaseImage:
         """Find a base image.
 
         Raises: NotFound, InvalidParameter (no reference), and what pulling raises.
         """
-        found = None if pull else self._find(name, platform)
-        if found is None:
-            if self._pull is None:
-                found = self._parts.store.resolve(name, platform=platform)
-            else:
-                full = reference.parse_with_default_tag(name)
-                await self._pull(str(full), platform)
-                found = self._parts.store.resolve(name)
+        found = None if pull else self._find(reference, platform)
+        if found is None and self._registry is not None:
+            full = references.parse_with_default_tag(reference)
+            messages = self._registry.pull(
+                str(full),
+                tag="",
+                platform=str(platform),
+                credentials=credentials_for(full.domain, credentials),
+            )
+            await _tell(messages, report)
+        found = found or self._parts.store.resolve(reference)
         digests = self._parts.store.repo_digests(found.id)
         return BaseImage(
-            reference=name,
+            reference=reference,
             id=found.id,
             config=found.config,
             repo_digest=digests[0] if digests else "",
         )
+
+    async def push(self, name: str, credentials: Mapping[str, Credentials], report: Report) -> None:
+        """Push a tagged image. Raises: as ``Pushes.push``."""
+        if self._registry is None:
+            raise NotImplemented_("pushing is not available in this daemon")
+        full = references.parse_with_default_tag(name)
+        messages = self._registry.push(
+            str(full),
+            tag="",
+            platform=None,
+            credentials=credentials_for(full.domain, credentials),
+        )
+        await _tell(messages, report)
 
     def _find(self, name: str, platform: Platform) -> Image | None:
         try:
@@ -78,13 +119,29 @@ class DaemonImages:
 
     async def tag(self, image_id: Digest, name: str) -> None:
         """Name an image. Events: ``image tag``."""
-        full = reference.parse_with_default_tag(name)
+        full = references.parse_with_default_tag(name)
         await offload.run("fs", self._parts.store.tag, image_id, full)
         self._parts.announce("tag", image_id, full.familiar)
 
     def chains(self) -> set[Digest]:
         """Return the layers of all images."""
         return {chain_id for image in self._parts.store.all() for chain_id in image.chain}
+
+
+async def _tell(messages: AsyncIterator[Message], report: Report) -> None:
+    """Pass the progress of a pull or push on."""
+    async for message in messages:
+        detail = message.progress_detail
+        text = f"{message.id} {message.status}".strip() or message.stream
+        report(text, detail.current if detail else 0, detail.total if detail else 0)
+
+
+def credentials_for(domain: str, given: Mapping[str, Credentials]) -> Credentials:
+    """Return what a client gave for a registry."""
+    for server, entry in given.items():
+        if server_of(server) == domain:
+            return entry
+    return ANONYMOUS
 
 
 class DaemonNetworks:

@@ -39,6 +39,7 @@ class Files(Struct, frozen=True, kw_only=True):
     identity: str
     as_root: bool = True  # the owners on disk mean nothing: all belongs to root
     file: str = ""  # the only file, for a download
+    is_kept: bool = False  # its files are replaced, never written to: links to them may be made
 
 
 Result: TypeAlias = Snapshot | Files

@@ -29,12 +29,12 @@ from moorage.build.frontends.dockerfile.parser import Dockerfile
 from moorage.build.frontends.dockerfile.source import DockerfileError, Span
 from moorage.build.graph import GitSource, HttpSource, Vertex
 from moorage.build.history import History, PastBuild
-from moorage.build.needs import BaseImages
+from moorage.build.needs import BaseImage, ImageFinder
 from moorage.build.operations.copying import is_archive
 from moorage.build.operations.running import CommandFailed
 from moorage.build.operations.worker import BuildJob, DaemonWorker
 from moorage.build.options import BuildOptions
-from moorage.build.progress import Event, Progress, VertexEvent, WarningEvent
+from moorage.build.progress import Event, Progress, StatusEvent, VertexEvent, WarningEvent
 from moorage.build.result import Files, Snapshot
 from moorage.build.session import ContextFiles, Session, Sessions
 from moorage.build.solver import Build, Solver, VertexFailed
@@ -116,7 +116,7 @@ class Builder:
         history: History,
         solver: Solver,
         worker: DaemonWorker,
-        images: BaseImages,
+        images: ImageFinder,
         agents_root: Path,
         exporters: Exporters,
         settings: Settings,
@@ -229,7 +229,7 @@ class Builder:
 
     async def check(self, plan: Plan) -> list[Warning_]:
         """Apply the checks without building."""
-        await self._convert(plan, self._platforms(plan.options)[0])
+        await self._convert(plan, self._platforms(plan.options)[0], Progress())
         return plan.linter.warnings
 
     @staticmethod
@@ -322,7 +322,7 @@ class Builder:
         on_plan: Callable[[Converted], None] | None,
     ) -> BuildResult:
         options = plan.options
-        converted = [await self._convert(plan, p) for p in self._platforms(options)]
+        converted = [await self._convert(plan, p, progress) for p in self._platforms(options)]
         for warning in plan.linter.warnings:
             progress.emit(self.warning_event(plan, warning))
         plan.linter.fail_on_warnings()
@@ -347,13 +347,13 @@ class Builder:
     def _platforms(self, options: BuildOptions) -> tuple[Platform, ...]:
         return options.platforms or (self._settings.platform,)
 
-    async def _convert(self, plan: Plan, platform: Platform) -> Converted:
+    async def _convert(self, plan: Plan, platform: Platform, progress: Progress) -> Converted:
         options = plan.options
         return await converting.convert(
             Request(
                 dockerfile=plan.dockerfile,
                 options=options,
-                images=self._images,
+                images=_ClientImages(self._images, plan.session, progress),
                 build_platform=self._settings.platform,
                 target_platform=platform,
                 session=plan.session.id,
@@ -506,6 +506,31 @@ class Builder:
             reclaimable=reclaimable,
             total_size=total,
             items=items,
+        )
+
+
+class _ClientImages:
+    """Images as one client may have them: with its credentials, told to its progress."""
+
+    def __init__(self, images: ImageFinder, session: Session, progress: Progress) -> None:
+        self._images = images
+        self._session = session
+        self._progress = progress
+
+    async def resolve(self, reference: str, platform: Platform, *, pull: bool) -> BaseImage:
+        """Find a base image."""
+
+        def report(what: str, current: int, total: int) -> None:
+            self._progress.emit(
+                StatusEvent(id=f"pull {reference}", name=what, current=current, total=total)
+            )
+
+        return await self._images.find(
+            reference,
+            platform,
+            pull=pull,
+            credentials=self._session.credentials,
+            report=report,
         )
 
 

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from moorage.build.ignore import Matcher
 from moorage.lib import atomicfile, clock
 from moorage.lib.errors import NotFound
+from moorage.registry.credentials import Credentials
 
 IDLE_S: Final = 600.0
 SECRET_LIMIT: Final = 512 << 10  # bytes, as BuildKit
@@ -48,7 +49,7 @@ class Session:
     contexts: dict[str, ContextFiles] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
     agents: dict[str, Path] = field(default_factory=dict)  # ssh id -> socket that leads to it
-    registry_auth: dict[str, dict[str, str]] = field(default_factory=dict)
+    credentials: dict[str, Credentials] = field(default_factory=dict)  # by registry
     used: float = 0.0
     dockerfile: bytes | None = None
     updates: dict[str, Update] = field(default_factory=dict)  # contexts on their way

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from msgspec import Struct, field
 
@@ -15,11 +16,12 @@ from moorage.build.classic import ClassicView, failure, success
 from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.frontends.dockerfile.lint import Warning_
 from moorage.build.options import BuildOptions
-from moorage.build.progress import Progress
+from moorage.build.progress import Event, Progress, StatusEvent
 from moorage.build.service import Builder, BuildFailed, BuildResult, Plan
 from moorage.build.session import Session
 from moorage.lib.errors import MoorageError
 from moorage.lib.tasks import Supervisor
+from moorage.registry.credentials import Credentials
 from moorage.spec import reference
 from moorage.spec.engine.build import ImageID
 from moorage.spec.engine.system import ErrorDetail
@@ -31,6 +33,8 @@ class StreamLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the classic stream: the document's ``BuildInfo`` without what is empty."""
 
     stream: str = ""
+    status: str = ""  # of a base image that is pulled
+    id: str = ""
     aux: ImageID | None = None
 
 
@@ -93,7 +97,7 @@ class BuildStreams:
     def classic(
         self,
         options: BuildOptions,
-        auth: dict[str, dict[str, str]],
+        credentials: dict[str, Credentials],
         body: AsyncIterator[bytes],
         build_id: str,
     ) -> AsyncIterator[object]:
@@ -104,7 +108,7 @@ class BuildStreams:
 
         async def work(put: Put) -> None:
             session = self.builder.sessions.create()
-            session.registry_auth = auth
+            session.credentials = credentials
             try:
                 await self._classic(options, session, body, build_id, put)
             finally:
@@ -126,51 +130,26 @@ class BuildStreams:
         plan = await builder.prepare(options, session)
         await builder.ignore(plan)
         progress = Progress()
-        views: list[ClassicView] = []
 
-        def write(text: str) -> None:
-            if not options.quiet:
-                put(StreamLine(stream=text))
-
-        def planned(converted: Converted) -> None:
-            arguments = [arg.line.original for arg in plan.dockerfile.global_args]
-            view = ClassicView(converted, arguments, write)
-            views.append(view)
-            progress.listen(view.hear)
-
+        view = _ClassicOutput(plan, put)
+        progress.listen(view.pulled)
         try:
-            result = await builder.build(plan, progress, build_id=build_id, on_plan=planned)
+            result = await builder.build(
+                plan,
+                progress,
+                build_id=build_id,
+                on_plan=partial(view.planned, progress),
+            )
         except BuildFailed as error:
             message = failure(error.command, error.code) if error.command else str(error)
             put(_stream_error(message, error.code))
             return
         except MoorageError as error:
-            if not views:
+            if view.steps is None:
                 raise
             put(_stream_error(str(error), 1))
             return
-        for view in views:
-            view.finish()
-        self._classic_end(plan, result, put, write)
-
-    def _classic_end(
-        self, plan: Plan, result: BuildResult, put: Put, write: Callable[[str], None]
-    ) -> None:
-        options = plan.options
-        if result.unused_args:
-            names = " ".join(result.unused_args)
-            write(f"[Warning] One or more build-args [{names}] were not consumed\n")
-        for warning in result.warnings:
-            write(f"[Warning] {_short(warning, options.dockerfile)}\n")
-        if result.image_id is None:
-            return
-        put(StreamLine(aux=ImageID(id=result.image_id)))
-        if options.quiet:
-            put(StreamLine(stream=f"{result.image_id}\n"))
-            return
-        tags = [reference.parse_with_default_tag(name).familiar for name in options.tags]
-        for text in success(result.image_id, tags):
-            write(text)
+        view.end(result)
 
     def events(
         self,
@@ -217,6 +196,52 @@ class BuildStreams:
             )
 
         return run(work, self._supervisor)
+
+
+class _ClassicOutput:
+    """What a build by the classic API writes."""
+
+    def __init__(self, plan: Plan, put: Put) -> None:
+        self._plan = plan
+        self._put = put
+        self.steps: ClassicView | None = None
+
+    def _write(self, text: str) -> None:
+        if not self._plan.options.quiet:
+            self._put(StreamLine(stream=text))
+
+    def pulled(self, event: Event) -> None:
+        """Show the progress of a base image."""
+        if self._plan.options.quiet or not isinstance(event, StatusEvent):
+            return
+        if event.id.startswith("pull "):
+            self._put(StreamLine(status=event.name, id=event.id.removeprefix("pull ")))
+
+    def planned(self, progress: Progress, converted: Converted) -> None:
+        """Show the steps as *progress* tells of them."""
+        arguments = [arg.line.original for arg in self._plan.dockerfile.global_args]
+        self.steps = ClassicView(converted, arguments, self._write)
+        progress.listen(self.steps.hear)
+
+    def end(self, result: BuildResult) -> None:
+        """Write the last lines."""
+        if self.steps is not None:
+            self.steps.finish()
+        options = self._plan.options
+        if result.unused_args:
+            names = " ".join(result.unused_args)
+            self._write(f"[Warning] One or more build-args [{names}] were not consumed\n")
+        for warning in result.warnings:
+            self._write(f"[Warning] {_short(warning, options.dockerfile)}\n")
+        if result.image_id is None:
+            return
+        self._put(StreamLine(aux=ImageID(id=result.image_id)))
+        if options.quiet:
+            self._put(StreamLine(stream=f"{result.image_id}\n"))
+            return
+        tags = [reference.parse_with_default_tag(name).familiar for name in options.tags]
+        for text in success(result.image_id, tags):
+            self._write(text)
 
 
 def _stream_error(message: str, code: int) -> StreamError:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,14 +23,17 @@ from moorage.build import image
 from moorage.build.exporters import layout, provenance, sbom
 from moorage.build.exporters.product import Product
 from moorage.build.frontends.dockerfile.convert import Converted
-from moorage.build.needs import ImageSink
+from moorage.build.needs import ImageSink, Report
+from moorage.build.operations.views import Views
 from moorage.build.options import BuildOptions, Output
 from moorage.build.progress import Progress, StatusEvent
+from moorage.build.recovery import new_layer_id
 from moorage.build.result import LayerRef, Snapshot
 from moorage.build.session import Session
 from moorage.lib import atomicfile, clock, ids, offload
 from moorage.lib.errors import InvalidParameter, NotImplemented_
 from moorage.lib.failpoint import failpoint
+from moorage.registry.credentials import Credentials
 from moorage.spec import mediatype, reference
 from moorage.spec.digest import Digest
 from moorage.spec.oci.image import ImageConfig, RootFS
@@ -53,7 +56,7 @@ class Pusher(Protocol):
     """Pushes an image of the store."""
 
     async def __call__(
-        self, name: str, auth: dict[str, dict[str, str]], report: Callable[[str, int, int], None]
+        self, name: str, credentials: Mapping[str, Credentials], report: Report
     ) -> None:
         """Push *name*."""
         ...
@@ -66,12 +69,14 @@ class Exporters:
         self,
         *,
         layers: LayerStore,
+        views: Views,
         open_layer: Callable[[Digest], BinaryIO],
         images: ImageSink,
         push: Pusher | None,
         scratch: Path,
     ) -> None:
         self._layers = layers
+        self._views = views
         self._open_layer = open_layer
         self._images = images
         self._push = push
@@ -163,7 +168,7 @@ class Exporters:
                     StatusEvent(id=f"push {name}", name=item, current=current, total=total)
                 )
 
-            await self._push(name, session.registry_auth, report)
+            await self._push(name, session.credentials, report)
 
     def _squash(self, product: Product) -> Product:
         """Lay all layers of the build into one."""
@@ -172,7 +177,7 @@ class Exporters:
             return product
         base = product.snapshot.layers[: product.base_layers]
         parent = base[-1].chain_id if base else None
-        identity = ids.new_id()
+        identity = new_layer_id()
         try:
             self._layers.create_rw(identity, parent=parent, init=False)
             with self._layers.mounted(identity, "squash") as root_fd:
@@ -180,7 +185,7 @@ class Exporters:
                 for layer in own:
                     with self._open_layer(layer.diff_id) as tar:
                         extract(root_fd, "", of_file(tar), options)
-            made = self._layers.commit_rw(identity)
+            made = self._layers.settle_rw(identity)
         finally:
             self._layers.remove_rw(identity)
         layers = (*base, LayerRef(made.diff_id, made.chain_id, made.size))
@@ -244,16 +249,12 @@ class Exporters:
 
     @contextmanager
     def _view(self, snapshot: Snapshot) -> Iterator[int]:
-        key = f"build-export-{ids.token()}"
-        root = self._layers.mount_view(key, snapshot.chain_id)
-        try:
+        with self._views.view(snapshot.chain_id) as root:
             fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 yield fd
             finally:
                 os.close(fd)
-        finally:
-            self._layers.unmount_view(key)
 
     def _files(
         self, products: Sequence[Product], options: BuildOptions, build_id: str, path: Path

@@ -7,18 +7,20 @@ import posixpath
 from collections.abc import Sequence
 from typing import BinaryIO, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from moorage.build.files.copy import Copier, Style, is_directory, make_directories
 from moorage.build.files.select import Selected, select
 from moorage.build.graph import Copy, CopyAction, MakeDirectory
 from moorage.build.ignore import Matcher
+from moorage.build.operations import stubs
 from moorage.kernel.openat2 import openat2
 from moorage.lib.errors import InvalidParameter
 from moorage.runtime import users
 from moorage.storage.archive import chunks, compression, header
 from moorage.storage.archive.extract import extract
 from moorage.storage.archive.options import ExtractOptions
+from moorage.storage.archive.rooted import Rooted
 
 _BLOCK: Final = 512
 
@@ -73,6 +75,62 @@ def copy(root_fd: int, operation: Copy, sources: Sequence[SourceRoot | None]) ->
                 _unpack(root_fd, source, item, destination, owner)
             else:
                 copier.copy(source.fd, item, destination, into_directory=into)
+
+
+def copy_below(
+    upper_fd: int, seen_fd: int, operation: Copy, sources: Sequence[SourceRoot | None]
+) -> list[str] | None:
+    """Do a COPY straight into the directory of changes, where nothing of the base is touched.
+
+    That is so if the destination is not there yet, or is an empty directory. Then the files may be
+    hard links to the sources. Returns: the directories made on the way, which get the looks of
+    those of the base that they cover; None if it is not so, and nothing is done.
+    Raises: as ``copy``.
+    """
+    if operation.owner is not None or any(action.unpack for action in operation.actions):
+        return None
+    place = stubs.resolve(seen_fd, operation.destination)
+    if not _is_free(seen_fd, place or "."):
+        return None
+    implied: list[str] = []
+    top = Rooted(upper_fd, lambda name, _fd: implied.append(name))
+    try:
+        parent = place.rpartition("/")[0]
+        if parent:
+            top.directory(parent)
+        if place and _exists(seen_fd, place):
+            top.directory(place)
+    finally:
+        top.forget()
+    copy(upper_fd, structs.replace(operation, destination=_keep_slash(operation, place)), sources)
+    return implied
+
+
+def _keep_slash(operation: Copy, place: str) -> str:
+    return f"/{place}/" if place and operation.destination.endswith("/") else f"/{place}"
+
+
+def _exists(root_fd: int, path: str) -> bool:
+    """Say whether *path*, which has no links in it, is there."""
+    try:
+        os.close(openat2(root_fd, path, os.O_PATH | os.O_NOFOLLOW))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _is_free(root_fd: int, path: str) -> bool:
+    """Say whether *path* is not there, or is an empty directory."""
+    try:
+        fd = openat2(root_fd, path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        return not os.listdir(fd)
+    finally:
+        os.close(fd)
 
 
 def _selected(

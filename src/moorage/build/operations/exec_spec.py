@@ -83,7 +83,7 @@ def build(command: Exec, limits: Limits, around: Around, filter_: LinuxSeccomp |
         ],
         linux=Linux(
             resources=_resources(limits, insecure=insecure),
-            cgroups_path=f"/{(limits.cgroup_parent or 'moorage').strip('/')}/build-{around.id}",
+            cgroups_path=f"/{(limits.cgroup_parent or 'moorage').strip('/')}/{around.id}",
             namespaces=_namespaces(around),
             seccomp=None if insecure else filter_,
             masked_paths=None if insecure else defaults.masked_paths(around.cpus),

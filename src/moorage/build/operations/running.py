@@ -23,12 +23,15 @@ from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.exec_spec import Around
 from moorage.build.operations.redact import Redactor
 from moorage.build.operations.stubs import Target, maker
+from moorage.build.operations.views import Views
+from moorage.build.recovery import new_layer_id
+from moorage.build.recovery import remove as remove_staging
 from moorage.build.result import Files, Result, Snapshot
 from moorage.build.session import Session
 from moorage.build.solver import Step
 from moorage.kernel import mount as kernel_mount
 from moorage.kernel.openat2 import openat2
-from moorage.lib import atomicfile, ids, offload
+from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound
 from moorage.lib.failpoint import failpoint
 from moorage.runtime import users
@@ -66,6 +69,7 @@ class Host:
     """What a command runs on."""
 
     layers: LayerStore
+    views: Views
     runtime: Runtime
     networks: CommandNetworks
     cache_mounts: CacheMounts
@@ -84,7 +88,7 @@ class Running:
         assert isinstance(vertex.operation, Exec)  # noqa: S101 - the worker chose by this
         self.command = vertex.operation
         self.vertex = vertex
-        self.id = ids.new_id()
+        self.id = new_layer_id()
         self._host = host
         self._inputs = inputs
         self._limits = limits
@@ -99,7 +103,7 @@ class Running:
         Raises: CommandFailed, NotFound (a secret or source), InvalidParameter, StartFailed.
         """
         async with self._undo as undo:
-            undo.push_async_callback(offload.run, "fs", atomicfile.remove_tree, self._directory)
+            undo.push_async_callback(offload.run, "fs", remove_staging, self._directory)
             await whole.blocking(self._directory.mkdir, 0o700, True)  # noqa: FBT003 - parents
             undo.push_async_callback(self._host.networks.leave, self.id)
             namespace = await self._host.networks.join(
@@ -274,10 +278,13 @@ class Running:
             empty = self._directory / f"empty{number}"
             empty.mkdir()
             return empty, ""
-        key = f"{self.id}-{number}"
-        self._undo.push_async_callback(offload.run, "fs", self._host.layers.unmount_view, key)
-        root = await whole.blocking(self._host.layers.mount_view, key, found.chain_id)
-        return root, found.chain_id
+        views = self._host.views
+        key = await whole.finish(
+            offload.run("fs", views.mount, found.chain_id),
+            lambda made: offload.run("fs", views.unmount, made),
+        )
+        self._undo.push_async_callback(offload.run, "fs", views.unmount, key)
+        return await offload.run("fs", views.path, key, found.chain_id), found.chain_id
 
     def _stage(self, root: Path, source: str, number: int) -> tuple[Path, bool]:
         """Bind *source* below *root* to a place of ours; say whether it is a directory."""

@@ -32,15 +32,17 @@ from moorage.build.operations import copying, whole
 from moorage.build.operations.copying import SourceRoot
 from moorage.build.operations.fetching import Fetching
 from moorage.build.operations.running import Host, Running
+from moorage.build.recovery import new_layer_id
 from moorage.build.result import Files, LayerRef, Result, Snapshot
 from moorage.build.session import ContextFiles, Session
 from moorage.build.solver import Build, Step
-from moorage.lib import clock, ids, offload
+from moorage.lib import clock, offload
 from moorage.lib.errors import InvalidParameter, NotFound, System
 from moorage.lib.failpoint import failpoint
 from moorage.spec import digest as digests
 from moorage.spec.digest import Digest
 from moorage.spec.oci.image import EMPTY_LAYER_DIFF_ID
+from moorage.storage import stacking
 from moorage.storage.layers import Layer
 
 
@@ -126,12 +128,8 @@ class DaemonWorker:
         return found
 
     def _in_layers(self, chain_id: Digest, part: _Part) -> str:
-        key = f"build-digest-{ids.token()}"
-        root = self.layers.mount_view(key, chain_id)
-        try:
+        with self._host.views.view(chain_id) as root:
             return _content(root, part, {})
-        finally:
-            self.layers.unmount_view(key)
 
     async def look_up(
         self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str]
@@ -183,7 +181,7 @@ class DaemonWorker:
                 return await offload.run("fs", self._image, vertex.operation)
             case ContextSource(name=name):
                 files = _context(build.session, name)
-                return Files(root=files.root, identity=files.identity)
+                return Files(root=files.root, identity=files.identity, is_kept=files.filtered)
             case HttpSource():
                 return await self._fetching.download(vertex.operation, step)
             case GitSource():
@@ -221,7 +219,7 @@ class DaemonWorker:
     async def _copy(
         self, operation: Copy | MakeDirectory, inputs: Sequence[Result], build: BuildJob
     ) -> Layer | None:
-        identity = ids.new_id()
+        identity = new_layer_id()
         try:
             return await whole.blocking(
                 self._copy_blocking, identity, operation, tuple(inputs), build.epoch_s
@@ -238,35 +236,46 @@ class DaemonWorker:
     ) -> Layer | None:
         base = inputs[0]
         parent = base.chain_id if isinstance(base, Snapshot) else None
-        with ExitStack() as undo:
-            self.layers.create_rw(identity, parent=parent, init=False)
-            root = self.layers.mount_rw(identity)
-            undo.callback(self.layers.unmount_rw, identity)
-            root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                if isinstance(operation, MakeDirectory):
-                    copying.make_directory(root_fd, operation)
-                else:
-                    with ExitStack() as opened:
-                        sources = [self._open(opened, found) for found in inputs]
+        self.layers.create_rw(identity, parent=parent, init=False)
+        with ExitStack() as opened:
+            sources = [self._open(opened, found, linkable=epoch_s is None) for found in inputs]
+            upper = self.layers.rw_data(identity).get("UpperDir")
+            done = False
+            if isinstance(operation, Copy) and upper is not None:
+                done = self._copy_below(Path(upper), parent, operation, sources)
+            if not done:
+                with self.layers.mounted(identity, "build") as root_fd:
+                    if isinstance(operation, Copy):
                         copying.copy(root_fd, operation, sources)
-            finally:
-                os.close(root_fd)
+                    else:
+                        copying.make_directory(root_fd, operation)
             failpoint("build.copy.before_commit")
         return self._commit(identity, epoch_s)
 
-    def _open(self, undo: ExitStack, source: Result) -> SourceRoot | None:
+    def _copy_below(
+        self,
+        upper: Path,
+        parent: Digest | None,
+        operation: Copy,
+        sources: Sequence[SourceRoot | None],
+    ) -> bool:
+        """Copy straight into the directory of changes, if that is possible."""
+        with self._host.views.view(parent) as seen, ExitStack() as opened:
+            upper_fd, seen_fd = _directory(opened, upper), _directory(opened, seen)
+            implied = copying.copy_below(upper_fd, seen_fd, operation, sources)
+            if implied is None:
+                return False
+            stacking.inherit(upper, [seen], ["", *implied])
+        return True
+
+    def _open(self, undo: ExitStack, source: Result, *, linkable: bool) -> SourceRoot | None:
         if isinstance(source, Files):
-            root, as_root = source.root, source.as_root
-        elif source.chain_id is not None:
-            key = f"build-copy-{ids.token()}"
-            root, as_root = self.layers.mount_view(key, source.chain_id), False
-            undo.callback(self.layers.unmount_view, key)
-        else:
+            fd = _directory(undo, source.root)
+            return SourceRoot(fd, source.as_root, linkable and source.is_kept)
+        if source.chain_id is None:
             return None
-        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        undo.callback(os.close, fd)
-        return SourceRoot(fd, as_root)
+        root = undo.enter_context(self._host.views.view(source.chain_id))
+        return SourceRoot(_directory(undo, root), as_root=False)
 
     async def _merge(self, inputs: Sequence[Result]) -> Layer | None:
         base, added = inputs
@@ -280,7 +289,7 @@ class DaemonWorker:
     def _commit(self, identity: str, epoch_s: int | None) -> Layer | None:
         if epoch_s is not None and (upper := self.layers.rw_data(identity).get("UpperDir")):
             clamp_times(Path(upper), epoch_s)
-        layer = self.layers.commit_rw(identity)
+        layer = self.layers.settle_rw(identity)
         return None if layer.diff_id == EMPTY_LAYER_DIFF_ID else layer
 
     def _remember(
@@ -325,6 +334,12 @@ def _context(session: Session, name: str) -> ContextFiles:
             f"no build context {name!r}: this build has none", hint="send one, or name it"
         )
     return files
+
+
+def _directory(undo: ExitStack, path: Path) -> int:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    undo.callback(os.close, fd)
+    return fd
 
 
 def _memory(source: Files, build: Build) -> dict[str, bytes]:

@@ -26,7 +26,10 @@ class BuildSession:
         """Begin. Raises: NotFound, if the daemon has no sessions (it is no moord)."""
         encoded = {name: base64.b64encode(value).decode() for name, value in secrets.items()}
         text = None if dockerfile is None else base64.b64encode(dockerfile).decode()
-        answer = api.post("/build/session", {"Secrets": encoded, "Dockerfile": text, "Auth": auth})
+        config = base64.b64encode(jsonwire.encode(auth).encode()).decode()
+        answer = api.post(
+            "/build/session", {"Secrets": encoded, "Dockerfile": text, "Auth": config}
+        )
         self.id = str(answer["ID"])
         self._api = api
 
