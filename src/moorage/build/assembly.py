@@ -16,11 +16,11 @@ from moorage.build.neighbours import DaemonImages, RegistryOperations
 from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.fetching import Fetching
 from moorage.build.operations.running import Host
-from moorage.build.operations.views import Views
 from moorage.build.operations.worker import DaemonWorker
 from moorage.build.recovery import recover
 from moorage.build.service import Builder, Settings
 from moorage.build.solver import Solver
+from moorage.build.views import Views
 from moorage.images.operations import Parts
 from moorage.lib import offload
 from moorage.lib.httpclient import HttpClient

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from moorage.build.needs import CommandNetworks
-from moorage.build.operations.views import Views
+from moorage.build.views import Views
 from moorage.kernel import mount as kernel_mount
 from moorage.lib import atomicfile, ids, offload
 from moorage.runtime.service import Runtime

@@ -132,9 +132,10 @@ def _blobs(parts: Parts, wanted: Sequence[Wanted], lease: Lease) -> set[Digest]:
     """Return every blob that goes into the archive, and keep it meanwhile."""
     found: set[Digest] = set()
     for item in wanted:
-        own = {item.image.manifest.digest, item.image.id}
-        own |= {layer.digest for layer in item.image.layers}
-        for digest in own | manifests.closure(parts.content, item.target):
+        named = manifests.closure(parts.content, item.target)
+        if item.image.id in named:  # not another platform's
+            named |= {item.image.manifest.digest, *(layer.digest for layer in item.image.layers)}
+        for digest in named:
             lease.add(digest)
             if parts.content.has(digest):
                 found.add(digest)

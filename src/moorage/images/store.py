@@ -197,7 +197,12 @@ class ImageStore:
         """Give an image a name, taking it from whoever had it.
 
         Returns: the image that had the name before, if it was another.
+        Raises: InvalidParameter, if the name could be taken for a digest or an id.
         """
+        if references.is_ambiguous(reference):
+            raise InvalidParameter(
+                "refusing to create an ambiguous tag using digest algorithm as name"
+            )
         image = self._images[image_id]
         tag = Tag(
             reference=str(reference),

@@ -133,6 +133,12 @@ def parse_with_default_tag(text: str) -> Reference:
     return parse_normalized(text).with_default_tag()
 
 
+def is_ambiguous(reference: Reference) -> bool:
+    """Whether the repository reads like a digest or an id: ``sha256:1234``, 64 digits."""
+    name = reference.familiar_name
+    return name in {"sha256", "sha384", "sha512"} or bool(_IDENTIFIER.match(name))
+
+
 def is_image_id(text: str) -> bool:
     """Whether *text* is a whole image id, with or without its algorithm."""
     return bool(_IDENTIFIER.match(text.removeprefix("sha256:")))

@@ -24,12 +24,12 @@ from moorage.build.exporters import layout, provenance, sbom
 from moorage.build.exporters.product import Product
 from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.needs import ImageSink, Report
-from moorage.build.operations.views import Views
 from moorage.build.options import BuildOptions, Output
 from moorage.build.progress import Progress, StatusEvent
 from moorage.build.recovery import new_layer_id
 from moorage.build.result import LayerRef, Snapshot
 from moorage.build.session import Session
+from moorage.build.views import Views
 from moorage.lib import atomicfile, clock, ids, offload
 from moorage.lib.errors import InvalidParameter, NotImplemented_
 from moorage.lib.failpoint import failpoint

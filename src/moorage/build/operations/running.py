@@ -23,12 +23,12 @@ from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.exec_spec import Around
 from moorage.build.operations.redact import Redactor
 from moorage.build.operations.stubs import Target, maker
-from moorage.build.operations.views import Views
 from moorage.build.recovery import new_layer_id
 from moorage.build.recovery import remove as remove_staging
 from moorage.build.result import Files, Result, Snapshot
 from moorage.build.session import Session
 from moorage.build.solver import Step
+from moorage.build.views import Views
 from moorage.kernel import mount as kernel_mount
 from moorage.kernel.openat2 import openat2
 from moorage.lib import offload
