@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -83,7 +83,8 @@ class Layout:
 
     def image(self, text: str, architecture: str, packer: str = "gzip") -> dict[str, Any]:
         plain = images.layer([images.Entry("file", text.encode() * 100)])
-        packed = {"gzip": gzip.compress, "zstd": zstandard.compress, "": bytes}[packer](plain)
+        packers: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "": bytes}
+        packed = {**packers, "zstd": zstandard.compress}[packer](plain)
         suffix = f"+{packer}" if packer else ""
         layer = self.add(packed, f"application/vnd.oci.image.layer.v1.tar{suffix}")
         config = {
@@ -91,7 +92,7 @@ class Layout:
             "os": "linux",
             "rootfs": {"type": "layers", "diff_ids": [blob(plain)[0]]},
         }
-        document = {
+        document: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": self.add(
