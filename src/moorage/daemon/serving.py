@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from contextlib import AsyncExitStack
 
@@ -19,7 +20,7 @@ from moorage.daemon.reload import Reloader
 from moorage.daemon.signals import Signals
 from moorage.daemon.validate import host_port
 from moorage.engine.engine import Engine
-from moorage.lib import clock
+from moorage.lib import clock, heap
 from moorage.lib.tasks import Supervisor
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ async def serve(config: Config, line: CommandLine) -> None:
         acceptors = await listeners.serve(
             server, bound, tls=context, allowed_hosts=config.allowed_hosts
         )
+        gc.collect()
+        gc.freeze()  # what has been loaded stays: later collections need not look at it
+        heap.give_back()
         log.info("daemon has completed initialization in %.3f s", clock.monotonic() - began)
         notify.notify("READY=1")
         await signals.wait_stop()

@@ -29,21 +29,34 @@ class Nft:
     """
 
     def __init__(self) -> None:
-        library = _library()
         self._lock = threading.Lock()
-        self._library = library
-        self._context: int | None = library.nft_ctx_new(0)
-        if self._context is None:
-            raise System("cannot set up libnftables")
-        library.nft_ctx_buffer_output(self._context)
-        library.nft_ctx_buffer_error(self._context)
+        self._library = _library()
+        self._closed = False
+        self._context: int | None = self._open()
 
     def close(self) -> None:
         """Free the context; safe to call twice."""
         with self._lock:
-            if self._context is not None:
-                self._library.nft_ctx_free(self._context)
-                self._context = None
+            self._closed = True
+            self._free()
+
+    def rest(self) -> None:
+        """Free the context's three megabytes until the next command, in whose thread it opens."""
+        with self._lock:
+            self._free()
+
+    def _free(self) -> None:
+        if self._context is not None:
+            self._library.nft_ctx_free(self._context)
+            self._context = None
+
+    def _open(self) -> int:
+        context: int | None = self._library.nft_ctx_new(0)
+        if context is None:
+            raise System("cannot set up libnftables")
+        self._library.nft_ctx_buffer_output(context)
+        self._library.nft_ctx_buffer_error(context)
+        return context
 
     def run(self, commands: str, *, json: bool = False) -> str:
         """Apply *commands* all or nothing; return what they print.
@@ -51,8 +64,10 @@ class Nft:
         Raises: NftError with the library's own words.
         """
         with self._lock:
-            if self._context is None:
+            if self._closed:
                 raise NftError("nftables is closed")
+            if self._context is None:
+                self._context = self._open()
             flags = _OUTPUT_JSON if json else _OUTPUT_NUMERIC
             self._library.nft_ctx_output_set_flags(self._context, flags)
             failed = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())

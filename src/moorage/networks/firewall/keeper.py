@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from moorage.lib import offload
+from moorage.lib import heap, offload
 from moorage.lib.errors import System
 from moorage.lib.tasks import Supervisor
 from moorage.netlink.nft import Nft, NftError
@@ -19,6 +19,7 @@ from moorage.networks.firewall.rules import NetworkRules, PortLink, Published, W
 log = logging.getLogger(__name__)
 
 _BRIDGE_CALLS: Final = Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")
+_REST_AFTER_S: Final = 5.0  # without a change, the library's memory is given back
 _HEAL_PAUSE_S: Final = 0.2  # a flush comes as many notifications; mend once
 
 
@@ -38,6 +39,7 @@ class Keeper:
         self._pending: list[str] = []
         self._broken = False  # the tables may differ from what is wanted
         self._nft: Nft | None = None
+        self._resting: asyncio.TimerHandle | None = None
         self._monitor: NftMonitor | None = None
         self._healing = False
         self._harmed = False  # by others, and not mended yet
@@ -67,6 +69,8 @@ class Keeper:
                     await self._run(rules.remove_all(self.table))
             self._nft.close()
             self._nft = None
+        if self._resting is not None:
+            self._resting.cancel()
 
     def add_network(self, network: NetworkRules) -> None:
         """Note the rules of a bridge; those it had are replaced."""
@@ -166,6 +170,15 @@ class Keeper:
         if self._nft is None:
             raise System("the firewall is closed")
         await offload.run("net", self._nft.run, commands)
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = asyncio.get_running_loop().call_later(_REST_AFTER_S, self._rest)
+
+    def _rest(self) -> None:
+        self._resting = None
+        if self._nft is not None and not self._lock.locked():
+            self._nft.rest()
+            heap.give_back()
 
     def _noticed(self) -> None:
         if self._monitor is None:
