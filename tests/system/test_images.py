@@ -7,7 +7,11 @@ import hashlib
 import io
 import json
 import tarfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,6 +315,24 @@ def test_import_makes_an_image_of_a_root_file_system(api: Any) -> None:
     assert shown["Config"]["Cmd"] == ["/hello"]
     history = api.get("/images/imported:1/history").ok().json()
     assert history[0]["Comment"] == "Imported from -"
+
+
+def test_import_fetches_from_an_address_and_from_no_other_scheme(api: Any, tmp_path: Path) -> None:
+    (tmp_path / "root.tar").write_bytes(images.layer([images.Entry("f", b"1")]))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        query = {"fromSrc": f"{base}/root.tar", "repo": "fetched"}
+        api.request("POST", "/images/create", query=query).ok()
+        query["fromSrc"] = f"{base}/absent.tar"
+        assert "status 404" in api.request("POST", "/images/create", query=query).message
+        server.shutdown()
+    assert api.get("/images/fetched/json").ok().json()["RootFS"]["Layers"]
+    for url in ("file:///etc/passwd", "unix:///x", "ftp://x/y", "x"):
+        answer = api.request("POST", "/images/create", query={"fromSrc": url})
+        assert answer.status == 400
+        assert "only http and https" in answer.message
 
 
 def test_import_refuses_a_bad_change_and_a_bad_tar(api: Any) -> None:

@@ -153,9 +153,7 @@ async def image_create(images: Images, request: Request, query: CreateQuery) -> 
     )
     if query.from_src == "-":
         return JsonStream(images.import_image(request.body_stream(), options))
-    raise NotImplemented_(
-        "importing from a URL is not implemented", hint="fetch it and send it with fromSrc=-"
-    )
+    return JsonStream(images.import_from(query.from_src, options))
 
 
 @route("GET", "/images/{name:path}/json", "ImageInspect")
@@ -201,6 +199,8 @@ async def image_delete(
     images: Images, name: str, query: DeleteQuery
 ) -> list[ImageDeleteResponseItem]:
     """200; 404 no such image; 409 in use."""
+    if query.platforms:
+        raise NotImplemented_("removing single platforms of an image is not implemented")
     return await images.remove(name, force=query.force, prune=not query.noprune)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import BinaryIO, Final
 
-from moorage.images import check, importing, inspect, load, prune, remove, save
+from moorage.images import check, importing, inspect, load, prune, remove, save, source
 from moorage.images import list as listing
 from moorage.images.image import Image
 from moorage.images.importing import ImportOptions
@@ -198,6 +198,10 @@ class Images:
 
         work = bridge.feed(content, consume)
         return reporter.stream(work, self.parts.supervisor, "import")
+
+    def import_from(self, url: str, options: ImportOptions) -> AsyncIterator[Message]:
+        """Make an image of what is at *url*. Events: ``import``. Raises: InvalidParameter."""
+        return self.import_image(source.fetch(url), options)
 
 
 def parse_name(repository: str, tag: str) -> Reference:

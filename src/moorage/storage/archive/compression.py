@@ -7,16 +7,15 @@ container's (CVE-2026-41567). Output comes in bounded pieces, whatever the ratio
 from __future__ import annotations
 
 import bz2
-import io
 import lzma
 from collections.abc import Iterator
-from typing import IO, Final, Literal, Protocol, cast
+from typing import Final, Literal, Protocol, cast
 
 import zstandard
 from isal import igzip_lib, isal_zlib
 
 from moorage.lib.errors import InvalidParameter
-from moorage.storage.archive.chunks import CHUNK
+from moorage.storage.archive.chunks import CHUNK, as_file
 
 Kind = Literal["none", "gzip", "zstd", "bzip2", "xz"]
 
@@ -127,7 +126,7 @@ def _members(kind: Kind, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    source = cast("IO[bytes]", _ReadableChunks(chunks))
+    source = as_file(chunks)
     reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(
         source, read_across_frames=True
     )
@@ -139,22 +138,6 @@ def _zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if not out:
             return
         yield out
-
-
-class _ReadableChunks(io.RawIOBase):
-    """The ``read`` that zstandard asks for, over chunks."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        super().__init__()
-        self._chunks = chunks
-        self._left = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """Return at most *size* bytes, none at the end."""
-        if not self._left:
-            self._left = next(self._chunks, b"")
-        found, self._left = self._left[:size], self._left[size:]
-        return found
 
 
 def gzip(chunks: Iterator[bytes], *, level: int = 1) -> Iterator[bytes]:

@@ -38,6 +38,7 @@ def choose(root: Path, wanted: str, options: Mapping[str, str]) -> SnapshotDrive
     if wanted:
         return _probed(root, wanted, options)
     used = _used(root)
+    failure: MoorageError | None = None
     for name in (*used, *_DRIVERS):
         try:
             return _probed(root, name, options)
@@ -45,7 +46,8 @@ def choose(root: Path, wanted: str, options: Mapping[str, str]) -> SnapshotDrive
             if name in used:
                 raise
             log.info("storage driver %s does not work here: %s", name, error)
-    raise System("no storage driver works here")
+            failure = failure or error
+    raise failure or System("no storage driver works here")
 
 
 def _used(root: Path) -> list[str]:
@@ -54,7 +56,7 @@ def _used(root: Path) -> list[str]:
         name
         for name in _DRIVERS
         if (root / name).is_dir()
-        and any(not entry.name.startswith(".") for entry in os.scandir(root / name))
+        and any(not layer.startswith(".") for layer in os.listdir(root / name))
     ]
 
 
@@ -73,6 +75,10 @@ def load(root: Path, name: str, options: Mapping[str, str]) -> SnapshotDriver:
     found: type[SnapshotDriver] = getattr(
         importlib.import_module(f"moorage.storage.snapshots.{module}"), cls
     )
+    unknown = sorted(set(options) - found.known_options)
+    if unknown:
+        known = ", ".join(sorted(found.known_options)) or "none"
+        raise InvalidParameter(f"{name}: unknown option {unknown[0]}", hint=f"known here: {known}")
     return found(root / name, options)
 
 

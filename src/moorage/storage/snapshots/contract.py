@@ -61,6 +61,7 @@ class SnapshotDriver(ABC):
     name: ClassVar[str]
     isolated: ClassVar[bool] = False
     whiteouts: ClassVar[Whiteouts] = Whiteouts.APPLY  # how ``prepare``'s tree wants them
+    known_options: ClassVar[frozenset[str]] = frozenset()  # of ``--storage-opt``
     has_quota: bool = False  # whether ``size_bytes`` can be kept
 
     def __init__(self, root: Path, options: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ class FuseOverlayDriver(OverlayDriver):
     """
 
     name = "fuse-overlayfs"
+    known_options = frozenset()
 
     def probe(self) -> None:
         """Its program and /dev/fuse must be there."""

@@ -26,7 +26,7 @@ from moorage.kernel.mount import (
     umount2,
 )
 from moorage.kernel.namespaces import CLONE_FS, unshare
-from moorage.lib import atomicfile, ids
+from moorage.lib import atomicfile, ids, units
 from moorage.lib.errors import InvalidParameter, System
 from moorage.storage.archive.options import PackOptions, Whiteouts
 from moorage.storage.archive.pack import pack
@@ -57,6 +57,7 @@ class OverlayDriver(SnapshotDriver):
     name = "overlay2"
     isolated = True
     whiteouts = Whiteouts.OVERLAY
+    known_options = frozenset({"overlay2.size", "overlay2.override_kernel_check"})
 
     def __init__(self, root: Path, options: Mapping[str, str]) -> None:
         super().__init__(root, options)
@@ -102,6 +103,8 @@ class OverlayDriver(SnapshotDriver):
         """Make upper, work and mount point; the root looks like the topmost layer's."""
         base = self.root / name
         base.mkdir(mode=0o710)
+        if size_bytes is None and "overlay2.size" in self.options:
+            size_bytes = units.parse_bytes(self.options["overlay2.size"])
         if size_bytes is not None:
             self.limit(base, size_bytes)
         for part in ("work", "merged", "diff"):
