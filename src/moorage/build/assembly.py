@@ -12,7 +12,7 @@ from moorage.build.contexts import Contexts
 from moorage.build.exporters.export import Exporters
 from moorage.build.history import History
 from moorage.build.needs import CommandNetworks
-from moorage.build.neighbours import DaemonImages, RegistryOperations
+from moorage.build.neighbours import DaemonImages, RegistryOperations, Repositories
 from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.fetching import Fetching
 from moorage.build.operations.running import Host
@@ -20,6 +20,7 @@ from moorage.build.operations.worker import DaemonWorker
 from moorage.build.recovery import recover
 from moorage.build.service import Builder, Settings
 from moorage.build.solver import Solver
+from moorage.build.transfer.service import Transfers
 from moorage.build.views import Views
 from moorage.images.operations import Parts
 from moorage.lib import offload
@@ -48,6 +49,7 @@ async def assemble(
     supervisor: Supervisor,
     settings: Settings,
     registry: RegistryOperations | None = None,
+    repositories: Repositories | None = None,
 ) -> Builder:
     """Return a builder, opened. Layers of its cache become roots of the garbage collector."""
     views = Views(images.layers, roots.exec / "views")
@@ -74,6 +76,7 @@ async def assemble(
         ),
         cache=cache,
         fetching=Fetching(cache, client),
+        scratch=roots.data / "outputs",
     )
     builder = Builder(
         cache=cache,
@@ -82,6 +85,13 @@ async def assemble(
         solver=Solver(worker=worker, supervisor=supervisor, slots=cores),
         worker=worker,
         images=neighbours,
+        transfers=Transfers(
+            cache=cache,
+            images=neighbours,
+            repositories=repositories,
+            open_layer=images.content.open,
+            scratch=roots.data / "outputs",
+        ),
         agents_root=roots.exec / "agents",
         exporters=Exporters(
             layers=images.layers,

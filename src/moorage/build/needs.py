@@ -60,6 +60,10 @@ class ImageFinder(Protocol):
         """As ``BaseImages.resolve``, with the client's credentials; pulling is reported."""
         ...
 
+    def configuration(self, reference: str) -> bytes | None:
+        """Return the configuration of an image that is here, as it is stored."""
+        ...
+
 
 class ImageSink(Protocol):
     """Where finished images go."""

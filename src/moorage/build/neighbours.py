@@ -15,11 +15,14 @@ from moorage.lib.errors import NotFound, NotImplemented_
 from moorage.networks.service import Networks
 from moorage.networks.values import SandboxRequest
 from moorage.registry.credentials import ANONYMOUS, Credentials, server_of
+from moorage.registry.repository import Repository
 from moorage.spec import mediatype, platforms
 from moorage.spec import reference as references
 from moorage.spec.digest import Digest
 from moorage.spec.oci.descriptor import Descriptor
 from moorage.spec.platforms import Platform
+from moorage.spec.reference import Reference
+from moorage.storage.content import MANIFEST_LIMIT
 
 _MODES: Final = {"default": "default", "": "default", "host": "host", "none": "none"}
 
@@ -37,6 +40,16 @@ class RegistryOperations(Protocol):
         self, name: str, *, tag: str, platform: Platform | None, credentials: Credentials
     ) -> AsyncIterator[Message]:
         """Push an image."""
+        ...
+
+
+class Repositories(Protocol):
+    """Ways to repositories (``registry.registries.Registries``)."""
+
+    async def repositories(
+        self, reference: Reference, credentials: Credentials = ANONYMOUS, *, push: bool = False
+    ) -> list[Repository]:
+        """Return them in the order to try them."""
         ...
 
 
@@ -78,6 +91,14 @@ class DaemonImages:
             config=found.config,
             repo_digest=digests[0] if digests else "",
         )
+
+    def configuration(self, reference: str) -> bytes | None:
+        """Return the configuration of an image that is here, as it is stored."""
+        try:
+            image = self._parts.store.resolve(reference)
+        except NotFound:
+            return None
+        return self._parts.content.read(image.id, limit=MANIFEST_LIMIT)
 
     async def push(self, name: str, credentials: Mapping[str, Credentials], report: Report) -> None:
         """Push a tagged image. Raises: as ``Pushes.push``."""

@@ -38,6 +38,8 @@ from moorage.build.progress import Event, Progress, StatusEvent, VertexEvent, Wa
 from moorage.build.result import Files, Snapshot
 from moorage.build.session import ContextFiles, Session, Sessions
 from moorage.build.solver import Build, Solver, VertexFailed
+from moorage.build.transfer.document import Travelling, collect
+from moorage.build.transfer.service import Transfers
 from moorage.lib import clock, ids, offload
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, System
 from moorage.spec.digest import Digest
@@ -117,6 +119,7 @@ class Builder:
         solver: Solver,
         worker: DaemonWorker,
         images: ImageFinder,
+        transfers: Transfers,
         agents_root: Path,
         exporters: Exporters,
         settings: Settings,
@@ -131,6 +134,7 @@ class Builder:
         self._solver = solver
         self._worker = worker
         self._images = images
+        self._transfers = transfers
         self._exporters = exporters
         self._settings = settings
         self._image_chains = image_chains
@@ -328,12 +332,22 @@ class Builder:
         plan.linter.fail_on_warnings()
         if on_plan is not None:
             on_plan(converted[0])
-        job = BuildJob(Build(identity, progress), plan.session, options.limits, options.epoch_s)
+        incoming = await self._transfers.read(
+            options, plan.session, converted[0].platform, progress
+        )
+        job = BuildJob(
+            Build(identity, progress), plan.session, options.limits, options.epoch_s, incoming
+        )
         try:
             products = [await self._solve(plan, item, job) for item in converted]
+            records = self._records(products, job)
+            if self._transfers.is_inline(options):
+                for product in products:
+                    product.inline_cache = records["min"]
             image_id = await self._exporters.export(
                 products, options, plan.session, identity, progress
             )
+            await self._transfers.write(options, plan.session, records)
         finally:
             for held in job.held:
                 self._cache.release(held)
@@ -343,6 +357,19 @@ class Builder:
             warnings=tuple(plan.linter.warnings),
             unused_args=tuple(converted[0].unused_args),
         )
+
+    def _records(self, products: list[Product], job: BuildJob) -> dict[str, list[Travelling]]:
+        """Return what of the cache may travel with this build, by mode."""
+        return {
+            mode: [
+                record
+                for product in products
+                for record in collect(
+                    self._cache, product.converted.vertex, job, everything=mode == "max"
+                )
+            ]
+            for mode in ("min", "max")
+        }
 
     def _platforms(self, options: BuildOptions) -> tuple[Platform, ...]:
         return options.platforms or (self._settings.platform,)

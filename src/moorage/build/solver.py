@@ -29,7 +29,7 @@ class Build:
     progress: Progress
     solved: dict[str, asyncio.Task[Result]] = field(default_factory=dict)
     cached: set[str] = field(default_factory=set)  # digests that came from the cache
-    logs: dict[str, list[bytes]] = field(default_factory=dict)
+    keys: dict[str, Sequence[str]] = field(default_factory=dict)  # cache keys by digest
 
 
 class Step(Protocol):
@@ -49,7 +49,7 @@ class Worker(Protocol):
         """Return the cache keys, the one that costs least to know first; empty: never cached."""
 
     async def look_up(
-        self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str]
+        self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str], build: Build
     ) -> Result | None:
         """Return what the cache has under any of *keys*."""
 
@@ -183,8 +183,9 @@ class Solver:
         begin: Callable[[], None],
     ) -> tuple[Result, bool]:
         keys = await self._worker.keys(vertex, inputs, build)
+        build.keys[vertex.digest] = keys
         if vertex.use_cache and keys:
-            found = await self._worker.look_up(vertex, inputs, keys)
+            found = await self._worker.look_up(vertex, inputs, keys, build)
             if found is not None:
                 return found, True
         begin()

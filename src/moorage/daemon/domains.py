@@ -10,7 +10,6 @@ from pathlib import Path
 from moorage.build.assembly import Roots, assemble
 from moorage.build.neighbours import DaemonNetworks
 from moorage.build.service import Builder
-from moorage.build.service import Settings as BuilderSettings
 from moorage.containers import host_facts
 from moorage.containers.parts import Parts
 from moorage.containers.service import Containers
@@ -228,8 +227,10 @@ def images(common: Common, parts: ImageParts, registries: Registries) -> Images:
 
 async def builder(
     common: Common,
+    *,
     images: ImageParts,
     registry: Images,
+    repositories: Registries,
     networks: Networks,
     runtime: Runtime,
 ) -> Builder:
@@ -244,6 +245,7 @@ async def builder(
         networks=DaemonNetworks(networks),
         client=client,
         supervisor=common.background,
-        settings=BuilderSettings(platform=images.store.host),
+        settings=settings.builder_settings(common.config, images.store.host),
         registry=registry,
+        repositories=repositories,
     )

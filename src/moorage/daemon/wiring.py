@@ -38,7 +38,14 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     registries = domains.registries(common)
     image_parts = domains.image_parts(common, store, containers)
     images = domains.images(common, image_parts, registries)
-    builder = await domains.builder(common, image_parts, images, networks, runtime)
+    builder = await domains.builder(
+        common,
+        images=image_parts,
+        registry=images,
+        repositories=registries,
+        networks=networks,
+        runtime=runtime,
+    )
     await images.open()
     system = reporting.system(
         common,

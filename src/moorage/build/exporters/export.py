@@ -19,8 +19,8 @@ from typing import BinaryIO, Final, Protocol
 
 import msgspec
 
-from moorage.build import image
-from moorage.build.exporters import layout, provenance, sbom
+from moorage.build import image, layout
+from moorage.build.exporters import provenance, sbom
 from moorage.build.exporters.product import Product
 from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.needs import ImageSink, Report
@@ -135,7 +135,7 @@ class Exporters:
             )
         product = products[0]
         failpoint("build.export.before_image")
-        image_id = await self._images.add(image.encode(product.config), product.snapshot.layers)
+        image_id = await self._images.add(product.encoded_config(), product.snapshot.layers)
         failpoint("build.export.before_tag")
         for name in _names(options, output):
             await self._images.tag(image_id, name)
@@ -196,6 +196,7 @@ class Exporters:
             base_layers=product.base_layers,
             dockerfile=product.dockerfile,
             started_ns=product.started_ns,
+            inline_cache=product.inline_cache,
         )
 
     # --- archives ------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ class Exporters:
         entries = []
         for product in products:
             parts = layout.ImageParts(
-                config=image.encode(product.config),
+                config=product.encoded_config(),
                 diff_ids=tuple(layer.diff_id for layer in product.snapshot.layers),
                 platform=product.converted.platform,
                 statements=tuple(self._statements(product, options, build_id)),

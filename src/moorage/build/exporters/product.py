@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from moorage.build import image
 from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.frontends.dockerfile.parser import Dockerfile
 from moorage.build.result import Snapshot
+from moorage.build.transfer.document import Travelling, into_config
 from moorage.spec.oci.image import ImageConfig
 
 
@@ -20,3 +22,9 @@ class Product:
     base_layers: int  # how many of its layers are the base image's
     dockerfile: Dockerfile
     started_ns: int = 0
+    inline_cache: list[Travelling] | None = None  # to be carried by the image itself
+
+    def encoded_config(self) -> bytes:
+        """Return the bytes of the configuration, whose digest is the image's id."""
+        encoded = image.encode(self.config)
+        return into_config(encoded, self.inline_cache) if self.inline_cache else encoded

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from moorage.build.exporters.layout import Statement
 from moorage.build.exporters.product import Product
 from moorage.build.graph import GitSource, HttpSource, Vertex, operation_key
+from moorage.build.layout import Statement
 from moorage.build.needs import BaseImage
 from moorage.build.options import BuildOptions
 from moorage.lib import clock

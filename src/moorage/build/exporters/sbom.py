@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from moorage.build.exporters.layout import Statement
 from moorage.build.exporters.provenance import STATEMENT_TYPE
+from moorage.build.layout import Statement
 from moorage.kernel.openat2 import openat2
 from moorage.lib import clock
 from moorage.spec.digest import Digest

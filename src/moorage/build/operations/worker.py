@@ -36,6 +36,7 @@ from moorage.build.recovery import new_layer_id
 from moorage.build.result import Files, LayerRef, Result, Snapshot
 from moorage.build.session import ContextFiles, Session
 from moorage.build.solver import Build, Step
+from moorage.build.transfer.incoming import Incoming, fetched
 from moorage.lib import clock, offload
 from moorage.lib.errors import InvalidParameter, NotFound, System
 from moorage.lib.failpoint import failpoint
@@ -49,8 +50,16 @@ from moorage.storage.layers import Layer
 class BuildJob(Build):
     """One build with all that its operations need."""
 
-    def __init__(self, build: Build, session: Session, limits: Limits, epoch_s: int | None) -> None:
+    def __init__(
+        self,
+        build: Build,
+        session: Session,
+        limits: Limits,
+        epoch_s: int | None,
+        incoming: Incoming | None,
+    ) -> None:
         super().__init__(build.id, build.progress)
+        self.incoming = incoming  # caches that the client named
         self.session = session
         self.limits = limits
         self.epoch_s = epoch_s
@@ -60,11 +69,12 @@ class BuildJob(Build):
 class DaemonWorker:
     """The worker of this daemon."""
 
-    def __init__(self, *, host: Host, cache: Cache, fetching: Fetching) -> None:
+    def __init__(self, *, host: Host, cache: Cache, fetching: Fetching, scratch: Path) -> None:
         self._host = host
         self.layers = host.layers
         self._cache = cache
         self._fetching = fetching
+        self._scratch = scratch
         self._records: dict[Digest, str] = {}  # chain id -> record that made it
 
     # --- keys and look-up ----------------------------------------------------------------------
@@ -132,14 +142,14 @@ class DaemonWorker:
             return _content(root, part, {})
 
     async def look_up(
-        self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str]
+        self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str], build: Build
     ) -> Result | None:
-        """Return what the cache has under any of *keys*."""
+        """Return what the cache has under any of *keys*, or a cache that the client named."""
+        base = _base(vertex, inputs)
         record = self._cache.find(keys)
         if record is None:
-            return None
+            return await self._look_elsewhere(vertex, base, keys, build)
         self._cache.add_keys(record, keys)
-        base = _base(vertex, inputs)
         if record.diff_id is None or record.chain_id is None:
             return base
         expected = digests.chain_id(base.chain_id, record.diff_id)
@@ -147,6 +157,30 @@ class DaemonWorker:
             return None
         self._records[record.chain_id] = record.id
         return Snapshot((*base.layers, LayerRef(record.diff_id, record.chain_id, record.size)))
+
+    async def _look_elsewhere(
+        self, vertex: Vertex, base: Snapshot, keys: Sequence[str], build: Build
+    ) -> Result | None:
+        """Take a step's layer out of a cache of another machine."""
+        if not isinstance(build, BuildJob) or build.incoming is None:
+            return None
+        found = build.incoming.find(keys)
+        if found is None:
+            return None
+        record, fetch = found
+        if record.diff_id is None:
+            return self._remember(vertex, base, None, keys)
+        layer = self.layers.find(digests.chain_id(base.chain_id, record.diff_id))
+        if layer is None:
+            if record.blob is None:
+                return None
+            async with fetched(fetch, record.blob, self._scratch) as path:
+                layer = await whole.blocking(self._apply, path, base.chain_id, record.diff_id)
+        return self._remember(vertex, base, layer, keys)
+
+    def _apply(self, path: Path, parent: Digest | None, diff_id: Digest) -> Layer:
+        with path.open("rb") as tar:
+            return self.layers.apply(tar, parent=parent, diff_id=diff_id)
 
     def hold(self, result: Result, build: Build) -> None:
         """Protect what made *result* from pruning until the build ends."""

@@ -88,15 +88,20 @@ class BuildSession:
         response = self._api.request("POST", f"{self._path}/build", json=options)
         yield from self._api.stream_json(response)
 
+    def fetch_directory(self, kind: str, destination: str) -> None:
+        """Fetch an output and unpack it to a directory."""
+        from moorage.cli.copying.unpack import unpack
+
+        response = self._api.request("GET", f"{self._path}/output", {"kind": kind})
+        os.makedirs(destination, exist_ok=True)
+        unpack(response.chunks(), destination, None)
+
     def fetch(self, kind: str, destination: str) -> None:
         """Fetch an output: a directory is filled, a file or standard output written."""
-        response = self._api.request("GET", f"{self._path}/output", {"kind": kind})
         if kind == "local":
-            from moorage.cli.copying.unpack import unpack
-
-            os.makedirs(destination, exist_ok=True)
-            unpack(response.chunks(), destination, None)
+            self.fetch_directory(kind, destination)
             return
+        response = self._api.request("GET", f"{self._path}/output", {"kind": kind})
         if destination == "-":
             for chunk in response.chunks():
                 os.write(1, chunk)

@@ -128,7 +128,8 @@ class View:
         self.out.line()
         self.out.line(f" {count} warning{'s' * (count > 1)} found:")
         for warning in self.warnings:
-            self.out.line(f" - {warning['rule']}: {warning['detail']} (line {warning.get('line')})")
+            place = f" (line {warning['line']})" if warning.get("line") else ""
+            self.out.line(f" - {warning['rule']}: {warning['detail']}{place}")
 
 
 class PlainView(View):

@@ -38,8 +38,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
     contexts, local = _named_contexts(values.many("build-context"))
     body = request.body(values, session.environ, proxies, contexts)
     body |= {"Dockerfile": source.name, "Remote": source.remote}
-    wanted = request.outputs(values)
-    body["Outputs"] = wanted
+    body["Outputs"] = request.outputs(values)
     secrets = request.secrets(values.many("secret"), session.environ)
     auth = Credentials(session.config).all()
     from moorage.cli.building.session import BuildSession
@@ -54,7 +53,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         return classic.build(session, body, source, quiet=quiet)
     with opened as build:
         agents = _agents(session, build.id, values.many("ssh"))
-        _send(build, source, local, shown)
+        _send(build, source, local, body["CacheFrom"], shown)
         ending = _follow(build, body, shown)
         for agent in agents:
             agent.close()
@@ -64,12 +63,19 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
             session.err.line(f"ERROR: {_sentence(ending)}")
             session.err.flush()
             return _debug(session, ending, values)
-        for item in wanted:
-            kind = item["Type"]
-            if kind in ending.get("outputs", ()):
-                build.fetch(kind, item["Attrs"].get("dest") or "-")
+        _fetch(build, body, ending)
     shown.close()
     return _report(session, values, shown, ending)
+
+
+def _fetch(build: Any, body: dict[str, Any], ending: dict[str, Any]) -> None:
+    """Fetch what is no image: files, archives, caches."""
+    for item in body["Outputs"]:
+        if item["Type"] in ending.get("outputs", ()):
+            build.fetch(item["Type"], item["Attrs"].get("dest") or "-")
+    for number, item in enumerate(body["CacheTo"]):
+        if item["Type"] == "local":
+            build.fetch_directory(f"cache-to:{number}", item["Attrs"].get("dest", ""))
 
 
 class Source:
@@ -151,10 +157,19 @@ def _named_contexts(texts: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     return contexts, local
 
 
-def _send(build: Any, source: Source, local: dict[str, str], shown: View) -> None:
+def _send(
+    build: Any,
+    source: Source,
+    local: dict[str, str],
+    caches: list[dict[str, Any]],
+    shown: View,
+) -> None:
     from moorage.cli.building import context
 
     directories = dict(local)
+    for number, item in enumerate(caches):
+        if item["Type"] == "local" and os.path.isdir(item["Attrs"].get("src", "")):
+            directories[f"cache-from:{number}"] = item["Attrs"]["src"]
     if source.root:
         directories["context"] = source.root
     for name, root in directories.items():

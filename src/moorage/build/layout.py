@@ -72,12 +72,24 @@ class Blobs:
         self._directory = directory
         self._small: dict[Digest, bytes] = {}
         self._files: dict[Digest, Path] = {}
+        self._descriptors: dict[Digest, Descriptor] = {}
 
     def put(self, content: bytes, media_type: str) -> Descriptor:
         """Add a small blob."""
         digest = digests.of(content)
         self._small[digest] = content
-        return Descriptor(media_type=media_type, digest=digest, size=len(content))
+        return self._described(media_type, digest, len(content))
+
+    def _described(self, media_type: str, digest: Digest, size: int) -> Descriptor:
+        made = Descriptor(media_type=media_type, digest=digest, size=size)
+        self._descriptors[digest] = made
+        return made
+
+    def described(self) -> Iterator[tuple[Descriptor, bytes | Path]]:
+        """Yield every blob with its descriptor, in the order they were added."""
+        for digest, descriptor in self._descriptors.items():
+            small = self._small.get(digest)
+            yield descriptor, self._files[digest] if small is None else small
 
     def read(self, digest: Digest) -> bytes:
         """Return a small blob."""
@@ -85,7 +97,7 @@ class Blobs:
 
     def compress(self, tar: BinaryIO, kind: mediatype.Compression) -> Descriptor:
         """Add a layer."""
-        path = self._directory / f"blob{len(self._files)}"
+        path = self._directory / f"blob{len(self._descriptors)}"
         state = hashlib.sha256()
         chunks: Iterator[bytes] = of_file(tar)
         if kind == "gzip":
@@ -99,7 +111,7 @@ class Blobs:
                 size += file.write(chunk)
         digest = Digest(f"sha256:{state.hexdigest()}")
         self._files[digest] = path
-        return Descriptor(media_type=mediatype.layer(kind), digest=digest, size=size)
+        return self._described(mediatype.layer(kind), digest, size)
 
     def members(self) -> Iterator[tuple[str, bytes | Path]]:
         """Yield the name and content of every blob."""
