@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from support import leaks
-from support.api import Api
+from support.api import Api, wall_clock
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 30.0
@@ -144,6 +144,14 @@ class Daemon:
             self.stop()
         return self.start()
 
+    def reload(self) -> None:
+        """Let it read ``daemon.json`` again, and wait until it has."""
+        since = wall_clock()
+        events = self.api.stream("/events", since=f"{since:.6f}", filters={"event": ["reload"]})
+        self.signal(signal.SIGHUP)
+        next(events)
+        events.close()
+
     def load(self, archive: bytes) -> Any:
         """Load an image archive."""
         return self.api.request("POST", "/images/load", archive).ok().lines()
@@ -153,7 +161,7 @@ class Daemon:
         marks = {self.instance}
         for network in self.api.get("/networks").ok().json():
             bridge = (network["Options"] or {}).get("com.docker.network.bridge.name")
-            marks |= {bridge} if bridge else set()
+            marks |= {leaks.link_mark(leaks.NET / bridge)} if bridge else set()
         for event in self.api.events(since, type=["container", "network"]):
             marks.add(event["Actor"]["ID"])
         return marks - {""}  # a prune has no actor

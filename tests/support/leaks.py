@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _ID_SIZE = 64
+NET = Path("/sys/class/net")
 SETTLE_S = 8.0  # the kernel frees namespaces and links on its own time
 
 
@@ -57,14 +58,21 @@ def _mounts(pattern: re.Pattern[str]) -> Iterator[str]:
             yield f"{fields[4]} ({line.partition(' - ')[2].split(' ')[0]})"
 
 
+def link_mark(link: Path) -> str:
+    """Return what tells a link from a later one of the same name: names are used again."""
+    try:
+        return f"{link.name}#{(link / 'ifindex').read_text().strip()}#"
+    except OSError:
+        return link.name
+
+
 def _links(pattern: re.Pattern[str]) -> Iterator[str]:
-    for link in Path("/sys/class/net").iterdir():
-        try:
-            master = (link / "master").readlink().name
-        except OSError:
-            master = ""
-        if pattern.search(f"{link.name} {master}"):
-            yield f"{link.name} of {master}" if master else link.name
+    for link in NET.iterdir():
+        marks = link_mark(link)
+        if (link / "master").exists():
+            marks += " of " + link_mark((link / "master").resolve())
+        if pattern.search(marks):
+            yield marks
 
 
 def _cgroups(pattern: re.Pattern[str]) -> Iterator[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
+from moorage.build.service import Settings as BuilderSettings
 from moorage.containers import init_program
 from moorage.containers.settings import ContainerSettings
 from moorage.daemon.config import Config
@@ -23,6 +25,7 @@ from moorage.spec.engine.system import (
     Runtime,
     SystemInfoDefaultAddressPool,
 )
+from moorage.spec.platforms import Platform
 
 BUILT_IN_RUNTIMES: Final = ("crun", "runc")
 
@@ -83,6 +86,24 @@ def registry_settings(config: Config) -> RegistrySettings:
         max_concurrent_downloads=config.max_concurrent_downloads,
         max_concurrent_uploads=config.max_concurrent_uploads,
         max_download_attempts=config.max_download_attempts,
+    )
+
+
+def builder_settings(config: Config, platform: Platform) -> BuilderSettings:
+    """Return the builder's settings: what steps may ask for, how large its cache may grow."""
+    gc, usual = config.builder.gc, BuilderSettings(platform=platform)
+    limit = gc.default_max_used_space or gc.default_keep_storage or gc.default_reserved_space
+    keep_bytes = parse_bytes(limit) if limit else usual.keep_bytes
+    switches = config.builder.entitlements.items()
+    given = {name.replace("-", ".", 1): permitted for name, permitted in switches}
+    return BuilderSettings(
+        platform=platform,
+        entitlements=frozenset(
+            name
+            for name in {*usual.entitlements, *given}
+            if given.get(name, name in usual.entitlements)
+        ),
+        keep_bytes=sys.maxsize if gc.enabled is False else keep_bytes,
     )
 
 

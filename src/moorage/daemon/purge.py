@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -34,6 +34,7 @@ def purge(config: Config) -> None:
                 asyncio.run(_dismantle(config))
             except (MoorageError, OSError) as error:
                 log.warning("not everything could be taken down in order: %s", error)
+        _remove_cgroup_parents()
         for root in roots:
             _unmount_below(root)
             try:
@@ -53,6 +54,14 @@ async def _dismantle(config: Config) -> None:
             except MoorageError as error:
                 log.warning("container %s: %s", container.name, error)
         await engine.networks.dismantle()
+
+
+def _remove_cgroup_parents() -> None:
+    """Remove the parent of all containers in each hierarchy, unless another daemon uses it."""
+    for hierarchy in Path("/sys/fs/cgroup").iterdir():
+        for parent in (hierarchy / "moorage", hierarchy.parent / "moorage"):
+            with suppress(OSError):  # not there, or not empty
+                parent.rmdir()
 
 
 def _unmount_below(root: Path) -> None:

@@ -18,7 +18,7 @@ from moorage.daemon.commandline import CommandLine
 from moorage.daemon.config import Config
 from moorage.daemon.reload import Reloader
 from moorage.daemon.signals import Signals
-from moorage.daemon.validate import host_port
+from moorage.daemon.validate import host_port, without_effect
 from moorage.engine.engine import Engine
 from moorage.lib import clock, heap
 from moorage.lib.tasks import Supervisor
@@ -33,6 +33,8 @@ async def serve(config: Config, line: CommandLine) -> None:
     the engine is whole. At the end requests go first, then the domains in reverse order.
     """
     began = clock.monotonic()
+    for warning in without_effect(config):
+        log.warning("%s", warning)
     async with AsyncExitStack() as stack:
         context = tls.server_context(config)
         bound = listeners.bind_all(config)

@@ -101,10 +101,6 @@ def _validate_addresses(config: Config) -> None:
             "invalid configuration: you specified -b & --bip, mutually exclusive options;"
             " please specify only one"
         )
-    if not config.icc and not config.iptables:
-        raise InvalidParameter(
-            "invalid configuration: icc=false needs firewall rules, which iptables=false turns off"
-        )
 
 
 def _validate_lists(config: Config) -> None:
@@ -148,12 +144,54 @@ def _validate_runtimes(config: Config) -> None:
         raise bad("default-runtime", default, "is not among the runtimes")
 
 
+_RULES: Final = (
+    "rules are kept in nftables tables of our own and touch nobody else's; see host-firewall"
+)
+_UNSUPPORTED: Final = {
+    # key: (the only value that is taken, why)
+    "userns-remap": ("", "user namespace remapping is not built yet"),
+    "selinux-enabled": (False, "SELinux is not supported by this daemon"),
+    "iptables": (True, _RULES),
+    "ip6tables": (True, _RULES),
+    "bridge-accept-fwmark": ("", "packets cannot be let in by a mark; use host-firewall"),
+    "node-generic-resources": ([], "this node cannot join a swarm"),
+}
+_WITHOUT_EFFECT: Final = {
+    # key: (the value that says nothing, why nothing has to be done)
+    "userland-proxy": (False, "ports on loopback work without a proxy"),
+    "userland-proxy-path": ("", "ports on loopback work without a proxy"),
+    "ip-forward-no-drop": (
+        False,
+        "the policy of the host's FORWARD chain is left alone in any case",
+    ),
+    "network-control-plane-mtu": (0, "there is no control plane between daemons"),
+    "raw-logs": (False, "the log has no colours"),
+}
+
+
 def _validate_unsupported(config: Config) -> None:
     """What would silently weaken or change containers is refused, not ignored."""
-    if config.userns_remap:
-        raise bad("userns-remap", config.userns_remap, "user namespace remapping is not built yet")
-    if config.selinux_enabled:
-        raise bad("selinux-enabled", True, "SELinux is not supported by this daemon")  # noqa: FBT003
+    for key, (taken, reason) in _UNSUPPORTED.items():
+        value = getattr(config, key.replace("-", "_"))
+        if value != taken:
+            raise bad(key, value, reason)
+    if config.builder.gc.policy:
+        raise bad("builder", "gc.policy", "give gc.defaultKeepStorage; rules are not built yet")
+    for name in config.builder.entitlements:
+        if name not in {"network-host", "security-insecure"}:
+            raise bad("builder", name, "entitlements are network-host and security-insecure")
+    for name in ("keep_storage", "reserved_space", "max_used_space", "min_free_space"):
+        if size := getattr(config.builder.gc, f"default_{name}"):
+            _check("builder", size, parse_bytes)
+
+
+def without_effect(config: Config) -> list[str]:
+    """Return warnings about settings that are accepted for dockerd's sake and change nothing."""
+    return [
+        f"{key} has no effect: {reason}"
+        for key, (nothing, reason) in _WITHOUT_EFFECT.items()
+        if getattr(config, key.replace("-", "_")) != nothing
+    ]
 
 
 def _validate_hosts(config: Config) -> None:

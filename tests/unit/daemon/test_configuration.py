@@ -11,6 +11,7 @@ from moorage.daemon import commandline, loading
 from moorage.daemon.config import Config
 from moorage.daemon.hosts import HostAddress, parse_host
 from moorage.daemon.options import FLAG_ONLY, OPTIONS
+from moorage.daemon.validate import without_effect
 from moorage.lib.errors import InvalidParameter
 
 
@@ -105,6 +106,10 @@ def test_bad_flags_are_named(tmp_path: Path, flags: list[str], message: str) -> 
         ("max-concurrent-downloads", 0, "must be at least 1"),
         ("shutdown-timeout", -2, "must be at least -1"),
         ("userns-remap", "default", "not built yet"),
+        ("iptables", False, "tables of our own"),
+        ("node-generic-resources", ["gpu=1"], "cannot join a swarm"),
+        ("builder", {"gc": {"defaultKeepStorage": "lots"}}, "invalid size"),
+        ("builder", {"gc": {"policy": [{"all": True}]}}, "not built yet"),
         ("hosts", ["tcp://0.0.0.0:2375"], "without TLS"),
         ("hosts", ["tcp://127.0.0.1:2375"], "without TLS"),
         ("hosts", ["http://x"], "known are unix://"),
@@ -149,6 +154,12 @@ def test_keys_of_dockerd_without_meaning_here_are_accepted(tmp_path: Path) -> No
 @pytest.mark.parametrize("flag", ["--tls=false", "--tlsverify=false", "--allow-insecure-tcp"])
 def test_tcp_without_tls_can_be_asked_for(tmp_path: Path, flag: str) -> None:
     assert load(tmp_path, flag, hosts=["tcp://0.0.0.0:2375"]).hosts == ["tcp://0.0.0.0:2375"]
+
+
+def test_settings_without_effect_are_accepted_and_said(tmp_path: Path) -> None:
+    config = load(tmp_path, "--userland-proxy", "--raw-logs")
+    assert [text.split()[0] for text in without_effect(config)] == ["userland-proxy", "raw-logs"]
+    assert without_effect(load(tmp_path)) == []
 
 
 def test_a_missing_file_is_an_error_only_if_it_was_named(tmp_path: Path) -> None:
