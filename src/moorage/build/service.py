@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -279,7 +280,8 @@ class Builder:
         if task is not None:
             self._running.update(dict.fromkeys(names, task))
         try:
-            result = await self._build(identity, plan, progress, on_plan)
+            with _host_errors():
+                result = await self._build(identity, plan, progress, on_plan)
             outcome = {"status": "completed", "image_id": result.image_id or ""}
         except MoorageError as error:
             outcome = {"status": "error", "error": str(error)}
@@ -534,6 +536,16 @@ class Builder:
             total_size=total,
             items=items,
         )
+
+
+@contextmanager
+def _host_errors() -> Iterator[None]:
+    """Give an error of the host its class."""
+    try:
+        yield
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise System(f"{(error.strerror or str(error)).lower()}{where}") from error
 
 
 class _ClientImages:
