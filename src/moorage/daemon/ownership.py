@@ -6,17 +6,20 @@ import fcntl
 import logging
 import os
 import resource
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from moorage.lib import atomicfile
+from moorage.lib import atomicfile, clock
 from moorage.lib.errors import System
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 2.0  # for a former daemon to be gone altogether
 
 
 @contextmanager
@@ -28,14 +31,12 @@ def locked(root: Path, what: str) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True, mode=0o711)
     fd = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _within_patience(lambda: _locked(fd)):
             holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
             raise System(
                 f"{what} {root} is in use by another daemon (pid {holder})",
                 hint="give this one a --data-root and an --exec-root of its own",
-            ) from error
+            )
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         yield
@@ -51,7 +52,7 @@ def pid_file(path: Path) -> Iterator[None]:
     """
     with suppress(FileNotFoundError, ValueError):
         holder = int(path.read_text())
-        if holder != os.getpid() and Path(f"/proc/{holder}").exists():
+        if holder != os.getpid() and not _within_patience(lambda: not _alive(holder)):
             raise System(
                 f"pid file {path} names process {holder}, which is running",
                 hint="stop it, or remove the file if it is no moord",
@@ -63,6 +64,33 @@ def pid_file(path: Path) -> Iterator[None]:
     finally:
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+def _within_patience(done: Callable[[], bool]) -> bool:
+    """Whether *done* comes true soon: a daemon just killed still holds its things for a moment."""
+    deadline = clock.monotonic() + PATIENCE_S
+    while not done():
+        if clock.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _alive(pid: int) -> bool:
+    """Whether *pid* runs: one that nobody has reaped yet (Z, X) does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def prepare_process(oom_score_adjust: int) -> None:
