@@ -110,6 +110,11 @@ class Cache:
             return self.touch(record)
         return None
 
+    def peek(self, keys: Iterable[str]) -> Record | None:
+        """Return the record of the first key that is known, without counting a use."""
+        found = (self._by_key[key] for key in keys if key in self._by_key)
+        return next((self._records[identity] for identity in found), None)
+
     def touch(self, record: Record) -> Record:
         """Count a use; written with the next ``flush``."""
         used = replace(

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.progress import Event, LogEvent, StatusEvent, VertexEvent
 from moorage.lib import ids
 
 Write = Callable[[str], None]
+_STDERR: Final = 2  # shown in red, as dockerd does
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ class ClassicView:
                 line.done = bool(event.completed_ns) and not event.error
         elif isinstance(event, LogEvent):
             for line in self._by_vertex.get(event.id, ())[:1]:
-                line.output.append(event.text)
+                text = f"\x1b[91m{event.text}\x1b[0m" if event.stream == _STDERR else event.text
+                line.output.append(text)
         elif isinstance(event, StatusEvent):
             return
         self._advance()

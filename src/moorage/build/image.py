@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from moorage.build.frontends.dockerfile.convert import Converted
@@ -16,31 +17,41 @@ from moorage.spec.oci.image import History, ImageConfig, RootFS
 _encode = msgspec.json.Encoder(order=None).encode
 
 
+class StepOutcome(Struct, frozen=True):
+    """What became of a step that works on files."""
+
+    made_layer: bool  # a step that changed nothing leaves an empty entry, as Docker does
+    created_ns: int  # when it was really done, which may be long ago
+
+
 def configuration(
     converted: Converted,
     layers: Sequence[LayerRef],
-    made: Mapping[Digest, bool],
+    outcomes: Mapping[Digest, StepOutcome],
     *,
-    created_ns: int,
+    now_ns: int,
     epoch_s: int | None,
 ) -> ImageConfig:
     """Return the configuration of the image.
 
-    *made* says of each vertex whether it added a layer: a step that changed nothing leaves an
-    empty entry in the history, as Docker does. With *epoch_s* all times of this build are that.
+    Times are those of the steps, so that a build out of the cache gives the very image that the
+    cache was filled by. With *epoch_s* all times of this build are that.
     """
-    now = clock.rfc3339(created_ns if epoch_s is None else epoch_s * 1_000_000_000)
-    if epoch_s == 0:
-        now = "1970-01-01T00:00:00Z"
+    fixed = "" if epoch_s is None else _stamp(epoch_s * 1_000_000_000)
+    time = fixed or converted.base_created
     history = list(converted.base_history)
     for step in [*converted.target.inherited, *converted.target.steps]:
         if step.history is None:
             continue
-        empty = step.vertex is None or not made.get(step.vertex.digest, False)
-        history.append(replace(step.history, created=now, empty_layer=empty))
+        outcome = outcomes.get(step.vertex.digest) if step.vertex is not None else None
+        if outcome is not None and not fixed:
+            time = _stamp(outcome.created_ns)
+        time = time or _stamp(now_ns)
+        empty = outcome is None or not outcome.made_layer
+        history.append(replace(step.history, created=time, empty_layer=empty))
     platform = converted.platform
     return ImageConfig(
-        created=now,
+        created=time or _stamp(now_ns),
         author=converted.author,
         architecture=platform.architecture,
         variant=platform.variant,
@@ -49,6 +60,10 @@ def configuration(
         rootfs=RootFS(diff_ids=[layer.diff_id for layer in layers]),
         history=history,
     )
+
+
+def _stamp(ns: int) -> str:
+    return clock.rfc3339(ns) if ns else "1970-01-01T00:00:00Z"
 
 
 def squashed(config: ImageConfig, base_layers: int, layers: Sequence[LayerRef]) -> ImageConfig:

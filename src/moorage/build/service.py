@@ -400,20 +400,11 @@ class Builder:
             raise await self._explain(plan, converted, failure) from failure
         if not isinstance(result, Snapshot):
             raise System("the target of a build is not a file system")
-        made: dict[Digest, bool] = {}
-        for vertex in converted.vertex.walk():
-            found = job.solved.get(vertex.digest)
-            if found is None or not vertex.inputs:
-                continue
-            base = job.solved[vertex.inputs[0].digest].result()
-            mine = found.result()
-            if isinstance(mine, Snapshot) and isinstance(base, Snapshot):
-                made[vertex.digest] = len(mine.layers) > len(base.layers)
         config = image.configuration(
             converted,
             result.layers,
-            made,
-            created_ns=clock.now_ns(),
+            self._outcomes(converted, job),
+            now_ns=clock.now_ns(),
             epoch_s=plan.options.epoch_s,
         )
         return Product(
@@ -424,6 +415,23 @@ class Builder:
             dockerfile=plan.dockerfile,
             started_ns=started_ns,
         )
+
+    def _outcomes(self, converted: Converted, job: BuildJob) -> dict[Digest, image.StepOutcome]:
+        """Return what became of each step: did it make a layer, and when."""
+        found: dict[Digest, image.StepOutcome] = {}
+        for vertex in converted.vertex.walk():
+            task = job.solved.get(vertex.digest)
+            if task is None or not vertex.inputs:
+                continue
+            base = job.solved[vertex.inputs[0].digest].result()
+            mine = task.result()
+            record = self._cache.peek(job.keys.get(vertex.digest, ()))
+            if isinstance(mine, Snapshot) and isinstance(base, Snapshot):
+                found[vertex.digest] = image.StepOutcome(
+                    len(mine.layers) > len(base.layers),
+                    record.created_ns if record is not None else clock.now_ns(),
+                )
+        return found
 
     async def _explain(
         self, plan: Plan, converted: Converted, failure: VertexFailed

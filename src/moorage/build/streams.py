@@ -142,12 +142,12 @@ class BuildStreams:
             )
         except BuildFailed as error:
             message = failure(error.command, error.code) if error.command else str(error)
-            put(_stream_error(message, error.code))
+            view.fail(_stream_error(message, error.code))
             return
         except MoorageError as error:
             if view.steps is None:
                 raise
-            put(_stream_error(str(error), 1))
+            view.fail(_stream_error(str(error), 1))
             return
         view.end(result)
 
@@ -204,11 +204,21 @@ class _ClassicOutput:
     def __init__(self, plan: Plan, put: Put) -> None:
         self._plan = plan
         self._put = put
+        self._held: list[StreamLine] = []
         self.steps: ClassicView | None = None
 
     def _write(self, text: str) -> None:
-        if not self._plan.options.quiet:
-            self._put(StreamLine(stream=text))
+        line = StreamLine(stream=text)
+        if self._plan.options.quiet:
+            self._held.append(line)
+        else:
+            self._put(line)
+
+    def fail(self, error: StreamError) -> None:
+        """End with an error; a quiet build tells now what it has kept to itself."""
+        for line in self._held:
+            self._put(line)
+        self._put(error)
 
     def pulled(self, event: Event) -> None:
         """Show the progress of a base image."""

@@ -169,14 +169,14 @@ class DaemonWorker:
             return None
         record, fetch = found
         if record.diff_id is None:
-            return self._remember(vertex, base, None, keys)
+            return self._remember(vertex, base, None, keys, created_ns=record.created_ns)
         layer = self.layers.find(digests.chain_id(base.chain_id, record.diff_id))
         if layer is None:
             if record.blob is None:
                 return None
             async with fetched(fetch, record.blob, self._scratch) as path:
                 layer = await whole.blocking(self._apply, path, base.chain_id, record.diff_id)
-        return self._remember(vertex, base, layer, keys)
+        return self._remember(vertex, base, layer, keys, created_ns=record.created_ns)
 
     def _apply(self, path: Path, parent: Digest | None, diff_id: Digest) -> Layer:
         with path.open("rb") as tar:
@@ -327,7 +327,13 @@ class DaemonWorker:
         return None if layer.diff_id == EMPTY_LAYER_DIFF_ID else layer
 
     def _remember(
-        self, vertex: Vertex, base: Snapshot, layer: Layer | None, keys: Sequence[str]
+        self,
+        vertex: Vertex,
+        base: Snapshot,
+        layer: Layer | None,
+        keys: Sequence[str],
+        *,
+        created_ns: int = 0,
     ) -> Snapshot:
         now = clock.now_ns()
         record = Record(
@@ -339,7 +345,7 @@ class DaemonWorker:
             diff_id=layer.diff_id if layer else None,
             parent_chain=base.chain_id,
             size=layer.size if layer else 0,
-            created_ns=now,
+            created_ns=created_ns or now,
             last_used_ns=now,
             usage_count=1,
             parents=tuple(filter(None, [self._records.get(base.chain_id or Digest(""))])),

@@ -28,6 +28,7 @@ class Travelling(Struct, frozen=True, kw_only=True, rename="camel", omit_default
     description: str = ""
     parent_chain: Digest | None = None
     diff_id: Digest | None = None  # None: the step changed nothing
+    created_ns: int = 0
     blob: Descriptor | None = None  # the layer; None: it is one of the image's own (inline)
 
 
@@ -46,7 +47,7 @@ def collect(cache: Cache, target: Vertex, job: Build, *, everything: bool) -> li
         task = job.solved.get(vertex.digest)
         if task is None or not vertex.inputs:
             continue
-        record = cache.find(job.keys.get(vertex.digest, ()))
+        record = cache.peek(job.keys.get(vertex.digest, ()))
         if record is not None and isinstance(task.result(), Snapshot):
             found[record.id] = _travelling(record)
     return list(found.values())
@@ -66,6 +67,7 @@ def _travelling(record: Record) -> Travelling:
         description=record.description,
         parent_chain=record.parent_chain,
         diff_id=record.diff_id,
+        created_ns=record.created_ns,
     )
 
 

@@ -58,6 +58,7 @@ class Converted:
     platform: Platform
     author: str
     base_history: tuple[History, ...]
+    base_created: str  # of the image it is based on; empty for scratch
     target: StageState
     stages: list[StageState]  # all that are needed, in the order of the file
     unused_args: list[str]
@@ -133,6 +134,7 @@ class _Converter:
             platform=state.platform,
             author=state.author,
             base_history=state.base_history,
+            base_created=state.base_created,
             target=state,
             stages=[self.states[index] for index in sorted(order)],
             unused_args=sorted(given - self.consumed - _always_used()),
@@ -328,6 +330,7 @@ class _Converter:
             state.scope.environment = dict(other.scope.environment)
             state.base_history = other.base_history
             state.base_layers = other.base_layers
+            state.base_created = other.base_created
             state.inherited = [*other.inherited, *other.steps]
             state.absolute_workdir = other.absolute_workdir
             state.steps.append(Step(text, line))
@@ -349,6 +352,7 @@ class _Converter:
         state.author = base.config.author
         state.base_history = tuple(base.config.history or ())
         state.base_layers = len(base.layers)
+        state.base_created = base.config.created or ""
         state.platform = base.config.platform
         state.absolute_workdir = bool(config.working_dir)
         for pair in config.env or []:

@@ -69,6 +69,7 @@ class StageState:
     config: ContainerConfig = field(default_factory=ContainerConfig)
     author: str = ""
     base_history: tuple[History, ...] = ()
+    base_created: str = ""  # of the image it is based on
     base_layers: int = 0  # of the image it is based on, through all stages
     inherited: list[Step] = field(default_factory=list)  # of the stages this one is based on
     steps: list[Step] = field(default_factory=list)
