@@ -26,8 +26,10 @@ from moorage.lib.errors import InvalidParameter
     ),
     st.booleans(),
 )
-def test_symbolic_modes_are_those_of_chmod(
-    before: int, clauses: list[str], directory: bool
+def test_symbolic_modes_stay_modes(
+    before: int,
+    clauses: list[str],
+    directory: bool,  # noqa: FBT001
 ) -> None:
     text = ",".join(clauses)
     kind = stat.S_IFDIR if directory else stat.S_IFREG
