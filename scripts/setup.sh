@@ -16,7 +16,7 @@ need_root() {
 # The packages among "$@" that are not installed.
 missing_packages() {
 	for package in "$@"; do
-		dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+		dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -x installed >/dev/null ||
 			printf '%s\n' "$package"
 	done
 }
@@ -24,7 +24,8 @@ missing_packages() {
 # The packages among "$@" that this release of the distribution has.
 known_packages() {
 	for package in "$@"; do
-		if apt-cache policy "$package" 2>/dev/null | grep -q 'Candidate: [^(]'; then
+		# no grep -q: it would end the pipe early, and pipefail take that for a no
+		if apt-cache policy "$package" 2>/dev/null | grep 'Candidate: [^(]' >/dev/null; then
 			printf '%s\n' "$package"
 		fi
 	done
@@ -73,12 +74,12 @@ real_python() {
 
 # make_venv TREE LOCK: TREE/.venv holds exactly what LOCK says, and the two programs.
 make_venv() {
-	tree=$1
-	lock=$2
+	local tree=$1 lock=$2 stamp python
 	stamp="$tree/.venv/.lock-$(sha256sum "$tree/$lock" | cut -c1-16)"
 	if [ ! -e "$stamp" ] || ! "$tree/.venv/bin/python" -c '' 2>/dev/null; then
 		say "making .venv from $lock"
-		"$(real_python)" -m venv --clear "$tree/.venv"
+		python=$(real_python) || exit 1 # it has said why
+		"$python" -m venv --clear "$tree/.venv"
 		"$tree/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
 			--require-hashes --only-binary :all: -r "$tree/$lock" ||
 			die "pip could not install what $lock names" "is a package index reachable?"
