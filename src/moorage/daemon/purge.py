@@ -38,7 +38,7 @@ def purge(config: Config) -> None:
         for root in roots:
             _unmount_below(root)
             try:
-                atomicfile.remove_tree(root)
+                _remove_root(root)
             except OSError as error:
                 raise System(f"cannot remove {root}: {error}") from error
 
@@ -62,6 +62,13 @@ def _remove_cgroup_parents() -> None:
         for parent in (hierarchy / "moorage", hierarchy.parent / "moorage"):
             with suppress(OSError):  # not there, or not empty
                 parent.rmdir()
+
+
+def _remove_root(root: Path) -> None:
+    """Remove a root; one that is a file system of its own is emptied and stays mounted."""
+    doomed = list(root.iterdir()) if root.is_mount() else [root]
+    for path in doomed:
+        atomicfile.remove_tree(path)
 
 
 def _unmount_below(root: Path) -> None:
