@@ -28,8 +28,8 @@ def test_a_data_root_that_is_a_mount_is_emptied_and_stays(disk: Path) -> None:
     (disk / "layers" / "overlay2" / "file").write_text("x")
     exec_root = disk.parent / "exec"
     exec_root.mkdir()
-    roots = ["--data-root", disk, "--exec-root", exec_root]
-    subprocess.run([BIN / "moord", "--purge", *roots], check=True)
+    roots = ["--data-root", str(disk), "--exec-root", str(exec_root)]
+    subprocess.run([str(BIN / "moord"), "--purge", *roots], check=True)
     assert disk.is_mount()
     assert list(disk.iterdir()) == []
     assert not exec_root.exists()
