@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,85 @@ def test_fsck_finds_a_damaged_blob(make_daemon: MakeDaemon) -> None:
     assert code == 4
     assert f"blob sha256:{blob.name} is damaged" in said
     assert fsck(daemon)[0] == 0
+
+
+def test_a_check_of_a_working_daemon_mends_a_layer_under_a_container(
+    make_daemon: MakeDaemon,
+) -> None:
+    daemon = make_daemon().start()
+    daemon.load(compressed())
+    assert daemon.api.post("/system/check").ok().json() == {"Checked": 5, "Problems": []}
+    body = {"Image": "packed:1", "Cmd": ["/f"]}
+    daemon.api.post("/containers/create", body, name="standing").ok(201)
+    tree = next((daemon.data_root / "layers/overlay2").glob("*/diff/f"))
+    tree.write_bytes(b"damaged")
+    found = check(daemon)
+    assert [(p["Kind"], p["Repaired"]) for p in found] == [("layer", False), ("image", False)]
+    assert "other content" in found[0]["Message"]
+    found = check(daemon, repair=True)
+    assert [(p["Kind"], p["Repaired"]) for p in found] == [("layer", True)]
+    assert tree.exists(), "somebody may stand on it"
+    assert check(daemon) == []
+    archive = (
+        daemon.api.request("GET", "/containers/standing/archive", query={"path": "/f"}).ok().body
+    )
+    assert b"1" * 5000 in archive
+    daemon.stop()
+    daemon.start()
+    assert not tree.exists()
+    assert check(daemon) == []
+
+
+def test_a_check_of_a_working_daemon_forgets_what_cannot_be_mended(
+    make_daemon: MakeDaemon,
+) -> None:
+    daemon = make_daemon().start()
+    daemon.load(two_layers())
+    daemon.load(other())
+    tree = next((daemon.data_root / "layers/overlay2").glob("*/diff/other"))
+    tree.write_bytes(b"damaged")
+    found = check(daemon, repair=True)
+    assert [(p["Kind"], p["Repaired"]) for p in found] == [("layer", True), ("image", False)]
+    assert check(daemon) == []
+    names = [i["RepoTags"] for i in daemon.api.get("/images/json").ok().json()]
+    assert names == [["two:1"]]
+    daemon.load(other())
+    assert check(daemon) == []
+
+
+def test_a_check_of_a_working_daemon_finds_a_damaged_blob(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon().start()
+    daemon.load(two_layers())
+    blob: Path = min((daemon.data_root / "content" / "blobs" / "sha256").iterdir())
+    blob.chmod(0o600)
+    blob.write_bytes(b"{}")
+    found = check(daemon)
+    assert [p["Kind"] for p in found] == ["blob", "image"]
+    assert found[0]["Object"] == f"sha256:{blob.name}"
+    assert blob.exists(), "nothing is changed unless asked for"
+    assert len(check(daemon, repair=True)) == 2
+    assert check(daemon) == []
+
+
+def test_loads_go_on_while_the_store_is_checked(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon().start()
+    daemon.load(two_layers())
+    with ThreadPoolExecutor(4) as pool:
+        checks = [pool.submit(check, daemon, repair=True) for _ in range(2)]
+        loads = [pool.submit(daemon.load, two_layers(f"more:{n}")) for n in range(8)]
+        loads += [pool.submit(daemon.load, other()) for _ in range(8)]
+        for task in loads:
+            task.result()
+        for one in checks:
+            assert one.result() == []
+    assert check(daemon) == []
+
+
+def check(daemon: Daemon, *, repair: bool = False) -> list[dict[str, Any]]:
+    """Return the problems that the daemon finds, none if it is at it already."""
+    answer = daemon.api.post("/system/check", repair=repair).ok(200, 409)
+    problems: list[dict[str, Any]] = answer.json().get("Problems", [])
+    return problems
 
 
 def fsck(daemon: Daemon) -> tuple[int, str]:

@@ -117,6 +117,7 @@ OPERATIONS: Final = (
 
 # Operations of our own, which no client of Docker's asks for.
 OWN: Final = (
+    ("POST", "/system/check", "SystemCheck"),
     ("GET", "/volumes/{name}/archive", "VolumeBackup"),
     ("PUT", "/volumes/{name}/archive", "VolumeRestore"),
     ("POST", "/volumes/{name}/copy", "VolumeCopy"),

@@ -11,6 +11,7 @@ from moorage.api.results import JsonStream, Raw
 from moorage.api.routing import route
 from moorage.engine.usage import DataUsage
 from moorage.events.matching import condition
+from moorage.images.check import Findings
 from moorage.lib import clock
 from moorage.lib.errors import InvalidParameter
 from moorage.registry.credentials import Credentials
@@ -21,6 +22,7 @@ from moorage.spec.engine.system import AuthResponse, SystemInfo, SystemVersion
 if TYPE_CHECKING:
     from moorage.engine.system import System
     from moorage.events.bus import Bus
+    from moorage.images.service import Images
     from moorage.registry.registries import Registries
 
 _PING: Final = Raw(
@@ -101,6 +103,18 @@ class DataUsageQuery(Struct, frozen=True):
 async def system_data_usage(system: System, query: DataUsageQuery) -> DataUsage:
     """200; 400 unknown type."""
     return await system.data_usage(query.type, verbose=query.verbose)
+
+
+class CheckQuery(Struct, frozen=True):
+    """Parameters of ``SystemCheck``."""
+
+    repair: bool = False
+
+
+@route("POST", "/system/check", "SystemCheck")
+async def system_check(images: Images, query: CheckQuery) -> Findings:
+    """200 with what was found; 409 a check is under way."""
+    return await images.check(repair=query.repair)
 
 
 def timestamp_ns(name: str, text: str) -> int | None:

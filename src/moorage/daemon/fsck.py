@@ -29,13 +29,14 @@ def fsck(config: Config) -> int:
             Path(root).mkdir(mode=0o710, parents=True, exist_ok=True)
             owned.enter_context(ownership.locked(Path(root), "the directory"))
         found = asyncio.run(_check(config))
-    if found.clean:
+    if not found.problems:
         print("the store is clean")  # noqa: T201 - the answer
         return 0
-    lost = len(found.lost_images)
+    layers, lost = found.of("layer"), len(found.of("image"))
+    mended = sum(problem.repaired for problem in layers)
     print(  # noqa: T201
-        f"{len(found.bad_blobs)} damaged blobs, {len(found.bad_layers)} damaged layers"
-        f" ({len(found.mended)} mended), {lost} images lost, {found.leftovers} leftovers removed"
+        f"{len(found.of('blob'))} damaged blobs, {len(layers)} damaged layers ({mended} mended or"
+        f" removed), {lost} images lost, {len(found.of('leftover'))} leftovers removed"
     )
     return UNMENDED if lost else MENDED
 

@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 
 from moorage.images import check, importing, inspect, load, prune, remove, save, source
 from moorage.images import list as listing
+from moorage.images.check import Findings
 from moorage.images.image import Image
 from moorage.images.importing import ImportOptions
 from moorage.images.operations import Parts
@@ -18,7 +19,7 @@ from moorage.images.pull import Pulls
 from moorage.images.push import Pushes
 from moorage.images.store import ImageStore
 from moorage.lib import bridge, offload, tasks
-from moorage.lib.errors import InvalidParameter, NotImplemented_
+from moorage.lib.errors import Conflict, InvalidParameter, NotImplemented_
 from moorage.registry.credentials import Credentials
 from moorage.spec import reference as references
 from moorage.spec.engine.filters import Filters
@@ -52,6 +53,7 @@ class Images:
         self.parts = parts
         self._pulls = pulls
         self._pushes = pushes
+        self._checking = False
 
     @property
     def store(self) -> ImageStore:
@@ -60,7 +62,7 @@ class Images:
 
     async def open(self) -> None:
         """Drop what an interrupted load left; call it once all domains hold their leases again."""
-        for name in ("load", "import", "save"):
+        for name in ("load", "import", "save", "check", "unpack"):
             for lease in self.parts.leases.find(name):
                 lease.release()
         await offload.run("fs", self._verify_suspects)
@@ -83,6 +85,24 @@ class Images:
         while True:
             await asyncio.sleep(_SYNC_INTERVAL_S)
             await offload.run("fs", durability.sync)
+
+    async def check(self, *, repair: bool) -> Findings:
+        """Look for damage in the store, and mend it if asked to, while all goes on.
+
+        Cancel: no effect; the check goes on. Raises: Conflict (one is under way).
+        """
+        if self._checking:
+            raise Conflict("a check of the store is already running")
+        return await tasks.finish(self._check(repair), self.parts.supervisor, "system check")
+
+    async def _check(self, repair: bool) -> Findings:  # noqa: FBT001 - one call
+        self._checking = True
+        try:
+            return await offload.run_disposable(
+                check.check, self.parts, log.warning, mend=repair, live=True
+            )
+        finally:
+            self._checking = False
 
     def _collect(self) -> None:
         self.parts.content.remove_leftovers()

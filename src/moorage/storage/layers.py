@@ -323,23 +323,26 @@ class LayerStore(WritableLayers):
             self._durability.forget("layer", chain_id)
         return layer.size, [layer.name] if init is None else [init, layer.name]
 
-    def replace(self, layer: Layer, tar: BinaryIO) -> None:
+    def replace(self, layer: Layer, tar: BinaryIO, *, keep_old: bool = False) -> None:
         """Unpack *layer* again from its archive, in place of a damaged tree; for the check only.
 
+        With *keep_old* the damaged tree stays for those who have it mounted, until ``open``.
         Raises: as ``apply``.
         """
         below = [] if self.driver.isolated else self.stack(layer.parent)
-        staged = self._stager.unpack(tar, below, None, keep=None)
-        try:
-            _require_diff_id(staged, layer.diff_id)
-        except DataLoss:
-            self.discard(staged)
-            raise
-        new = self._placed(staged, layer.parent)
-        with self._lock:
-            self._records.save_layer(new)
-            self._remember(new)
-        self.driver.remove(layer.name)
+        with self._alone(layer.chain_id):
+            staged = self._stager.unpack(tar, below, None, keep=None)
+            try:
+                _require_diff_id(staged, layer.diff_id)
+            except DataLoss:
+                self.discard(staged)
+                raise
+            new = self._placed(staged, layer.parent)
+            with self._lock:
+                self._records.save_layer(new)
+                self._remember(new)
+        if not keep_old:
+            self.driver.remove(layer.name)
 
     def rubbish(self) -> list[str]:
         """Return the driver's names that nothing knows."""

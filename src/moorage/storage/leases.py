@@ -8,6 +8,7 @@ that a killed daemon left half-done stay until the lease expires, and the pull g
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Self
 
@@ -64,6 +65,11 @@ class Leases:
                 "INSERT OR IGNORE INTO lease_resources VALUES (?, ?)", identifier, digest
             )
 
+    def _add_all(self, identifier: str, digests: Iterable[str]) -> None:
+        with self.lock, self._database.transaction():
+            for digest in digests:
+                self._add(identifier, digest)
+
     def _drop(self, identifier: str, digest: str) -> None:
         with self.lock:
             self._database.execute(
@@ -85,6 +91,10 @@ class Lease(Struct, frozen=True):
     def add(self, digest: str) -> None:
         """Keep the blob or layer chain *digest*: first add, then look whether it is there."""
         self._leases._add(self.id, digest)  # noqa: SLF001
+
+    def add_all(self, digests: Iterable[str]) -> None:
+        """Keep many at once; they are read while nothing is collected."""
+        self._leases._add_all(self.id, digests)  # noqa: SLF001
 
     def drop(self, digest: str) -> None:
         """Keep *digest* no longer."""
