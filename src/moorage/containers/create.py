@@ -59,6 +59,7 @@ async def create(
     Cancel: no effect when run by the service.
     """
     image = parts.images.resolve(config.image, platform=platform) if config.image else None
+    parts.runtime.expect_task()
     container_id = ids.new_id()
     record, warnings = _plan(parts, container_id, config, host_config, image)
     record = structs.replace(

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 from moorage.api.connection import Connection
 from moorage.api.origin import HostCheck
 from moorage.api.server import Server
-from moorage.api.tls import TlsProtocol
 from moorage.daemon.config import Config
 from moorage.daemon.hosts import DEFAULT_PORT, DEFAULT_TLS_PORT, HostAddress, parse_host
 from moorage.daemon.validate import require_guarded
@@ -194,6 +193,8 @@ async def serve(
         factory = functools.partial(Connection, server, kind, check)
         if kind == "tls":
             assert tls is not None  # noqa: S101 - no TLS listener is made without
+            from moorage.api.tls import TlsProtocol  # noqa: PLC0415 - loads OpenSSL
+
             factory = functools.partial(TlsProtocol, tls, factory)
         if listener.socket.family == socket.AF_UNIX:
             acceptor = await loop.create_unix_server(factory, sock=listener.socket)

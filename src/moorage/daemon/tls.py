@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moorage.daemon.config import Config
+from moorage.lib import latetls
 from moorage.lib.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def server_context(config: Config) -> ssl.SSLContext | None:
     """
     if not (config.tls or config.tlsverify):
         return None
+    latetls.load()
     import ssl  # noqa: PLC0415 - only a daemon with TLS pays for it
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -20,6 +20,9 @@ from msgspec import Struct
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked up: never the caller's PATH, never inside a container."""
 
+LEAN_PYTHON: Final = ("-I", "-S", "-OO", "-X", "no_debug_ranges")
+"""Flags of an interpreter of our own: nothing of the host's or a user's, nothing kept but code."""
+
 _SYS_CLOSE_RANGE: Final = 436  # the same on every architecture
 _CLOSE_RANGE_CLOEXEC: Final = 4  # linux/close_range.h
 _ALL: Final = 0xFFFFFFFF

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-from moorage.lib import clock, offload
+from moorage.lib import clock, latetls, offload
 from moorage.lib.httpconnection import Connection, Headers, ProtocolError
+
+if TYPE_CHECKING:
+    import ssl
 
 CONNECT_TIMEOUT_S: Final = 30.0
 HEAD_TIMEOUT_S: Final = 60.0
@@ -302,14 +304,15 @@ def _head(method: str, target: str, lines: Mapping[str, str]) -> bytes:
 
 def make_context(tls: TLS) -> ssl.SSLContext:
     """Build what *tls* says; reads files. Raises: OSError, ssl.SSLError."""
-    context = ssl.create_default_context()
+    tls_module = latetls.load()
+    context: ssl.SSLContext = tls_module.create_default_context()
     for authority in tls.authorities:
         context.load_verify_locations(authority)
     for certificate, key in tls.clients:
         context.load_cert_chain(certificate, key)
     if not tls.verify:
         context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        context.verify_mode = tls_module.CERT_NONE
     return context
 
 

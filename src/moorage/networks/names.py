@@ -31,10 +31,14 @@ _START: Final = (
     " from moorage.networks.nameserver.program import main; main()"
 )
 _RETRY_S: Final = 0.5
+_IDLE_S: Final = 60.0  # without anybody to serve, until the name server is let go
 
 
 class Names:
-    """Connection to the name server; it is started when it is not there, and told all anew.
+    """Connection to the name server, which runs while there are sandboxes to serve.
+
+    It is started when it is not there, and told all anew. Until it answers, the sockets of a new
+    sandbox are kept here: questions wait in them.
 
     *account* gives every packet of a full account, *handles* the namespaces of the sandboxes that
     are to be served, by sandbox id.
@@ -53,37 +57,77 @@ class Names:
         self._handles = handles
         self._socket: socket.socket | None = None
         self._queue: deque[tuple[bytes, NameSockets | None]] = deque()
+        self._kept: dict[str, NameSockets] = {}  # by sandbox id
         self._keeper: asyncio.Task[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._reaper: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Find or start the name server and bring it up to date; then keep it so."""
-        await self._meet()
-        self._keeper = self._supervisor.start(self._keep(), "name server")
+        """Find or start the name server, if it is needed, and bring it up to date."""
+        if self._handles():
+            await self._meet()
+            self._want()
+        elif (left := await self._connect()) is not None:  # of a daemon that was killed
+            await asyncio.get_running_loop().sock_sendall(left, b'{"op": "exit"}')
+            left.close()
+
+    def _want(self) -> None:
+        """Keep a name server running from now on."""
+        if self._keeper is None:
+            self._keeper = self._supervisor.start(self._keep(), "name server")
 
     async def close(self, *, end: bool) -> None:
         """Let go of the name server; *end* it if nobody needs it."""
+        if self._idle is not None:
+            self._idle.cancel()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
         if end:
-            self.tell({"op": "exit"})
+            self._let_go()
         self._drop()
-        if end:
-            self._path.unlink(missing_ok=True)
+        self._forget_kept()
 
     def tell(self, packet: Packet, sockets: NameSockets | None = None) -> None:
         """Send a packet; while the server is away it is lost, and the next account makes up for it.
 
-        *sockets* are handed over and closed here.
+        *sockets* are handed over and closed here; they are what a name server is started for.
         """
+        if packet["op"] == "remove":
+            self._removed(str(packet["sandbox"]))
         if self._socket is None:
             if sockets is not None:
-                sockets.close()
+                self._kept[str(packet["sandbox"])] = sockets
+                self._want()
             return
         self._queue.append((json.dumps(packet).encode(), sockets))
         if len(self._queue) == 1:
             self._flush()
+
+    def _removed(self, sandbox: str) -> None:
+        if (kept := self._kept.pop(sandbox, None)) is not None:
+            kept.close()
+        if self._idle is None:
+            self._idle = asyncio.get_running_loop().call_later(_IDLE_S, self._rest)
+
+    def _rest(self) -> None:
+        """End the name server if nobody needs it."""
+        self._idle = None
+        if self._handles() or self._keeper is None:
+            return
+        self._keeper.cancel()
+        self._keeper = None
+        self._let_go()
+        self._drop()
+
+    def _let_go(self) -> None:
+        self.tell({"op": "exit"})
+        self._path.unlink(missing_ok=True)
+
+    def _forget_kept(self) -> None:
+        for sockets in self._kept.values():
+            sockets.close()
+        self._kept.clear()
 
     def _flush(self) -> None:
         loop = asyncio.get_running_loop()
@@ -148,8 +192,13 @@ class Names:
             if name not in wanted:
                 self.tell({"op": "remove", "sandbox": name})
         for name, handle in wanted.items():
-            if name not in known["sandboxes"]:
+            if name in known["sandboxes"]:
+                continue
+            if (kept := self._kept.pop(name, None)) is not None:
+                self.tell({"op": "add", "sandbox": name}, kept)
+            else:
                 await self._serve(name, handle)
+        self._forget_kept()
         self.tell({"op": "begin"})
         for packet in self._account():
             self.tell(packet)
@@ -181,7 +230,7 @@ class Names:
             listener.listen(4)
             source = Path(moorage.__file__).parent.parent
             process = spawn.start(
-                [sys.executable, "-I", "-S", "-c", _START, str(source), str(self._path)],
+                [sys.executable, *spawn.LEAN_PYTHON, "-c", _START, str(source), str(self._path)],
                 files={3: listener.fileno()},
                 new_session=True,
             )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,6 +24,9 @@ from moorage.lib.errors import (
 )
 from moorage.registry.challenge import Challenge
 from moorage.spec.reference import Reference
+
+if TYPE_CHECKING:
+    import ssl
 
 BODY_LIMIT: Final = 64 << 10  # bytes of an error's body worth reading
 _UNREACHABLE: Final = frozenset(
@@ -146,6 +148,8 @@ def _general(refused: RegistryRefusal, reference: Reference) -> MoorageError:
 
 def of_connection(method: str, url: str, error: Exception) -> MoorageError:
     """Say why *url* could not be reached, as Go's client does."""
+    import ssl  # noqa: PLC0415 - see latetls
+
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     asked = f'{method.capitalize()} "{url}"'
@@ -159,6 +163,8 @@ def of_connection(method: str, url: str, error: Exception) -> MoorageError:
 
 
 def _connection_words(error: Exception, host: str, port: int) -> str:
+    import ssl  # noqa: PLC0415 - see latetls
+
     if isinstance(error, ssl.SSLError):
         if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
             return "http: server gave HTTP response to HTTPS client"

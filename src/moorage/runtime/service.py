@@ -72,19 +72,25 @@ class Runtime:
         return self._zygote.pid
 
     async def open(self) -> None:
-        """Check the host (cgroups, hybrid trap), choose the runtime, start the zygote.
+        """Check the host (cgroups, hybrid trap), choose the runtime.
 
         Raises: InvalidParameter (default runtime unknown), System (none can be used).
         """
         for directory in (self._tasks_root, self._runtimes_root):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         spawn.seal_inherited()
-        self._zygote.start()
         self._fitness = await offload.run(
             "fs", host.examine, self._configured, self._wanted_default, self._runtimes_root
         )
         usual = seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES)
         await offload.run("cpu", self._filters.annotation, usual)
+
+    def expect_task(self) -> None:
+        """Get ready for a ``create`` that will come soon: the first monitor takes 50 ms longer.
+
+        Raises: System.
+        """
+        self._zygote.start()
 
     async def create(
         self, container_id: str, *, runtime: str | None = None, spec: Spec, io: ProcessIO

@@ -45,8 +45,7 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         interpreter = os.path.realpath(sys.executable)
         package = str(Path(moor_shim.__file__).parent.parent)
-        # isolated and without site: nothing of the host's or a user's Python is loaded
-        argv = [interpreter, "-I", "-S", "-c", _START, package]
+        argv = [interpreter, *spawn.LEAN_PYTHON, "-c", _START, package]
         try:
             process = spawn.start(argv, files={zygote.REQUEST_FD: theirs.fileno()})
         except OSError as error:
