@@ -23,6 +23,7 @@ MODULES: Final = (
     "build",
     "build_session",
     "system",
+    "plugins",
     "swarm",
 )
 
