@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NoReturn
 
+from moorage.api.operations import OPERATIONS
 from moorage.api.routing import route
 from moorage.lib.errors import NotImplemented_, Unavailable
 
@@ -12,35 +13,12 @@ NOT_A_MANAGER: Final = (
     " this node to swarm and try again."
 )
 
-# In the order of the document: (method, path, operationId).
-MANAGER_OPERATIONS: Final = (
-    ("GET", "/nodes", "NodeList"),
-    ("GET", "/nodes/{id}", "NodeInspect"),
-    ("DELETE", "/nodes/{id}", "NodeDelete"),
-    ("POST", "/nodes/{id}/update", "NodeUpdate"),
-    ("GET", "/swarm", "SwarmInspect"),
-    ("POST", "/swarm/update", "SwarmUpdate"),
-    ("GET", "/swarm/unlockkey", "SwarmUnlockkey"),
-    ("POST", "/swarm/unlock", "SwarmUnlock"),
-    ("GET", "/services", "ServiceList"),
-    ("POST", "/services/create", "ServiceCreate"),
-    ("GET", "/services/{id}", "ServiceInspect"),
-    ("DELETE", "/services/{id}", "ServiceDelete"),
-    ("POST", "/services/{id}/update", "ServiceUpdate"),
-    ("GET", "/services/{id}/logs", "ServiceLogs"),
-    ("GET", "/tasks", "TaskList"),
-    ("GET", "/tasks/{id}", "TaskInspect"),
-    ("GET", "/tasks/{id}/logs", "TaskLogs"),
-    ("GET", "/secrets", "SecretList"),
-    ("POST", "/secrets/create", "SecretCreate"),
-    ("GET", "/secrets/{id}", "SecretInspect"),
-    ("DELETE", "/secrets/{id}", "SecretDelete"),
-    ("POST", "/secrets/{id}/update", "SecretUpdate"),
-    ("GET", "/configs", "ConfigList"),
-    ("POST", "/configs/create", "ConfigCreate"),
-    ("GET", "/configs/{id}", "ConfigInspect"),
-    ("DELETE", "/configs/{id}", "ConfigDelete"),
-    ("POST", "/configs/{id}/update", "ConfigUpdate"),
+_NOUNS: Final = ("nodes", "swarm", "services", "tasks", "secrets", "configs")
+_ANSWERED_HERE: Final = ("SwarmInit", "SwarmJoin", "SwarmLeave")
+MANAGER_OPERATIONS: Final = tuple(
+    entry
+    for entry in OPERATIONS
+    if entry[1].split("/")[1] in _NOUNS and entry[2] not in _ANSWERED_HERE
 )
 
 
