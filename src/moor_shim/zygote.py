@@ -75,7 +75,7 @@ def _become_monitor(control: int) -> None:
 
 def main() -> None:
     """Serve the socket that the daemon left as descriptor 3."""
-    os.umask(0o077)
+    os.umask(0o022)  # the runtime makes directories inside of containers with it
     os.chdir("/proc")  # holds no file system, and takes no stray file of a monitor without a task
     os.closerange(REQUEST_FD + 1, os.sysconf("SC_OPEN_MAX"))  # whatever the daemon's parent leaked
     _prctl(PR_SET_NAME, b"moor-zygote", 0, 0, 0)

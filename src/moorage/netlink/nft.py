@@ -22,33 +22,41 @@ class NftError(System):
     """libnftables refused a transaction; nothing of it was applied."""
 
 
+_LOCK: Final = threading.Lock()  # the library keeps names of links and more for all contexts
+
+
 class Nft:
     """A libnftables context; its netlink socket stays in the opening thread's namespace.
 
-    The lock lets threads share it: the library itself is not safe for that.
+    One thread at a time is in the library, whichever context it uses: it is not safe otherwise.
+    *greeting* is run before anything else on every socket, so that whoever watches the kernel's
+    notifications can tell the changes of this context from those of others.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, greeting: str = "") -> None:
+        self._greeting = greeting
+        self._greeted = False
         self._library = _library()
         self._closed = False
-        self._context: int | None = self._open()
+        with _LOCK:
+            self._context: int | None = self._open()
 
     def close(self) -> None:
         """Free the context; safe to call twice."""
-        with self._lock:
+        with _LOCK:
             self._closed = True
             self._free()
 
     def rest(self) -> None:
         """Free the context's three megabytes until the next command, in whose thread it opens."""
-        with self._lock:
+        with _LOCK:
             self._free()
 
     def _free(self) -> None:
         if self._context is not None:
             self._library.nft_ctx_free(self._context)
             self._context = None
+            self._greeted = False
 
     def _open(self) -> int:
         context: int | None = self._library.nft_ctx_new(0)
@@ -63,16 +71,22 @@ class Nft:
 
         Raises: NftError with the library's own words.
         """
-        with self._lock:
+        with _LOCK:
             if self._closed:
                 raise NftError("nftables is closed")
             if self._context is None:
                 self._context = self._open()
             flags = _OUTPUT_JSON if json else _OUTPUT_NUMERIC
             self._library.nft_ctx_output_set_flags(self._context, flags)
-            failed = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())
-            output = self._library.nft_ctx_get_output_buffer(self._context)
-            complaint = self._library.nft_ctx_get_error_buffer(self._context)
+            if self._greeting and not self._greeted:
+                self._run(self._context, self._greeting)
+                self._greeted = True
+            return self._run(self._context, commands)
+
+    def _run(self, context: int, commands: str) -> str:
+        failed = self._library.nft_run_cmd_from_buffer(context, commands.encode())
+        output = self._library.nft_ctx_get_output_buffer(context)
+        complaint = self._library.nft_ctx_get_error_buffer(context)
         if failed:
             text = (complaint or b"").decode(errors="replace").strip()
             raise NftError(f"nftables: {text}")

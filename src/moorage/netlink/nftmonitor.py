@@ -27,12 +27,14 @@ _RECEIVE_BYTES: Final = 1 << 16
 class NftMonitor:
     """Tells whether somebody else changed the table *table*.
 
-    Changes made through our own nft socket carry its port number, which ``learn`` finds out.
+    Our own changes carry the port number of our nft socket. That number is another one whenever
+    the socket was opened anew; ``greeting`` is what a new socket says first, to be known by.
     """
 
     def __init__(self, table: str) -> None:
         self._table = table.encode()
-        self._own: set[int] = set()
+        self._greeter = f"{table}_self"
+        self._own: int | None = None
         self.reshaped = False  # others have changed tables of theirs; whoever reads it resets it
         self._socket = socket.socket(
             socket.AF_NETLINK,
@@ -51,11 +53,10 @@ class NftMonitor:
         """Stop listening."""
         self._socket.close()
 
-    def learn(self) -> None:
-        """Take whoever just made the table as ourselves; call right after making it."""
-        for kind, port, table in self._read() or ():
-            if kind == _NFT_MSG_NEWTABLE and table == self._table:
-                self._own.add(port)
+    @property
+    def greeting(self) -> str:
+        """The commands by which our nft socket makes itself known; they leave nothing."""
+        return f"add table ip {self._greeter}\ndelete table ip {self._greeter}"
 
     def harmed(self) -> bool:
         """Read what has happened; whether somebody else broke the table, or may have."""
@@ -63,14 +64,17 @@ class NftMonitor:
         if events is None:
             self.reshaped = True
             return True  # the queue overflowed: anything may have happened
-        self.reshaped |= any(
-            kind in _RESHAPING and table != self._table and port not in self._own
-            for kind, port, table in events
-        )
-        return any(
-            kind in _HARMFUL and table == self._table and port not in self._own
-            for kind, port, table in events
-        )
+        greeter, harmed = self._greeter.encode(), False
+        for kind, port, table in events:
+            if kind == _NFT_MSG_NEWTABLE and table == greeter:
+                self._own = port
+            elif port == self._own:
+                continue
+            elif table == self._table:
+                harmed |= kind in _HARMFUL
+            else:
+                self.reshaped |= kind in _RESHAPING
+        return harmed
 
     def _read(self) -> list[tuple[int, int, bytes]] | None:
         events: list[tuple[int, int, bytes]] = []

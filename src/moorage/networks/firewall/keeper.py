@@ -48,12 +48,11 @@ class Keeper:
 
     async def open(self) -> None:
         """Put the whole of what is wanted in place, and begin to watch over it."""
-        self._nft = Nft()
         self._monitor = NftMonitor(self.table)
+        self._nft = Nft(self._monitor.greeting)
         self._pending.clear()
         async with self._lock:
             await self._replace()
-        self._monitor.learn()
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._noticed)
 
     async def close(self, *, remove: bool = False) -> None:
@@ -199,6 +198,8 @@ class Keeper:
             if not harmed:
                 await self._admit()
                 return
+            if self._nft is not None:
+                self._nft.rest()  # to be known anew, should the queue have overflowed
             await self._replace()
         self.mended += 1
         log.warning("nftables table %s was changed from outside and has been restored", self.table)
