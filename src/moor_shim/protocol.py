@@ -43,7 +43,7 @@ STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2
 HEADER: Final = struct.Struct(">BxxxI")  # stream, length; a stdin frame of length 0: no more input
-MAX_LINE: Final = 1 << 20  # bytes of one control message
+MAX_LINE: Final = 16 << 20  # bytes of one control message
 
 
 _to_json: Final = json.JSONEncoder(separators=(",", ":")).encode

@@ -29,9 +29,9 @@ from moorage.build.files.select import walk
 from moorage.build.ignore import Matcher
 from moorage.build.session import ContextFiles
 from moorage.kernel.openat2 import openat2
-from moorage.lib import atomicfile, bridge, ids, offload
+from moorage.lib import atomicfile, bridge, ids, offload, removal
 from moorage.lib.errors import InvalidParameter
-from moorage.storage.archive import chunks, compression, rooted
+from moorage.storage.archive import chunks, compression
 from moorage.storage.archive.extract import extract
 from moorage.storage.archive.options import ExtractOptions
 
@@ -187,7 +187,7 @@ def _remove_one(root_fd: int, path: str) -> None:
     parent, _, name = path.rpartition("/")
     fd = openat2(root_fd, parent or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        rooted.remove(fd, name)
+        removal.remove(fd, name)
     finally:
         os.close(fd)
 

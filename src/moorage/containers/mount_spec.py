@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import structs
 
+from moorage.containers import paths
 from moorage.containers.record import MountRecord
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.container import ContainerConfig
@@ -155,8 +156,8 @@ def _destination(path: str, text: str, kind: str = "volume") -> str:
         reason = f"invalid mount path: '{path}' mount path must be absolute"
     elif clean == "/":
         reason = "invalid specification: destination can't be '/'"
-    elif "\0" in clean:
-        reason = f"invalid mount path: {path!r}"
+    elif "\0" in clean or not paths.fits(clean):
+        reason = f"invalid mount path: {path[:200]!r}"
     if reason:
         raise InvalidParameter(
             f"invalid volume specification: '{text}': invalid mount config for type"
@@ -178,6 +179,8 @@ def parse_mount(mount: Mount, volume_driver: str = "") -> MountRecord:
         raise _bad(mount, f"invalid mount path: '{mount.target}' mount path must be absolute")
     if _clean(mount.target) == "/":
         raise _bad(mount, "invalid specification: destination can't be '/'")
+    if "\0" in mount.target or not paths.fits(mount.target):
+        raise _bad(mount, f"invalid mount path: {mount.target[:200]!r}")
     foreign = (
         ("bind", "BindOptions", mount.bind_options),
         ("volume", "VolumeOptions", mount.volume_options),

@@ -131,7 +131,9 @@ def _given(mount: ReadyMount) -> Mount:
     bind = "bind" if options and options.non_recursive else "rbind"
     access: list[str] = []
     if not record.writable:
-        access = ["rro"] if mount.recursive_readonly else ["ro"]
+        # crun finds no target in /proc for rro; what is shown there is a file
+        recursive = mount.recursive_readonly and not record.destination.startswith("/proc/")
+        access = ["rro"] if recursive else ["ro"]
     return Mount(
         destination=record.destination,
         type="bind",

@@ -33,7 +33,7 @@ def resources(
         devices=devices,
         memory=_memory(host),
         cpu=_cpu(host),
-        pids=LinuxPids(limit=host.pids_limit) if host.pids_limit else None,
+        pids=LinuxPids(limit=max(host.pids_limit, -1)) if host.pids_limit else None,
         block_io=_block_io(host, numbers),
     )
 

@@ -7,6 +7,7 @@ import signal as signals
 from collections.abc import Iterable
 from typing import Final
 
+from moorage.containers import paths
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.container import ContainerConfig
 from moorage.spec.engine.health import HealthConfig
@@ -48,6 +49,8 @@ def _check_strings(config: ContainerConfig) -> None:
             f"the working directory '{config.working_dir}' is invalid,"
             " it needs to be an absolute path"
         )
+    if not paths.fits(config.working_dir):
+        raise InvalidParameter(f"the working directory '{config.working_dir[:200]}…' is too long")
     for entry in config.env or []:
         if not entry or entry.startswith("="):
             raise InvalidParameter(f"invalid environment variable: {entry}")

@@ -13,6 +13,7 @@ from moorage.spec.engine.hostconfig import HostConfig, Ulimit
 
 _MINIMUM_MEMORY: Final = 6 << 20
 _CPU_SET: Final = re.compile(r"\d+(-\d+)?\Z")
+_CGROUP_PARENT: Final = re.compile(r"[^\x00-\x1f\x7f]{0,1024}\Z")
 _ULIMIT_NAMES: Final = """
 core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack
 """
@@ -180,6 +181,8 @@ def _check_other(host: HostConfig) -> None:
     for key in host.sysctls or {}:
         if not key or "\0" in key or ".." in key or key.startswith("/"):
             raise InvalidParameter(f"invalid sysctl: {key!r}")
+    if not _CGROUP_PARENT.match(host.cgroup_parent) or ".." in host.cgroup_parent.split("/"):
+        raise InvalidParameter(f"invalid cgroup parent: {host.cgroup_parent!r}")
     for key in host.storage_opt or {}:
         if key != "size":
             raise InvalidParameter(f"unknown option {key}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 
-from moorage.lib import ids
+from moorage.lib import ids, removal
 
 
 def write(path: Path, data: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
@@ -50,28 +49,7 @@ def remove_tree(path: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        _remove_entry(parent, path.name)
+        with suppress(FileNotFoundError):
+            removal.remove(parent, path.name)
     finally:
         os.close(parent)
-
-
-def _remove_entry(parent: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=parent)
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):
-        if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
-            raise
-        _empty_directory(parent, name)
-        os.rmdir(name, dir_fd=parent)
-
-
-def _empty_directory(parent: int, name: str) -> None:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(name, flags, dir_fd=parent)
-    try:
-        for child in os.listdir(fd):
-            _remove_entry(fd, child)
-    finally:
-        os.close(fd)

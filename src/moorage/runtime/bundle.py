@@ -15,7 +15,7 @@ from moorage.kernel import capability
 from moorage.kernel.cgroup.contract import Cgroup
 from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter, System
-from moorage.runtime import seccomp
+from moorage.runtime import rootfs, seccomp
 from moorage.runtime.contract import ProcessIO
 from moorage.runtime.oci import OciRuntime
 from moorage.spec.oci.runtime import Box, Linux, POSIXRlimit, Process, Spec
@@ -42,8 +42,10 @@ async def prepare(
 ) -> Spec:
     """Return *spec* with what depends on host and runtime filled in.
 
-    Raises: InvalidParameter (seccomp profile that cannot be compiled).
+    Raises: InvalidParameter (seccomp profile that cannot be compiled, a root or a mount that
+    would lead the runtime elsewhere).
     """
+    rootfs.check(spec)
     linux = spec.linux or Linux()
     annotations = dict(spec.annotations or {})
     if linux.cgroups_path is None:

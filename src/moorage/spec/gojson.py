@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Hashable
-from typing import TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import inspect as mi
@@ -18,6 +18,9 @@ from moorage.lib.errors import InvalidParameter
 
 T = TypeVar("T")
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+_INT64_MIN: Final = -(1 << 63)
+_INT64_MAX: Final = (1 << 63) - 1
 
 encode = msgspec.json.Encoder().encode
 
@@ -78,6 +81,12 @@ def _shape(raw: Json, info: mi.Type) -> Json:
     if isinstance(info, mi.UnionType):
         inner = [t for t in info.types if not isinstance(t, mi.NoneType)]
         return _shape(raw, inner[0]) if len(inner) == 1 and raw is not None else raw
+    if (
+        isinstance(info, mi.IntType)
+        and isinstance(raw, int)
+        and not _INT64_MIN <= raw <= _INT64_MAX
+    ):
+        raise InvalidParameter(f"invalid request: {raw} does not fit into 64 bits")
     if isinstance(info, mi.StructType) and isinstance(raw, dict):
         return _shape_struct(raw, info.cls)
     if isinstance(info, mi.ListType) and isinstance(raw, list):

@@ -32,7 +32,10 @@ def copy_tree(source: int, target: int) -> None:
 
     Both are descriptors and stay open. Raises: OSError.
     """
-    _Copy().directory(source, target)
+    try:
+        _Copy().directory(source, target)
+    except RecursionError as error:
+        raise OSError(errno.ENAMETOOLONG, "directories are nested too deeply") from error
 
 
 def copy_directory(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+_DEPTH: Final = 400  # what lies deeper counts nothing: no listing fails for it
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -16,13 +17,15 @@ def directory_size(path: Path) -> int:
     except FileNotFoundError:
         return 0
     try:
-        return _size(top, set())
+        return _size(top, set(), _DEPTH)
     finally:
         os.close(top)
 
 
-def _size(directory: int, seen: set[tuple[int, int]]) -> int:
+def _size(directory: int, seen: set[tuple[int, int]], depth: int) -> int:
     total = 0
+    if depth == 0:
+        return total
     with os.scandir(directory) as entries:
         for entry in entries:
             try:
@@ -30,7 +33,7 @@ def _size(directory: int, seen: set[tuple[int, int]]) -> int:
                 if entry.is_dir(follow_symlinks=False):
                     inner = os.open(entry.name, _DIRECTORY, dir_fd=directory)
                     try:
-                        total += _size(inner, seen)
+                        total += _size(inner, seen, depth - 1)
                     finally:
                         os.close(inner)
                     continue

@@ -15,12 +15,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from moorage.lib import removal
 from moorage.lib.errors import Conflict, InvalidParameter
 from moorage.storage.archive import entry as kinds
 from moorage.storage.archive.entry import Entry, clean
 from moorage.storage.archive.options import IGNORED_XATTRS, ExtractOptions, Whiteouts
 from moorage.storage.archive.reader import Recorder, TarReader
-from moorage.storage.archive.rooted import Rooted, remove
+from moorage.storage.archive.rooted import Rooted
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BAD_NAME: Final = frozenset(
@@ -290,7 +291,7 @@ class Extractor:
         if self._options.whiteouts is Whiteouts.APPLY:
             if name not in self._made:
                 with suppress(FileNotFoundError):
-                    if remove(parent, hidden):
+                    if removal.remove(parent, hidden):
                         self._rooted.forget()
             return
         try:
@@ -320,7 +321,7 @@ class Extractor:
             finally:
                 os.close(fd)
         else:
-            remove(parent, child)
+            removal.remove(parent, child)
 
     def _set_opaque(self, fd: int) -> None:
         fuse = self._options.whiteouts is Whiteouts.FUSE
@@ -346,7 +347,7 @@ class Extractor:
             self._shelter(parent, last, name)
             void = not stat.S_ISREG(found.st_mode)
         else:
-            void = remove(parent, last)
+            void = removal.remove(parent, last)
         if void:
             self._rooted.forget()
             return self._rooted.directory(name.rpartition("/")[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable
 from typing import Final
 
@@ -93,31 +92,3 @@ class Rooted:
             if self._on_implied is not None:
                 self._on_implied(path, fd)
         return fd
-
-
-def remove(parent: int, name: str) -> bool:
-    """Remove *name* in *parent* and all below it, never following a link.
-
-    Returns: whether it was a directory or a link, so that names resolved through it are void.
-    """
-    mode = os.lstat(name, dir_fd=parent).st_mode
-    if not stat.S_ISDIR(mode):
-        os.unlink(name, dir_fd=parent)
-        return stat.S_ISLNK(mode)
-    _empty(parent, name)
-    os.rmdir(name, dir_fd=parent)
-    return True
-
-
-def _empty(parent: int, name: str) -> None:
-    """Remove what directory *name* holds; deep trees cost descriptors only for their depth."""
-    fd = os.open(name, _NOFOLLOW_DIRECTORY, dir_fd=parent)
-    try:
-        for child in os.listdir(fd):
-            try:
-                os.unlink(child, dir_fd=fd)
-            except IsADirectoryError:
-                _empty(fd, child)
-                os.rmdir(child, dir_fd=fd)
-    finally:
-        os.close(fd)

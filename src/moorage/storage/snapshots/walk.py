@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -63,8 +63,8 @@ def apparent_size(root: Path) -> int:
             try:
                 fd = openat2(top, relative or ".", _DIRECTORY, resolve=_RESOLVE)
             except OSError as error:
-                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
-                    continue  # it went meanwhile
+                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}:
+                    continue  # it went meanwhile, or lies deeper than a path can say
                 raise
             try:
                 for name, found in entries(fd).items():
@@ -80,6 +80,14 @@ def apparent_size(root: Path) -> int:
     return total
 
 
+@contextmanager
+def _depth_is_bounded() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError as error:
+        raise OSError(errno.ENAMETOOLONG, "directories are nested too deeply") from error
+
+
 def overlay_changes(upper: Path, lowers: Sequence[Path]) -> list[Change]:
     """Return what the overlay layer *upper* changes on *lowers* (topmost first)."""
     with ExitStack() as closing:
@@ -89,7 +97,8 @@ def overlay_changes(upper: Path, lowers: Sequence[Path]) -> list[Change]:
             closing.callback(os.close, fd)
             roots.append(fd)
         found: list[Change] = []
-        _overlay_directory(roots[0], roots[1:], "", found)
+        with _depth_is_bounded():
+            _overlay_directory(roots[0], roots[1:], "", found)
         return sorted(found)
 
 
@@ -175,7 +184,8 @@ def tree_changes(new: Path, old: Path | None) -> list[Change]:
             right = open_root(old)
             closing.callback(os.close, right)
         found: list[Change] = []
-        _tree_directory(left, right, "", found)
+        with _depth_is_bounded():
+            _tree_directory(left, right, "", found)
         return sorted(found)
 
 
