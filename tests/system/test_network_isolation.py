@@ -46,6 +46,13 @@ def test_an_internal_network_has_no_way_out_and_none_in(
     assert two.word(moored.address("one", "inner"), 80) == "one"
     assert two.word(neighbour.address, 8080, timeout=0.7) == ""
     assert two.word(moored.host.address, 18211, timeout=0.7) == ""
+    gateway = moored.docker(
+        "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "inner"
+    )
+    route = ["ip", "route", "add", "default", "via", gateway]  # as a privileged container could
+    two.inside(lambda: subprocess.run(route, check=True))
+    assert two.word(neighbour.address, 8080, timeout=0.7) == ""
+    assert two.word(moored.host.address, 18211, timeout=0.7) == ""
     assert neighbour.word(moored.host.address, 18210, timeout=0.7) == ""
     for place in (one, open_, neighbour):
         place.close()

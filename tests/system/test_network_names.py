@@ -107,8 +107,8 @@ def test_a_program_may_bind_port_53(net: HostedDaemon) -> None:
 def upstream(host: Host, behaviour: str) -> Iterator[list[str]]:
     """Run a resolver on *host* that answers 192.0.2.53, refuses, or says nothing."""
     asked: list[str] = []
-    sock = host.socket("127.0.0.1", socket.SOCK_DGRAM, 0.1)
-    sock.bind(("", 53))
+    sock = host.socket(host.address, socket.SOCK_DGRAM, 0.1)
+    sock.bind((host.address, 53))  # or the answer might come from another address of the host
     ended = threading.Event()
 
     def loop() -> None:
@@ -149,15 +149,15 @@ def test_other_names_are_asked_of_the_given_servers(net: HostedDaemon, neighbour
 def test_the_next_server_is_asked_when_one_fails(
     net: HostedDaemon, neighbour: Host, behaviour: str
 ) -> None:
-    with upstream(net.host, behaviour), upstream(neighbour, "answers"):
+    with upstream(net.host, behaviour) as first, upstream(neighbour, "answers") as second:
         options = ("--dns", net.host.address, "--dns", neighbour.address)
         place = net.sleeper("asker", "--network", "net", *options)
-        started = time.monotonic()
-        assert place.resolve("www.example.com") == ("NOERROR", ["192.0.2.53"])
-        assert time.monotonic() - started < 3
-        started = time.monotonic()
-        assert place.resolve("www.example.org") == ("NOERROR", ["192.0.2.53"])
-        assert time.monotonic() - started < 1  # a server that failed is asked last for a while
+        names = ["www.example.com", "www.example.org"]
+        for name in names:
+            assert place.resolve(name) == ("NOERROR", ["192.0.2.53"])
+        assert second == [f"{name}." for name in names]
+        # one that says nothing is asked last for a while; one that refuses costs no time
+        assert first == [f"{name}." for name in names[: 1 if behaviour == "silent" else 2]]
 
 
 def test_names_are_answered_while_the_daemon_is_dead_and_after(net: HostedDaemon) -> None:

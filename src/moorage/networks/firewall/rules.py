@@ -7,15 +7,16 @@ Two tables, both named ``moorage_<instance>``, hold all of it. The way of a pack
         |                                        |
     prerouting: dnat by the maps publish*     output: dnat by the same maps
         |                                        |
-    forward:  established -> accept              |
-              to one of our bridges: published, trusted or from the same bridge, else dropped
+    forward:  established, or of one bridge -> accept
               from an internal network: dropped  |
+              to one of our bridges: published or trusted, else dropped
         |                                        |
     postrouting: from a bridge to elsewhere -> masquerade; hairpin and 127.0.0.1 -> masquerade
 
-A verdict map finds the chains of a bridge, and sets find a port, in constant time, however many
-networks there are. ``bridge`` holds what must be decided between two ports of one bridge: router
-advertisements of containers are dropped (CVE-2020-13401), and ``enable_icc=false`` is enforced.
+Sets find a bridge and a port in constant time, however many networks there are. A network has one
+chain of its own and no more: before each change the library reads every chain there is. ``bridge``
+holds what must be decided between two ports of one bridge: router advertisements of containers are
+dropped (CVE-2020-13401), and ``enable_icc=false`` is enforced.
 
 An *accept* here never overrides a *drop* of the host's own tables; see docs/networks.md.
 """
@@ -23,16 +24,13 @@ An *accept* here never overrides a *drop* of the host's own tables; see docs/net
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
 
 from moorage.networks.firewall import admission
 
-_CHAINS: Final = ("to", "from", "post", "back")
-_NFPROTO: Final = {"ip": "ipv4", "ip6": "ipv6"}
-_ICMP: Final = {"ip": "icmp", "ip6": "ipv6-icmp"}
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,15}\Z")
 
 
@@ -147,10 +145,14 @@ def _skeleton(table: str, mark: str, loopback6: str) -> str:
   set routed4 {{ type inet_proto . ipv4_addr . inet_service; }}
   set routed6 {{ type inet_proto . ipv6_addr . inet_service; }}
   set bridges {{ type ifname; }}
-  map forward_to {{ type ifname : verdict; }}
-  map forward_from {{ type ifname : verdict; }}
-  map post_from {{ type ifname : verdict; }}
-  map post_to {{ type ifname : verdict; }}
+  set internal {{ type ifname; }}
+  set own {{ type ifname . ifname; }}
+  set trusted {{ type ifname . ifname; }}
+  set open4 {{ type ifname; }}
+  set open6 {{ type ifname; }}
+  set routing4 {{ type ifname; }}
+  set routing6 {{ type ifname; }}
+  map post {{ type ifname : verdict; }}
   chain raw {{
     type filter hook prerouting priority raw; policy accept;
     iifname @bridges ip daddr 127.0.0.0/8 counter drop
@@ -177,18 +179,31 @@ def _skeleton(table: str, mark: str, loopback6: str) -> str:
     {loopback6}
     fib daddr type local jump published
   }}
+  chain inward {{
+    oifname @internal counter drop
+    ct status dnat accept
+    iifname . oifname @trusted accept
+    oifname @open4 meta nfproto ipv4 accept
+    oifname @open6 meta nfproto ipv6 accept
+    oifname @routing4 meta l4proto . ip daddr . th dport @routed4 accept
+    oifname @routing4 meta l4proto icmp accept
+    oifname @routing6 meta l4proto . ip6 daddr . th dport @routed6 accept
+    oifname @routing6 meta l4proto ipv6-icmp accept
+    counter drop
+  }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
     ct state established,related accept
-    oifname vmap @forward_to
-    iifname vmap @forward_from
+    iifname . oifname @own accept
+    iifname @internal counter drop
+    oifname @bridges jump inward
   }}
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
     oifname @bridges ip6 saddr ::1 masquerade
-    oifname vmap @post_to
-    iifname vmap @post_from
+    oifname vmap @post
+    iifname vmap @post
   }}
 }}
 table bridge {table} {{
@@ -221,29 +236,19 @@ def guard_tunnel(table: str, port: int, device: str) -> str:
 
 
 def add_network(table: str, rules: NetworkRules) -> str:
-    """Return the commands that make the chains of one bridge and enter it into the maps."""
-    bridge, tag = interface(rules.bridge), rules.tag
-    to, source, post, back = (f"{kind}_{tag}" for kind in _CHAINS)
-    lines = [f"add chain inet {table} {chain}" for chain in (to, source, post, back)]
+    """Return the commands that make the chain of one bridge and enter it into the sets."""
+    bridge, chain = interface(rules.bridge), f"post_{rules.tag}"
+    lines = [f"add chain inet {table} {chain}"]
 
-    def rule(chain: str, text: str) -> None:
+    def rule(text: str) -> None:
         lines.append(f"add rule inet {table} {chain} {text}")
 
-    rule(to, f"iifname {bridge} accept")
-    if not rules.internal:
-        rule(to, "ct status dnat accept")
-        for name in rules.trusted:
-            rule(to, f"iifname {interface(name)} accept")
-        _direct(rule, to, "ip", open_=rules.open4, routed="routed4" if rules.routed4 else "")
-        _direct(rule, to, "ip6", open_=rules.open6, routed="routed6" if rules.routed6 else "")
-    rule(to, "counter drop")
-    rule(source, "counter drop" if rules.internal else "accept")
     for subnet in rules.subnets:
         # A container that comes back to its own network through a published port must be
         # answered through this host; the source says so even where the bridge, not the router,
         # carried the packet (bridge-nf-call-iptables) and no incoming interface is known.
-        rule(back, f"{_family(subnet)} saddr {subnet} ct status dnat masquerade")
-    rule(post, f"oifname {bridge} return")
+        rule(f"oifname {bridge} {_family(subnet)} saddr {subnet} ct status dnat masquerade")
+    rule(f"oifname {bridge} return")
     if rules.masquerade and not rules.internal:
         for subnet in rules.subnets:
             family = _family(subnet)
@@ -254,42 +259,42 @@ def add_network(table: str, rules: NetworkRules) -> str:
             )
             if not routed:
                 action = f"snat {family} to {fixed}" if fixed else "masquerade"
-                rule(post, f"{family} saddr {subnet} {action}")
-    lines += [
-        f"add element inet {table} bridges {{ {bridge} }}",
-        f"add element inet {table} forward_to {{ {bridge} : jump {to} }}",
-        f"add element inet {table} forward_from {{ {bridge} : jump {source} }}",
-        f"add element inet {table} post_from {{ {bridge} : jump {post} }}",
-        f"add element inet {table} post_to {{ {bridge} : jump {back} }}",
-    ]
+                rule(f"{family} saddr {subnet} {action}")
+    lines += [f"add element inet {table} {name} {{ {key} }}" for name, key in _places(rules)]
+    lines.append(f"add element inet {table} post {{ {bridge} : jump {chain} }}")
     return "\n".join(lines)
-
-
-def _family(subnet: str) -> str:
-    return "ip6" if ":" in subnet else "ip"
-
-
-def _direct(
-    rule: Callable[[str, str], None], chain: str, family: str, *, open_: bool, routed: str
-) -> None:
-    if open_:
-        rule(chain, f"meta nfproto {_NFPROTO[family]} accept")
-    elif routed:
-        rule(chain, f"meta l4proto . {family} daddr . th dport @{routed} accept")
-        rule(chain, f"meta l4proto {_ICMP[family]} accept")
 
 
 def remove_network(table: str, rules: NetworkRules) -> str:
     """Return the commands that undo ``add_network``."""
-    bridge, tag = interface(rules.bridge), rules.tag
-    return "\n".join(
-        [f"delete element inet {table} bridges {{ {bridge} }}"]
-        + [
-            f"delete element inet {table} {name} {{ {bridge} }}"
-            for name in ("forward_to", "forward_from", "post_from", "post_to")
-        ]
-        + [f"delete chain inet {table} {chain}_{tag}" for chain in _CHAINS]
-    )
+    lines = [f"delete element inet {table} {name} {{ {key} }}" for name, key in _places(rules)]
+    lines.append(f"delete element inet {table} post {{ {interface(rules.bridge)} }}")
+    lines.append(f"delete chain inet {table} post_{rules.tag}")
+    return "\n".join(lines)
+
+
+def _places(rules: NetworkRules) -> Iterator[tuple[str, str]]:
+    """Return the sets that a bridge is in, each with its key there."""
+    bridge = interface(rules.bridge)
+    yield "bridges", bridge
+    yield "own", f"{bridge} . {bridge}"
+    if rules.internal:
+        yield "internal", bridge
+        return
+    for name in rules.trusted:
+        yield "trusted", f"{interface(name)} . {bridge}"
+    for name, wanted in (
+        ("open4", rules.open4),
+        ("open6", rules.open6),
+        ("routing4", rules.routed4),
+        ("routing6", rules.routed6),
+    ):
+        if wanted:
+            yield name, bridge
+
+
+def _family(subnet: str) -> str:
+    return "ip6" if ":" in subnet else "ip"
 
 
 def publish(table: str, ports: Iterable[Published]) -> str:

@@ -1,7 +1,8 @@
 """Asking the resolvers outside: one socket for each question, time-outs, the next server's turn.
 
 Each question goes out from a port and with an id of its own, so an answer cannot be forged by who
-does not see it. A server that fails to answer is asked last for a while.
+does not see it. A server that fails to answer is asked last for a while, or until it answers again;
+of several that failed, the one whose failure is longest ago is asked first.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Forwarder:
     ) -> None:
         """Ask *servers* in turn; *reply* gets the whole answer, with the query's id, once."""
         now = time.monotonic()
-        ordered = sorted(servers, key=lambda s: self._slow.get(s, 0.0) > now)
+        ordered = sorted(servers, key=lambda s: max(self._slow.get(s, 0.0) - now, 0.0))
         question = Question(query, ordered, namespace, reply, tcp=tcp)
         if self._open_questions >= LIMIT:
             self._give_up(question)
@@ -208,6 +209,7 @@ class Forwarder:
     def _judge(self, question: Question, answer: bytes) -> None:
         if not _belongs(answer, question):
             return  # somebody's guess: wait for the true one
+        self._slow.pop(question.servers[question.asked - 1], None)
         self._close(question)
         whole = question.query[:2] + answer[2:]
         if answer[3] & 0xF in _RETRY_CODES and question.asked < len(question.servers):
