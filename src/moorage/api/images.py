@@ -11,9 +11,10 @@ from moorage.api.request import Request
 from moorage.api.results import Created, JsonStream, Stream
 from moorage.api.routing import route
 from moorage.images import search
+from moorage.images.attestations import AttestationStatement
 from moorage.images.importing import ImportOptions
 from moorage.images.service import parse_name
-from moorage.lib.errors import InvalidParameter, NotImplemented_
+from moorage.lib.errors import InvalidParameter
 from moorage.registry.credentials import HEADER, decode_header
 from moorage.spec import gojson, platforms
 from moorage.spec.engine.filters import Filters
@@ -65,6 +66,14 @@ class HistoryQuery(Struct, frozen=True):
     """Parameters of ``ImageHistory``."""
 
     platform: str = ""
+
+
+class AttestationsQuery(Struct, frozen=True):
+    """Parameters of ``ImageAttestations``."""
+
+    platform: list[str] = []
+    type: list[str] = []
+    statement: bool = False
 
 
 class TagQuery(Struct, frozen=True):
@@ -168,6 +177,19 @@ def image_inspect(images: Images, name: str, query: InspectQuery) -> ImageInspec
     )
 
 
+@route("GET", "/images/{name:path}/attestations", "ImageAttestations")
+def image_attestations(
+    images: Images, name: str, query: AttestationsQuery
+) -> list[AttestationStatement]:
+    """200; 400 several platforms; 404 no such image or platform."""
+    wanted = _json_platforms(query.platform)
+    if len(wanted) > 1:
+        raise InvalidParameter("multiple platforms are not supported")
+    return images.attestations(
+        name, wanted[0] if wanted else None, query.type, statement=query.statement
+    )
+
+
 @route("GET", "/images/{name:path}/history", "ImageHistory")
 def image_history(images: Images, name: str, query: HistoryQuery) -> list[ImageHistoryResponseItem]:
     """200; 404 no such image."""
@@ -199,9 +221,12 @@ async def image_delete(
     images: Images, name: str, query: DeleteQuery
 ) -> list[ImageDeleteResponseItem]:
     """200; 404 no such image; 409 in use."""
-    if query.platforms:
-        raise NotImplemented_("removing single platforms of an image is not implemented")
-    return await images.remove(name, force=query.force, prune=not query.noprune)
+    return await images.remove(
+        name,
+        force=query.force,
+        prune=not query.noprune,
+        platforms=_json_platforms(query.platforms),
+    )
 
 
 @route("GET", "/images/search", "ImageSearch")

@@ -27,6 +27,7 @@ from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import ContainerRecord, Intent, MountRecord
 from moorage.containers.sandbox import request_for
+from moorage.images import variants
 from moorage.lib import atomicfile, clock, ids, offload
 from moorage.lib.errors import InvalidParameter
 from moorage.lib.failpoint import failpoint
@@ -58,7 +59,7 @@ async def create(
     Raises: InvalidParameter, NotFound (image, container to join), Conflict (name).
     Cancel: no effect when run by the service.
     """
-    image = parts.images.resolve(config.image, platform=platform) if config.image else None
+    image = await _image(parts, config.image, platform) if config.image else None
     parts.runtime.expect_task()
     container_id = ids.new_id()
     record, warnings = _plan(parts, container_id, config, host_config, image)
@@ -74,6 +75,13 @@ async def create(
         await _make(parts, container, image)
     parts.announce(container, "create")
     return ContainerCreateResponse(id=container_id, warnings=warnings)
+
+
+async def _image(parts: Parts, ref: str, platform: Platform | None) -> Image:
+    """Return the image to run; one of another platform may have to be unpacked first."""
+    if platform is None:
+        return parts.images.resolve(ref)
+    return await offload.run("fs", variants.unpack, parts.image_parts, ref, platform)
 
 
 def _plan(

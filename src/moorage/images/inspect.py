@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from moorage.images import summary
+from moorage.images import summary, variants
 from moorage.images.image import Image
 from moorage.images.operations import Parts
 from moorage.lib import clock
@@ -24,12 +24,13 @@ def inspect(
     parts: Parts, ref: str, *, platform: Platform | None = None, with_manifests: bool = False
 ) -> ImageInspect:
     """Return all that is known of an image. Raises: NotFound."""
-    image = parts.store.resolve(ref, platform=platform)
+    image = variants.look(parts, ref, platform)
     config = image.config
     tags = [
         tag.tagged_ns for n in parts.store.references(image.id) if (tag := parts.store.tag_of(n))
     ]
-    below = parts.layers.stack(image.chain_id)
+    unpacked = image.chain_id is not None and parts.layers.has(image.chain_id)
+    below = parts.layers.stack(image.chain_id) if unpacked else []
     data = parts.layers.driver.data(below[0], below[1:]) if below else None
     return ImageInspect(
         id=image.id,
@@ -79,7 +80,7 @@ def history(
     parts: Parts, ref: str, *, platform: Platform | None = None
 ) -> list[ImageHistoryResponseItem]:
     """Return the steps that made the image, newest first. Raises: NotFound."""
-    image = parts.store.resolve(ref, platform=platform)
+    image = variants.look(parts, ref, platform)
     chain = image.chain
     at = 0
     found: list[ImageHistoryResponseItem] = []

@@ -32,12 +32,15 @@ def list_images(
     filters.require_known(_KNOWN)
     wanted = _condition(parts, filters)
     shared = usage.sizes(parts.store.all(), parts.layers) if shared_size else {}
+    kept = parts.store.variants()
     found: list[tuple[int, ImageSummary]] = []
     for image in parts.store.all():
         names = selection.matching_names(parts.store.references(image.id), filters)
         if names is None or not wanted(image):
             continue
         nameless = not parts.store.references(image.id)
+        if nameless and image.manifest.digest in kept:
+            continue  # shown among the manifests of the name it belongs to
         if "dangling" in filters and filters.flag("dangling") != nameless:
             continue
         if nameless and not show_all and parts.store.children(image.id):

@@ -205,7 +205,9 @@ class _Loader:
         whole = [found for found in self._walk(target, 0) if self._is_whole(found[1])]
         if not whole:
             return None
-        chosen = self._choose(whole)
+        offers = self._offers(whole)
+        chosen = platforms.best(self._parts.store.host, offers) or offers[0][1]
+        kept = {descriptor.digest for _, descriptor in offers}
         found: _Found | None = None
         for descriptor, manifest in whole:
             if descriptor.digest == chosen.digest:
@@ -214,7 +216,7 @@ class _Loader:
                     target=target,
                     names=_annotated_names(entry),
                 )
-            else:
+            elif descriptor.digest in kept:
                 self._keep(manifest)
         return found
 
@@ -258,18 +260,23 @@ class _Loader:
             for layer in manifest.layers
         )
 
-    def _choose(self, whole: list[tuple[Descriptor, Manifest]]) -> Descriptor:
-        """Return the manifest to unpack: the one for this machine, else the first."""
+    def _offers(
+        self, whole: list[tuple[Descriptor, Manifest]]
+    ) -> list[tuple[Platform, Descriptor]]:
+        """Return the platforms to be taken. Raises: NotFound, if one asked for is not there."""
         offers: list[tuple[Platform, Descriptor]] = []
         for descriptor, manifest in whole:
             config = decode_config(self._archive.blob(manifest.config.digest) or b"{}")
             offers.append((descriptor.platform or config.platform, descriptor))
+        if not self._wanted:
+            return offers
+        found: list[tuple[Platform, Descriptor]] = []
         for wanted in self._wanted:
             chosen = platforms.best(wanted, offers)
             if chosen is None:
                 raise NotFound(f"requested platform {wanted} not found in the archive")
-            return chosen
-        return platforms.best(self._parts.store.host, offers) or whole[0][0]
+            found.append((wanted, chosen))
+        return found
 
     def _unpack(self, descriptor: Descriptor, manifest: Manifest) -> _Found:
         config = self._archive.blob(manifest.config.digest) or b""

@@ -121,6 +121,24 @@ def _walk(
             yield from _walk(content, descriptor, depth + 1)
 
 
+def listed(content: ContentStore, target: Descriptor) -> frozenset[Digest]:
+    """Return the digests of all manifests that an index lists, there or not."""
+    found: set[Digest] = set()
+    stack = [(target, 0)]
+    while stack:
+        index, depth = stack.pop()
+        try:
+            document = read(content, index)
+        except (NotFound, DataLoss, InvalidParameter):
+            continue
+        if isinstance(document, Index) and depth <= _DEPTH_MAX:
+            found.update(entry.digest for entry in document.manifests)
+            stack += [
+                (e, depth + 1) for e in document.manifests if mediatype.is_index(e.media_type)
+            ]
+    return frozenset(found)
+
+
 def closure(content: ContentStore, target: Descriptor) -> set[Digest]:
     """Return the digests of *target* and of all it refers to, there or not."""
     found: set[Digest] = set()

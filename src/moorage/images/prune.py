@@ -41,7 +41,10 @@ def prune(parts: Parts, filters: Filters) -> tuple[list[ImageDeleteResponseItem]
 def _is_wanted(parts: Parts, image: Image, filters: Filters, until: int | None) -> bool:
     if parts.store.find(image.id) is None:
         return False  # went with a child
-    if not parts.store.references(image.id) and parts.store.children(image.id):
+    nameless = not parts.store.references(image.id)
+    if nameless and (
+        parts.store.children(image.id) or image.manifest.digest in parts.store.variants()
+    ):
         return False
     if until is not None and (not image.created_ns or image.created_ns > until):
         return False

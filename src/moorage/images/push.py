@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
-from moorage.images import manifests, remote
+from moorage.images import manifests, remote, variants
 from moorage.images.compressed import CompressedLayers
 from moorage.images.image import Image
 from moorage.images.progress import Line, Message, Reporter
@@ -25,20 +25,21 @@ from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.registry import failures
 from moorage.registry.credentials import ANONYMOUS, Credentials
 from moorage.registry.failures import RegistryRefusal
-from moorage.spec import gojson, mediatype
+from moorage.spec import gojson, mediatype, platforms
 from moorage.spec import reference as references
 from moorage.spec.digest import Digest
 from moorage.spec.oci.descriptor import Descriptor, Manifest
 from moorage.spec.oci.index import Index
 from moorage.spec.platforms import Platform
 from moorage.spec.reference import Reference
+from moorage.storage.leases import Lease
 
 if TYPE_CHECKING:
     from moorage.images.pull import Publisher
     from moorage.lib.tasks import Supervisor
     from moorage.registry.registries import Registries
     from moorage.registry.repository import Repository
-    from moorage.storage.leases import Lease, Leases
+    from moorage.storage.leases import Leases
     from moorage.storage.metadata import Database
 
 _MOUNTS_TRIED: Final = 3  # repositories asked for one blob before it is sent
@@ -52,12 +53,31 @@ class PushResult(Struct, frozen=True, rename="pascal"):
     size: int
 
 
+class ManifestInsteadOfIndex(Struct, frozen=True, rename="camel"):
+    """What the CLI is told when an index could not be pushed whole."""
+
+    original_index: Descriptor
+    selected_manifest: Descriptor
+    manifest_pushed_instead_of_index: bool = True
+
+
+class _Order(Struct, frozen=True, kw_only=True):
+    """One name to be pushed."""
+
+    reference: Reference
+    image: Image
+    platform: Platform | None  # this one only
+    lease: Lease
+
+
 class _Parcel(Struct, frozen=True, kw_only=True):
     """What is pushed under one name: manifests from the inside out, and their blobs."""
 
     manifests: list[tuple[Descriptor, bytes]]  # the last is what the name will mean
     configs: list[Descriptor]
     layers: list[tuple[str, Descriptor]]  # what the line is called, and the blob
+    instead_of: Descriptor | None = None  # the index, of which not all is here
+    of_index: bool = False  # one platform of an index was asked for
 
 
 class Pushes:
@@ -126,26 +146,28 @@ class Pushes:
         reporter.say(f"The push refers to repository [{wanted[0].name}]")
         ways = await self._registries.repositories(wanted[0], credentials, push=True)
         for reference in wanted:
-            image = self._store.resolve(str(reference), platform=platform)
+            image = self._store.resolve(str(reference))
             with self._leases.acquire(f"push {reference}") as lease:
-                for blob in (image.id, image.manifest.digest, *(b.digest for b in image.layers)):
-                    lease.add(blob)
-                await self._push_one(reporter, reference, image, ways, lease)
+                lease.add_all(await offload.run("fs", self._everything, reference, image))
+                order = _Order(reference=reference, image=image, platform=platform, lease=lease)
+                await self._push_one(reporter, order, ways)
+
+    def _everything(self, reference: Reference, image: Image) -> set[str]:
+        """Return all that the name stands for, to be kept meanwhile. Blocks."""
+        tag = self._store.tag_of(reference)
+        named = manifests.closure(self._store.content, tag.target if tag else image.manifest)
+        return {*named, image.id, image.manifest.digest, *(blob.digest for blob in image.layers)}
 
     async def _push_one(
-        self,
-        reporter: Reporter,
-        reference: Reference,
-        image: Image,
-        ways: Sequence[Repository],
-        lease: Lease,
+        self, reporter: Reporter, order: _Order, ways: Sequence[Repository]
     ) -> None:
+        reference, image = order.reference, order.image
         probe = Digest(image.id)
         way, _ = await remote.first_answer(
             self._registries, ways, lambda way: way.blob_size(probe), failures.of_push
         )
         try:
-            parcel = await self._pack(reporter, image, reference, way, lease)
+            parcel = await self._pack(reporter, order, way)
             await self._send(reporter, parcel, way)
             for descriptor, data in parcel.manifests[:-1]:
                 await way.put_manifest(descriptor.digest, descriptor.media_type, data)
@@ -153,33 +175,49 @@ class Pushes:
             await way.put_manifest(remote.wanted_name(reference), top.media_type, data)
         except RegistryRefusal as refused:
             raise failures.of_push(refused, reference) from refused
-        self._store.tag(Digest(image.id), reference.with_digest(top.digest), target=top)
+        self._name(order, parcel)
         name = remote.wanted_name(reference)
         reporter.say(f"{name}: digest: {top.digest} size: {top.size}")
         reporter.aux(PushResult(tag=name, digest=top.digest, size=top.size))
+        if parcel.instead_of is not None:
+            reporter.aux(
+                ManifestInsteadOfIndex(
+                    original_index=parcel.instead_of, selected_manifest=parcel.manifests[-1][0]
+                )
+            )
         self._events.publish(
             "image", "push", reference.familiar, {**image.labels, "name": reference.familiar_name}
         )
 
+    def _name(self, order: _Order, parcel: _Parcel) -> None:
+        """Remember by which digest the registry has it; a platform that is packed has no image."""
+        top, _ = parcel.manifests[-1]
+        image: Image | None = order.image
+        if parcel.of_index:
+            image = self._store.by_manifest(top.digest)
+        if image is not None:
+            self._store.tag(Digest(image.id), order.reference.with_digest(top.digest), target=top)
+
     # -- what to push ----------------------------------------------------------------------------
 
-    async def _pack(
-        self,
-        reporter: Reporter,
-        image: Image,
-        reference: Reference,
-        way: Repository,
-        lease: Lease,
-    ) -> _Parcel:
-        """Return the manifests and blobs; everything the name means, if all of it is here."""
+    async def _pack(self, reporter: Reporter, order: _Order, way: Repository) -> _Parcel:
+        """Return the manifests and blobs; everything the name means, if all of it is here.
+
+        Raises: NotFound, if *platform* is none of it.
+        """
+        reference, image, platform = order.reference, order.image, order.platform
         tag = self._store.tag_of(reference)
         target = tag.target if tag is not None else image.manifest
         if mediatype.is_index(target.media_type):
+            if platform is not None:
+                return await offload.run("fs", self._pack_platform, target, reference, platform)
             whole = await offload.run("fs", self._pack_index, target)
             if whole is not None:
                 return whole
+        elif platform is not None and not platforms.matches(platform, image.config.platform):
+            raise _no_platform(reference, platform)
         document = await offload.run("fs", self._manifest, image)
-        layers = await self._blobs(reporter, image, document, way, lease)
+        layers = await self._blobs(reporter, image, document, way, order.lease)
         if layers == document.layers:
             data = await offload.run("fs", self._store.content.read, image.manifest.digest)
             top = image.manifest
@@ -189,12 +227,32 @@ class Pushes:
             top = await offload.run(
                 "fs", self._store.content.put, data, document.media_type or mediatype.OCI_MANIFEST
             )
-            lease.add(top.digest)
+            order.lease.add(top.digest)
         return _Parcel(
             manifests=[(top, data)],
             configs=[document.config],
             layers=list(zip(image.diff_ids, layers, strict=True)),
+            instead_of=target if mediatype.is_index(target.media_type) else None,
         )
+
+    def _pack_platform(
+        self, target: Descriptor, reference: Reference, platform: Platform
+    ) -> _Parcel:
+        """Return one platform of an index, as it came. Blocks. Raises: NotFound."""
+        content = self._store.content
+        for variant in variants.of(content, target):
+            if platforms.matches(platform, variant.platform) and variants.is_whole(
+                content, variant
+            ):
+                manifest = variant.manifest
+                top = structs.replace(variant.descriptor, annotations=None)
+                return _Parcel(
+                    manifests=[(top, content.read(top.digest))],
+                    configs=[manifest.config],
+                    layers=[(layer.digest, layer) for layer in manifest.layers],
+                    of_index=True,
+                )
+        raise _no_platform(reference, platform)
 
     def _manifest(self, image: Image) -> Manifest:
         document = manifests.read(self._store.content, image.manifest)
@@ -305,3 +363,10 @@ class Pushes:
                 if other.path not in paths and len(paths) < _MOUNTS_TRIED:
                     paths.append(other.path)
         return found
+
+
+def _no_platform(reference: Reference, platform: Platform) -> NotFound:
+    return NotFound(
+        f"image with reference {reference.familiar} was found but does not provide the specified"
+        f" platform ({platform})"
+    )

@@ -19,8 +19,19 @@ def remove(parts: Parts, ref: str, *, force: bool, prune: bool) -> list[Item]:
     *prune*: untagged parents that nothing else needs go too. Blocks.
     Events: ``untag``, ``delete``. Raises: NotFound, Conflict.
     """
-    image = parts.store.resolve(ref)
     found: list[Item] = []
+    before = parts.store.variants()
+    _remove(parts, ref, found, force=force, prune=prune)
+    orphans = before - parts.store.variants()  # other platforms of what the name stood for
+    for image in parts.store.all():
+        if image.manifest.digest in orphans and not parts.store.references(image.id):
+            _delete(parts, image, found, force=force, prune=prune, quiet=True)
+    parts.collect()
+    return found
+
+
+def _remove(parts: Parts, ref: str, found: list[Item], *, force: bool, prune: bool) -> None:
+    image = parts.store.resolve(ref)
     names = parts.store.references(image.id)
     by_name = not parts.store.is_id(ref, image.id)
     if by_name:
@@ -29,14 +40,17 @@ def remove(parts: Parts, ref: str, *, force: bool, prune: bool) -> list[Item]:
         _untag(parts, image, _as_stored(ref), found)
         _untag_digests(parts, image, _as_stored(ref), found)
         if parts.store.references(image.id):
-            return found
+            return
     elif _is_single(names):
         _check(parts, image, soft=not force, names=False)
         for name in names:
             _untag(parts, image, name, found)
     _delete(parts, image, found, force=force, prune=prune, quiet=by_name)
-    parts.collect()
-    return found
+
+
+def require_unused(parts: Parts, image: Image, *, force: bool) -> None:
+    """Refuse if a child or a container needs the image. Raises: Conflict."""
+    _check(parts, image, soft=not force, names=False)
 
 
 def _as_stored(ref: str) -> Reference:

@@ -11,16 +11,16 @@ from typing import BinaryIO
 
 from msgspec import Struct, structs
 
-from moorage.images import manifests
+from moorage.images import manifests, variants
 from moorage.images.image import Image
 from moorage.images.load import DOCKER_MANIFEST_FILE, DockerManifestItem
 from moorage.images.operations import Parts
 from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.spec import digest as digests
-from moorage.spec import gojson, mediatype, platforms
+from moorage.spec import gojson, mediatype
 from moorage.spec import reference as references
 from moorage.spec.digest import Digest
-from moorage.spec.oci.descriptor import Descriptor, Manifest
+from moorage.spec.oci.descriptor import Descriptor
 from moorage.spec.oci.index import (
     CONTAINERD_IMAGE_NAME,
     INDEX_FILE,
@@ -43,6 +43,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     image: Image
     name: Reference | None
     target: Descriptor
+    only: list[Descriptor] | None = None  # of an index: manifests to take; None = all
 
 
 def select(parts: Parts, names: Sequence[str], chosen: Sequence[Platform] = ()) -> list[Wanted]:
@@ -88,23 +89,25 @@ def _wanted(parts: Parts, reference: Reference) -> Wanted:
 
 
 def _for_platform(parts: Parts, wanted: Wanted, chosen: Sequence[Platform]) -> Wanted:
+    """Take the platforms *chosen*: one by its own manifest, several by the index they are of."""
     offers = [
-        (descriptor.platform or _platform_of(parts, manifest), descriptor)
-        for descriptor, manifest in manifests.walk(parts.content, wanted.target)
+        variant
+        for variant in variants.of(parts.content, wanted.target)
+        if variants.is_whole(parts.content, variant)
     ]
+    found: list[Descriptor] = []
     for platform in chosen:
-        descriptor = platforms.best(platform, offers)
-        if descriptor is not None:
-            return structs.replace(wanted, target=descriptor)
-    raise NotFound(
-        f"image with reference {wanted.name or wanted.image.id} was found but does not provide"
-        f" the specified platform ({chosen[0]})"
-    )
-
-
-def _platform_of(parts: Parts, manifest: Manifest) -> Platform:
-    image = parts.store.find(manifest.config.digest)
-    return image.config.platform if image else Platform()
+        variant = variants.suiting(offers, platform)
+        if variant is None:
+            raise NotFound(
+                f"image with reference {wanted.name or wanted.image.id} was found but does not"
+                f" provide the specified platform ({platform})"
+            )
+        if variant.descriptor not in found:
+            found.append(variant.descriptor)
+    if len(found) == 1:
+        return structs.replace(wanted, target=found[0])
+    return structs.replace(wanted, only=found)
 
 
 def save(parts: Parts, wanted: Sequence[Wanted], file: BinaryIO) -> None:
@@ -132,7 +135,7 @@ def _blobs(parts: Parts, wanted: Sequence[Wanted], lease: Lease) -> set[Digest]:
     """Return every blob that goes into the archive, and keep it meanwhile."""
     found: set[Digest] = set()
     for item in wanted:
-        named = manifests.closure(parts.content, item.target)
+        named = _named(parts, item)
         if item.image.id in named:  # not another platform's
             named |= {item.image.manifest.digest, *(layer.digest for layer in item.image.layers)}
         for digest in named:
@@ -141,6 +144,16 @@ def _blobs(parts: Parts, wanted: Sequence[Wanted], lease: Lease) -> set[Digest]:
                 found.add(digest)
         for chain_id in item.image.chain:
             lease.add(chain_id)
+    return found
+
+
+def _named(parts: Parts, item: Wanted) -> set[Digest]:
+    """Return the digests of what is to be saved, there or not."""
+    if item.only is None:
+        return manifests.closure(parts.content, item.target)
+    found = {item.target.digest}
+    for descriptor in item.only:
+        found |= manifests.closure(parts.content, descriptor)
     return found
 
 
@@ -159,7 +172,7 @@ def _docker_manifest(parts: Parts, wanted: Sequence[Wanted]) -> list[DockerManif
     names: dict[Digest, list[str]] = {}
     images: dict[Digest, Image] = {}
     for item in wanted:
-        if not manifests.closure(parts.content, item.target) >= {item.image.id}:
+        if item.image.id not in _named(parts, item):
             continue  # another platform was asked for: docker-archive readers see the OCI side
         images[item.image.id] = item.image
         shown = names.setdefault(item.image.id, [])

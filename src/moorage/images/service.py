@@ -8,8 +8,19 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import BinaryIO, Final
 
-from moorage.images import check, importing, inspect, load, prune, remove, save, source
+from moorage.images import (
+    attestations,
+    check,
+    importing,
+    inspect,
+    load,
+    prune,
+    remove,
+    save,
+    source,
+)
 from moorage.images import list as listing
+from moorage.images.attestations import AttestationStatement
 from moorage.images.check import Findings
 from moorage.images.image import Image
 from moorage.images.importing import ImportOptions
@@ -17,6 +28,7 @@ from moorage.images.operations import Parts
 from moorage.images.progress import Message, Reporter
 from moorage.images.pull import Pulls
 from moorage.images.push import Pushes
+from moorage.images.removeplatforms import remove_platforms
 from moorage.images.store import ImageStore
 from moorage.lib import bridge, offload, tasks
 from moorage.lib.errors import Conflict, InvalidParameter, NotImplemented_
@@ -137,6 +149,12 @@ class Images:
         """Return the steps that made the image. Raises: NotFound."""
         return inspect.history(self.parts, ref, platform=platform)
 
+    def attestations(
+        self, ref: str, platform: Platform | None, types: Sequence[str], *, statement: bool
+    ) -> list[AttestationStatement]:
+        """Return what is stated about an image. Raises: NotFound."""
+        return attestations.attestations(self.parts, ref, platform, types, statement=statement)
+
     def tag(self, ref: str, *, repository: str, tag: str) -> None:
         """Give an image one more name. Events: ``tag``. Raises: NotFound, InvalidParameter."""
         image = self.parts.store.resolve(ref)
@@ -152,9 +170,16 @@ class Images:
         found = self.parts.store.tag_of(old.with_digest(old.digest) if old.digest else old)
         return found.target if found else None
 
-    async def remove(self, ref: str, *, force: bool, prune: bool) -> list[ImageDeleteResponseItem]:
-        """Remove a name or an image. Events: ``untag``, ``delete``. Raises: NotFound, Conflict."""
+    async def remove(
+        self, ref: str, *, force: bool, prune: bool, platforms: Sequence[Platform] = ()
+    ) -> list[ImageDeleteResponseItem]:
+        """Remove a name, an image, or single *platforms* of it.
+
+        Events: ``untag``, ``delete``. Raises: NotFound, Conflict.
+        """
         work = partial(remove.remove, self.parts, ref, force=force, prune=prune)
+        if platforms:
+            work = partial(remove_platforms, self.parts, ref, platforms, force=force, prune=prune)
         return await tasks.finish(offload.run("fs", work), self.parts.supervisor, "image remove")
 
     async def prune(self, filters: Filters) -> tuple[list[ImageDeleteResponseItem], int]:

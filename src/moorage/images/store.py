@@ -42,6 +42,7 @@ class ImageStore:
         self._images: dict[str, Image] = {}
         self._tags: dict[str, Tag] = {}
         self._names: dict[str, set[str]] = {}  # image id to its references
+        self._listed: dict[str, frozenset[Digest]] = {}  # index to the manifests it lists
         self._hidden: dict[str, Image] = {}  # their layers belong to another storage driver
 
     def open(self) -> None:
@@ -60,6 +61,10 @@ class ImageStore:
     def find(self, image_id: str) -> Image | None:
         """Return the image with this whole id, None if it is not here."""
         return self._images.get(image_id)
+
+    def by_manifest(self, digest: str) -> Image | None:
+        """Return the image with this manifest."""
+        return next((image for image in self.all() if image.manifest.digest == digest), None)
 
     def all(self) -> list[Image]:
         """Return all images."""
@@ -106,12 +111,39 @@ class ImageStore:
         image = self._by_name(ref) or self._by_id(ref)
         if image is None:
             raise NotFound(f"No such image: {_shown(ref)}")
-        if platform is not None and not platforms.matches(platform, image.config.platform):
+        if platform is None or platforms.matches(platform, image.config.platform):
+            return image
+        other = self._of_platform(ref, platform)
+        if other is None:
             raise NotFound(
                 f"image with reference {ref} was found but does not provide the specified"
                 f" platform ({platform})"
             )
-        return image
+        return other
+
+    def _of_platform(self, ref: str, platform: Platform) -> Image | None:
+        """Return the image of another platform that the index called *ref* lists."""
+        tag = self.tag_called(ref)
+        members = self._members(tag.target) if tag is not None else frozenset()
+        for image in self.all():
+            listed = image.manifest.digest in members
+            if listed and platforms.matches(platform, image.config.platform):
+                return image
+        return None
+
+    def variants(self) -> set[Digest]:
+        """Return the manifests of all platforms that names stand for."""
+        found: set[Digest] = set()
+        for target in {tag.target.digest: tag.target for tag in self.tags()}.values():
+            found |= self._members(target)
+        return found
+
+    def _members(self, target: Descriptor) -> frozenset[Digest]:
+        if not mediatype.is_index(target.media_type):
+            return frozenset()
+        if target.digest not in self._listed:
+            self._listed[target.digest] = manifests.listed(self.content, target)
+        return self._listed[target.digest]
 
     def names(self, ref: str, image_id: str) -> bool:
         """Whether *ref* names the image with this id now."""
@@ -125,7 +157,8 @@ class ImageStore:
         bare = ref.removeprefix("sha256:")
         return self._by_name(ref) is None and digests.hex_of(Digest(image_id)).startswith(bare)
 
-    def _by_name(self, ref: str) -> Image | None:
+    def tag_called(self, ref: str) -> Tag | None:
+        """Return the name *ref*, as somebody wrote it; None for an id and what is not here."""
         if references.is_image_id(ref):
             return None
         try:
@@ -134,7 +167,10 @@ class ImageStore:
             return None
         if reference.digest is not None:  # the tag beside it says nothing (moby 20.10.20)
             reference = reference.with_digest(reference.digest)
-        tag = self._tags.get(str(reference))
+        return self._tags.get(str(reference))
+
+    def _by_name(self, ref: str) -> Image | None:
+        tag = self.tag_called(ref)
         return self._images.get(tag.image_id) if tag else None
 
     def _by_id(self, ref: str) -> Image | None:
@@ -180,7 +216,7 @@ class ImageStore:
                 manifest=manifest or manifests.synthesize(self.content, config, layers),
                 layers=list(layers),
                 size=sum(self.layers.get(chain_id).size for chain_id in chain),
-                created_ns=_created(document),
+                created_ns=created_ns(document),
                 added_ns=known.added_ns if known else clock.now_ns(),
                 parent=parent or (known.parent if known else None),
             )
@@ -278,7 +314,8 @@ def decode_config(config: bytes) -> ImageConfig:
     return document
 
 
-def _created(config: ImageConfig) -> int:
+def created_ns(config: ImageConfig) -> int:
+    """Return when an image says it was made; 0 = it does not."""
     try:
         return clock.parse_rfc3339(config.created) if config.created else 0
     except ValueError:

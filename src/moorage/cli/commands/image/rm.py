@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moorage.cli.commands.image.history import platform_json
 from moorage.cli.options import Command, Option
 from moorage.lib.errors import MoorageError, NotFound
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 def run(session: Session, values: Values, names: list[str]) -> int:
     """Remove names, and images that have none left; with --force a missing one is no failure."""
     force = values.flag("force")
+    platforms = [platform_json(text) for text in values.many("platform")]
     status = 0
     for name in names:
         try:
@@ -21,6 +23,7 @@ def run(session: Session, values: Values, names: list[str]) -> int:
                 f"/images/{name}",
                 force=force or None,
                 noprune=values.flag("no-prune") or None,
+                platforms=platforms or None,
             )
         except MoorageError as e:
             session.err.line(str(e))
@@ -44,5 +47,6 @@ COMMAND = Command(
     options=(
         Option("force", "f", "bool", "Remove the image even if it has other names"),
         Option("no-prune", "", "bool", "Keep untagged parents"),
+        Option("platform", "", "strings", "Remove only this platform, such as linux/arm64"),
     ),
 )
