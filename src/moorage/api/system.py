@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from moorage.api import versions
+from moorage.api.request import Request
 from moorage.api.results import JsonStream, Raw
 from moorage.api.routing import route
 from moorage.engine.usage import DataUsage
@@ -60,9 +62,11 @@ async def system_info(system: System) -> SystemInfo:
 
 
 @route("GET", "/version", "SystemVersion")
-def system_version(system: System) -> SystemVersion:
+def system_version(system: System, request: Request) -> SystemVersion:
     """200."""
-    return system.version()
+    found = system.version()
+    newest = versions.offered(request.headers.get("user-agent", ""), found.api_version)
+    return structs.replace(found, api_version=newest)
 
 
 @route("GET", "/_ping", "SystemPing")
@@ -79,7 +83,7 @@ def system_ping_head() -> Raw:
 
 @route("GET", "/events", "SystemEvents")
 def system_events(events: Bus, query: EventsQuery) -> JsonStream:
-    """200 and one event a line; 400 bad time or filter."""
+    """200 and one event a line; 400 bad time."""
     since_ns = timestamp_ns("since", query.since)
     until_ns = timestamp_ns("until", query.until)
     if since_ns is not None and until_ns is not None and until_ns < since_ns:

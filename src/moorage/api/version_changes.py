@@ -16,6 +16,12 @@ from moorage.spec.engine.filters import Filters
 Document = Any
 Query = dict[str, list[str]]
 
+_NO_CONTAINER_CONFIG: Final[dict[str, Document]] = {
+    **dict.fromkeys(("Hostname", "Domainname", "User", "Image", "WorkingDir"), ""),
+    **dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr"), False),
+    **dict.fromkeys(("Tty", "OpenStdin", "StdinOnce"), False),
+    **dict.fromkeys(("Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "Volumes"), None),
+}
 _DEFAULT_NETWORK_TEXTS: Final = (
     "EndpointID",
     "Gateway",
@@ -24,6 +30,13 @@ _DEFAULT_NETWORK_TEXTS: Final = (
     "IPv6Gateway",
     "MacAddress",
 )
+_OPTIONAL_SETTINGS: Final = {
+    "Config": (
+        *("ExposedPorts", "Healthcheck", "NetworkDisabled", "OnBuild"),
+        *("Shell", "StopSignal", "StopTimeout"),
+    ),
+    "HostConfig": ("Annotations", "Init", "Mounts", "StorageOpt", "Sysctls", "Tmpfs"),
+}
 _DEFAULT_NETWORK_NUMBERS: Final = ("GlobalIPv6PrefixLen", "IPPrefixLen")
 
 
@@ -159,6 +172,17 @@ def shallow_read_only(body: Document) -> None:
 # -- results -----------------------------------------------------------------------------------
 
 
+def without_empty_settings(container: Document) -> None:
+    """Go's ``omitempty``: some settings are left out where they say nothing, others are null."""
+    for part, names in _OPTIONAL_SETTINGS.items():
+        settings = container.get(part) or {}
+        for name in names:
+            if settings.get(name) in (None, "", [], {}):
+                settings.pop(name, None)
+        if not settings.get("NetworkDisabled"):
+            settings.pop("NetworkDisabled", None)
+
+
 def default_network_fields(container: Document) -> None:
     """The settings of the default network stood beside the list of networks."""
     settings = _get(container, "NetworkSettings")
@@ -182,6 +206,9 @@ def config_on_build(container: Document) -> None:
     config = _get(container, "Config")
     if isinstance(config, dict):
         config.setdefault("OnBuild", None)
+        for name in ("Labels", "StopSignal", "StopTimeout", "Shell"):  # they stand behind it
+            if name in config:
+                config[name] = config.pop(name)
 
 
 def image_config_in_full(image: Document) -> None:
@@ -215,7 +242,7 @@ def image_config_of_container(image: Document) -> None:
 
 def container_of_image(image: Document) -> None:
     """The container that an image was made of, which only the oldest builders knew."""
-    image.update(Container="", ContainerConfig=None)
+    image.update(Container="", ContainerConfig={**_NO_CONTAINER_CONFIG})
 
 
 def virtual_size(image: Document) -> None:
@@ -230,10 +257,20 @@ def virtual_size_of_images(usage: Document) -> None:
     each(virtual_size)(_get(usage, "Images"))
 
 
+def without_descriptors_of_images(usage: Document) -> None:
+    """The images showed no manifests."""
+    each(without("Descriptor"))(_get(usage, "Images"))
+
+
+def unlisted_containers(network: Document) -> None:
+    """A listed network had the field, but not what belongs into it."""
+    network["Containers"] = {}
+
+
 def none_tags(image: Document) -> None:
-    """An image without a name had a name for that."""
-    image["RepoTags"] = image.get("RepoTags") or ["<none>:<none>"]
-    image["RepoDigests"] = image.get("RepoDigests") or ["<none>@<none>"]
+    """An image without any name had names for that."""
+    if not image.get("RepoTags") and not image.get("RepoDigests"):
+        image.update(RepoTags=["<none>:<none>"], RepoDigests=["<none>@<none>"])
 
 
 def uncounted_containers(image: Document) -> None:

@@ -18,6 +18,9 @@ Version = tuple[int, int]
 Change = Callable[[Document], None]
 QueryChange = Callable[[Query], None]
 
+# Programs that speak the newest version they are offered, though they know none behind this one.
+OFFERED: Final = {"docker-compose/1.": "1.44"}
+
 LIFT_QUERY: Final[list[tuple[Version, str, QueryChange]]] = [
     ((1, 30), "ContainerWait", c.wait_for_not_running),
     ((1, 41), "ImageList", c.image_filter_to_filters),
@@ -37,6 +40,9 @@ LIFT: Final[list[tuple[Version, str, Change]]] = [
     ((1, 44), "ContainerCreate", c.shallow_read_only),
 ]
 
+# At every version, before the steps below.
+SHAPE: Final[dict[str, Change]] = {"ContainerInspect": c.without_empty_settings}
+
 # Newest first: each step takes the shape of its own version and gives that of the one before.
 LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 53), "SystemInfo", c.without("NRI")),
@@ -47,6 +53,7 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 52), "ImageInspect", c.image_config_in_full),
     ((1, 52), "ImageInspect", c.image_origin_in_full),
     ((1, 52), "NetworkInspect", c.without("Status")),
+    ((1, 52), "NetworkList", c.each(c.unlisted_containers)),
     ((1, 52), "SystemDataUsage", c.data_usage_as_lists),
     ((1, 52), "SystemEvents", c.event_fields_of_old),
     ((1, 51), "ImageList", c.each(c.uncounted_containers)),
@@ -61,6 +68,7 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 48), "ImageInspect", c.without("Descriptor")),
     ((1, 48), "ImageInspect", c.without("Manifests")),
     ((1, 48), "ImageList", c.each(c.without("Descriptor"))),
+    ((1, 48), "SystemDataUsage", c.without_descriptors_of_images),
     ((1, 48), "NetworkInspect", c.without("EnableIPv4")),
     ((1, 48), "NetworkList", c.each(c.without("EnableIPv4"))),
     ((1, 47), "ImageList", c.each(c.without("Manifests"))),
@@ -80,6 +88,12 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 39), "SystemInfo", c.unknown_names),
     ((1, 25), "SystemInfo", c.bare_security_options),
 ]
+
+
+def offered(user_agent: str, newest: str) -> str:
+    """Return the version that a client is told is the newest."""
+    known = (version for program, version in OFFERED.items() if user_agent.startswith(program))
+    return next(known, newest)
 
 
 def lift_query(operation: str, version: Version, query: Query) -> Query:
@@ -104,6 +118,8 @@ def lift(operation: str, version: Version) -> Change | None:
 def lower(operation: str, version: Version) -> Callable[[object], object] | None:
     """Return what brings a result to the shape of *version*; None if nothing is to be done."""
     changes = [change for before, name, change in LOWER if name == operation and version < before]
+    if (shape := SHAPE.get(operation)) is not None:
+        changes.insert(0, shape)
     if not changes:
         return None
     apply = _chain(changes)

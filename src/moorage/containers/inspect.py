@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -117,15 +118,24 @@ def _graph_driver(parts: Parts, record: ContainerRecord) -> DriverData:
 
 def _network_settings(parts: Parts, record: ContainerRecord) -> NetworkSettings:
     live = parts.networks.settings(record.id)
-    networks = dict(live.networks)
-    for name, asked in configured_networks(record).items():
-        networks.setdefault(name, asked)
     return NetworkSettings(
         sandbox_id=live.sandbox_id,
         sandbox_key=live.sandbox_key,
         ports=live.ports,
-        networks=networks,
+        networks=networks_shown(parts, record, live.networks),
     )
+
+
+def networks_shown(
+    parts: Parts, record: ContainerRecord, live: Mapping[str, EndpointSettings]
+) -> dict[str, EndpointSettings]:
+    """Return the endpoints that there are, and those that will be or have been."""
+    networks = dict(live)
+    for name, asked in configured_networks(record).items():
+        if name not in networks:
+            known = parts.networks.id_of(name) if record.started_ns else ""
+            networks[name] = msgspec.structs.replace(asked, network_id=known)
+    return networks
 
 
 def configured_networks(record: ContainerRecord) -> dict[str, EndpointSettings]:

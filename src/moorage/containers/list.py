@@ -75,7 +75,7 @@ def _summary(parts: Parts, container: Container, now_ns: int) -> ContainerSummar
             annotations=record.host_config.annotations or UNSET,
         ),
         network_settings=ContainerSummaryNetworkSettings(
-            networks={**inspect.configured_networks(record), **live.networks}
+            networks=inspect.networks_shown(parts, record, live.networks)
         ),
         mounts=[inspect.mount_point(parts, m) for m in record.mounts],
         health=_health(health),

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from msgspec import structs
+from msgspec import UNSET, UnsetType, structs
 
 from moorage.lib import clock
 from moorage.spec.engine.stats import (
+    ContainerBlkioStats,
     ContainerCPUStats,
     ContainerCPUUsage,
     ContainerMemoryStats,
@@ -72,19 +73,20 @@ def _of_cgroup(container: Container) -> ContainerStatsResponse:
             cpu_stats=_NO_CPU,
             memory_stats=ContainerMemoryStats(),
             pids_stats=ContainerPidsStats(),
+            blkio_stats=ContainerBlkioStats(),
         )
     return container.task.stats()
 
 
-def _networks(container: Container) -> dict[str, ContainerNetworkStats] | None:
+def _networks(container: Container) -> dict[str, ContainerNetworkStats] | UnsetType:
     """Return the counters of its interfaces; on the network of the host it has none of its own."""
     if container.task is None or container.record.host_config.network_mode == "host":
-        return None
+        return UNSET
     try:
         text = Path(f"/proc/{container.task.pid}/net/dev").read_text()
     except OSError:
-        return None  # it has just ended
-    return parse_net_dev(text) or None
+        return UNSET  # it has just ended
+    return parse_net_dev(text) or UNSET
 
 
 def parse_net_dev(text: str) -> dict[str, ContainerNetworkStats]:

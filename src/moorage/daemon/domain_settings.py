@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from msgspec import UNSET
+
 from moorage.build.service import Settings as BuilderSettings
 from moorage.containers import init_program
 from moorage.containers.settings import ContainerSettings
@@ -146,7 +148,7 @@ def networks_config(config: Config) -> NetworksConfig:
 def system_settings(config: Config, fitness: Fitness) -> SystemSettings:
     """Return the part of the configuration that ``info`` shows; *fitness* says what is there."""
     runtimes = {
-        name: Runtime(path=runtime.path, runtime_args=list(runtime.args) or None)
+        name: Runtime(path=runtime.path, runtime_args=list(runtime.args) or UNSET)
         for name, runtime in runtime_configs(config).items()
         if name in fitness.runtimes or name in config.runtimes
     }

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import UNSET
+
 from moorage.engine import host
 from moorage.engine.settings import SystemSettings
 from moorage.engine.usage import DataUsage, Sources, data_usage
@@ -116,8 +118,7 @@ class System:
             os="linux",
             arch=host.go_arch(),
             kernel_version=host.kernel_version(),
-            experimental=self.settings.experimental,
-            build_time="",
+            experimental=self.settings.experimental or UNSET,
         )
 
     async def info(self) -> SystemInfo:
@@ -183,7 +184,7 @@ class System:
             runc_commit=Commit(id=reports.runtime.commit),
             init_commit=Commit(),
             security_options=self._security_options(),
-            default_address_pools=list(settings.address_pools),
+            default_address_pools=list(settings.address_pools) or UNSET,
             firewall_backend=FirewallInfo(driver="nftables"),
             cdi_spec_dirs=list(settings.cdi_spec_dirs),
             warnings=reports.warnings(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.events import EventMessage
 from moorage.spec.engine.filters import Filters
 
@@ -20,17 +19,13 @@ _ACTORS: Final = (
     "service",
     "volume",
 )
-KNOWN: Final = frozenset({*_ACTORS, "event", "image", "label", "scope", "type"})
 
 
 def condition(filters: Filters) -> Callable[[EventMessage], bool] | None:
     """Return the test that *filters* describe; None if they let everything through.
 
-    Raises: InvalidParameter, on an unknown filter.
+    A filter that is not known lets everything through, as with dockerd.
     """
-    for name in filters.terms:
-        if name not in KNOWN:
-            raise InvalidParameter(f"invalid filter '{name}'")
     if not filters:
         return None
     return lambda event: _matches(event, filters)

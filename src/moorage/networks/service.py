@@ -324,6 +324,11 @@ class Networks:
         """
         return self._domain.registry.find(ref).name
 
+    def id_of(self, ref: str) -> str:
+        """Return the id of the network *ref*; empty if there is none."""
+        network = self._find_or_none(ref)
+        return network.id if network else ""
+
     async def create(self, request: NetworkCreateRequest) -> NetworkCreateResponse:
         """Create a network. Events: ``network create``."""
         work = create.create(self._domain, request)

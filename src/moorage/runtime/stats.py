@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from msgspec import UNSET
+
 from moorage.kernel.cgroup.contract import IOEntry, Readings
 from moorage.lib import clock
 from moorage.spec.engine.stats import (
@@ -39,7 +41,7 @@ def response(readings: Readings) -> ContainerStatsResponse:
         cpu_stats=ContainerCPUStats(
             cpu_usage=ContainerCPUUsage(
                 total_usage=readings.cpu_total_ns,
-                percpu_usage=readings.cpu_each_ns,
+                percpu_usage=readings.cpu_each_ns or UNSET,
                 usage_in_kernelmode=readings.cpu_system_ns,
                 usage_in_usermode=readings.cpu_user_ns,
             ),

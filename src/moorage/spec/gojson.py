@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Hashable
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Annotated, Final, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import inspect as mi
@@ -18,6 +18,9 @@ from moorage.lib.errors import InvalidParameter
 
 T = TypeVar("T")
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+StrSlice: TypeAlias = Annotated[list[str], msgspec.Meta(extra={"of_one": True})]
+"""A list of texts for which one text alone may stand, as Docker's ``strslice``."""
 
 _INT64_MIN: Final = -(1 << 63)
 _INT64_MAX: Final = (1 << 63) - 1
@@ -87,6 +90,8 @@ def _shape(raw: Json, info: mi.Type) -> Json:
         and not _INT64_MIN <= raw <= _INT64_MAX
     ):
         raise InvalidParameter(f"invalid request: {raw} does not fit into 64 bits")
+    if isinstance(info, mi.Metadata):
+        return _shape([raw] if isinstance(raw, str) else raw, info.type)
     if isinstance(info, mi.StructType) and isinstance(raw, dict):
         return _shape_struct(raw, info.cls)
     if isinstance(info, mi.ListType) and isinstance(raw, list):

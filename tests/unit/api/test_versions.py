@@ -35,7 +35,27 @@ def test_results_are_lowered_from_the_newest_version_down() -> None:
 
 
 def test_the_newest_client_gets_everything_untouched() -> None:
-    assert all(versions.lower(operation, (1, 55)) is None for _, _, operation in OPERATIONS)
+    changed = {name for _, _, name in OPERATIONS if versions.lower(name, (1, 55)) is not None}
+    assert changed == set(versions.SHAPE)
+
+
+def test_settings_that_say_nothing_are_left_out() -> None:
+    config = {"User": "", "Healthcheck": None, "NetworkDisabled": False, "StopTimeout": 0}
+    host_config = {"Init": False, "Sysctls": {}, "Mounts": None, "Binds": None}
+    shape = versions.lower("ContainerInspect", (1, 55))
+    assert shape is not None
+    assert shape({"Config": config, "HostConfig": host_config}) == {
+        "Config": {"User": "", "StopTimeout": 0},
+        "HostConfig": {"Init": False, "Binds": None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("program", "version"),
+    [("docker-compose/1.29.2 docker-py/5.0.3", "1.44"), ("compose/v2.40", "1.55"), ("", "1.55")],
+)
+def test_the_newest_version_that_is_offered(program: str, version: str) -> None:
+    assert versions.offered(program, "1.55") == version
     assert all(versions.lift(operation, (1, 55)) is None for _, _, operation in OPERATIONS)
 
 

@@ -15,6 +15,7 @@ from moorage.spec.engine.image import OCIDescriptor
 from moorage.spec.engine.mount import MountPoint
 from moorage.spec.engine.network import EndpointSettings
 from moorage.spec.engine.storage import DriverData, Storage
+from moorage.spec.gojson import StrSlice
 
 
 class ContainerConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -31,18 +32,18 @@ class ContainerConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
     open_stdin: bool = False
     stdin_once: bool = False
     env: list[str] | None = None
-    cmd: list[str] | None = None
+    cmd: StrSlice | None = None
     healthcheck: HealthConfig | None = None
     image: str = ""
     volumes: dict[str, dict[str, object]] | None = None
     working_dir: str = ""
-    entrypoint: list[str] | None = None
+    entrypoint: StrSlice | None = None
     network_disabled: bool | None = None
     on_build: list[str] | None = None
     labels: dict[str, str] | None = None
     stop_signal: str | None = None
     stop_timeout: int | None = None
-    shell: list[str] | None = None
+    shell: StrSlice | None = None
 
 
 class ContainerCreateRequest(ContainerConfig, frozen=True, kw_only=True, rename="pascal"):

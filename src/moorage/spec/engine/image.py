@@ -24,7 +24,7 @@ class ImageHistoryResponseItem(Struct, frozen=True, kw_only=True, rename="pascal
     comment: str = ""
 
 
-class ImageConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
+class ImageConfig(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``ImageConfig``."""
 
     user: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec import UNSET, Struct, UnsetType, field
 
 
-class BindOptions(Struct, frozen=True, kw_only=True, rename="pascal"):
+class BindOptions(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """Part of the document: ``BindOptions``."""
 
     propagation: str = ""
@@ -20,14 +20,16 @@ class BindOptions(Struct, frozen=True, kw_only=True, rename="pascal"):
     read_only_force_recursive: bool = False
 
 
-class VolumeOptionsDriverConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
+class VolumeOptionsDriverConfig(
+    Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True
+):
     """Part of the document: ``VolumeOptionsDriverConfig``."""
 
     name: str = ""
     options: dict[str, str] | None = None
 
 
-class VolumeOptions(Struct, frozen=True, kw_only=True, rename="pascal"):
+class VolumeOptions(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """Part of the document: ``VolumeOptions``."""
 
     no_copy: bool = False
@@ -36,13 +38,13 @@ class VolumeOptions(Struct, frozen=True, kw_only=True, rename="pascal"):
     subpath: str = ""
 
 
-class ImageMountOptions(Struct, frozen=True, kw_only=True, rename="pascal"):
+class ImageMountOptions(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """Part of the document: ``ImageMountOptions``."""
 
     subpath: str = ""
 
 
-class TmpfsOptions(Struct, frozen=True, kw_only=True, rename="pascal"):
+class TmpfsOptions(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """Part of the document: ``TmpfsOptions``."""
 
     size_bytes: int = 0
@@ -50,7 +52,7 @@ class TmpfsOptions(Struct, frozen=True, kw_only=True, rename="pascal"):
     options: list[list[str]] | None = None
 
 
-class Mount(Struct, frozen=True, kw_only=True, rename="pascal"):
+class Mount(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``Mount``."""
 
     target: str = ""

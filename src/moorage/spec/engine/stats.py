@@ -7,7 +7,7 @@ A list or map that is ``None`` is Go's nil: it is written as ``null``.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 
 class ContainerStatsResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -19,7 +19,7 @@ class ContainerStatsResponse(Struct, frozen=True, kw_only=True, rename="pascal")
     read: str = field(default="", name="read")
     cpu_stats: ContainerCPUStats | None = field(default=None, name="cpu_stats")
     memory_stats: ContainerMemoryStats | None = field(default=None, name="memory_stats")
-    networks: object = field(default=None, name="networks")
+    networks: dict[str, ContainerNetworkStats] | UnsetType = field(default=UNSET, name="networks")
     pids_stats: ContainerPidsStats | None = field(default=None, name="pids_stats")
     blkio_stats: ContainerBlkioStats | None = field(default=None, name="blkio_stats")
     num_procs: int = field(default=0, name="num_procs")
@@ -66,7 +66,7 @@ class ContainerBlkioStatEntry(Struct, frozen=True, kw_only=True, rename="pascal"
     value: int = field(default=0, name="value")
 
 
-class ContainerCPUStats(Struct, frozen=True, kw_only=True, rename="pascal"):
+class ContainerCPUStats(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``ContainerCPUStats``."""
 
     cpu_usage: ContainerCPUUsage | None = field(default=None, name="cpu_usage")
@@ -79,12 +79,12 @@ class ContainerCPUUsage(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``ContainerCPUUsage``."""
 
     total_usage: int = field(default=0, name="total_usage")
-    percpu_usage: list[int] | None = field(default=None, name="percpu_usage")
+    percpu_usage: list[int] | UnsetType = field(default=UNSET, name="percpu_usage")
     usage_in_kernelmode: int = field(default=0, name="usage_in_kernelmode")
     usage_in_usermode: int = field(default=0, name="usage_in_usermode")
 
 
-class ContainerPidsStats(Struct, frozen=True, kw_only=True, rename="pascal"):
+class ContainerPidsStats(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``ContainerPidsStats``."""
 
     current: int | None = field(default=None, name="current")
@@ -99,7 +99,7 @@ class ContainerThrottlingData(Struct, frozen=True, kw_only=True, rename="pascal"
     throttled_time: int = field(default=0, name="throttled_time")
 
 
-class ContainerMemoryStats(Struct, frozen=True, kw_only=True, rename="pascal"):
+class ContainerMemoryStats(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``ContainerMemoryStats``."""
 
     usage: int | None = field(default=None, name="usage")
@@ -123,11 +123,9 @@ class ContainerNetworkStats(Struct, frozen=True, kw_only=True, rename="pascal"):
     tx_packets: int = field(default=0, name="tx_packets")
     tx_errors: int = field(default=0, name="tx_errors")
     tx_dropped: int = field(default=0, name="tx_dropped")
-    endpoint_id: str | None = field(default=None, name="endpoint_id")
-    instance_id: str | None = field(default=None, name="instance_id")
 
 
-class ContainerStorageStats(Struct, frozen=True, kw_only=True, rename="pascal"):
+class ContainerStorageStats(Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
     """The document's ``ContainerStorageStats``."""
 
     read_count_normalized: int | None = field(default=None, name="read_count_normalized")

@@ -7,7 +7,7 @@ A list or map that is ``None`` is Go's nil: it is written as ``null``.
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 
 class AuthConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -52,8 +52,8 @@ class SystemVersion(Struct, frozen=True, kw_only=True, rename="pascal"):
     os: str = ""
     arch: str = ""
     kernel_version: str = ""
-    experimental: bool = False
-    build_time: str = ""
+    experimental: bool | UnsetType = UNSET  # left out where it is not
+    build_time: str | UnsetType = UNSET
 
 
 class SystemInfoGenericResourceNamedResourceSpec(
@@ -145,8 +145,7 @@ class SystemInfo(Struct, frozen=True, kw_only=True, rename="pascal"):
     runc_commit: Commit | None = None
     init_commit: Commit | None = None
     security_options: list[str] | None = None
-    product_license: str = ""
-    default_address_pools: list[SystemInfoDefaultAddressPool] | None = None
+    default_address_pools: list[SystemInfoDefaultAddressPool] | UnsetType = UNSET
     firewall_backend: FirewallInfo | None = None
     discovered_devices: list[DeviceInfo] | None = None
     nri: NRIInfo | None = field(default=None, name="NRI")
@@ -206,7 +205,7 @@ class Runtime(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``Runtime``."""
 
     path: str = field(default="", name="path")
-    runtime_args: list[str] | None = field(default=None, name="runtimeArgs")
+    runtime_args: list[str] | UnsetType = field(default=UNSET, name="runtimeArgs")
     status: dict[str, str] | None = field(default=None, name="status")
 
 
@@ -225,9 +224,6 @@ class SwarmInfo(Struct, frozen=True, kw_only=True, rename="pascal"):
     control_available: bool = False
     error: str = ""
     remote_managers: list[PeerNode] | None = None
-    nodes: int | None = None
-    managers: int | None = None
-    cluster: object = None
 
 
 class PeerNode(Struct, frozen=True, kw_only=True, rename="pascal"):
