@@ -179,6 +179,19 @@ def test_everything_or_one_platform_is_pushed(api: Any, docker: Cli) -> None:
         assert "Not all multiplatform-content is present" in part
 
 
+def test_the_tree_shows_the_platforms(api: Any, moor: Cli) -> None:
+    many = Many("tree:1")
+    load(api, many.archive)
+    api.post("/containers/create", {"Image": "tree:1", "Cmd": ["x"]}).ok(201)
+    lines = moor("images", "--tree", "tree:1").splitlines()
+    assert lines[2].split() == ["IMAGE", "ID", "DISK", "USAGE", "CONTENT", "SIZE", "EXTRA"]
+    assert lines[3].split()[0] == "tree:1"
+    assert lines[3].split()[-1] == "U"
+    assert lines[4].split()[:3] == ["├─", "linux/arm64", many.arm["digest"][7:19]]
+    assert lines[5].split()[:3] == ["└─", "linux/amd64", many.intel["digest"][7:19]]
+    assert [line.split()[-1] == "U" for line in lines[4:6]] == [False, True]
+
+
 def test_statements_about_an_image_are_told(api: Any) -> None:
     many = Many("stated:1")
     load(api, many.archive)

@@ -68,6 +68,15 @@ def test_save_and_load_give_the_same_image_and_the_same_bytes(api: Any) -> None:
     )
 
 
+def test_a_load_that_is_not_quiet_tells_how_far_each_layer_is(api: Any) -> None:
+    lines = load(api, make("shown", "shown:1"), quiet=False).ok().lines()
+    assert lines[-1] == {"stream": "Loaded image: shown:1\n"}
+    last = lines[-2]
+    assert (last["status"], len(last["id"])) == ("Loading layer", 12)
+    assert last["progressDetail"]["current"] == last["progressDetail"]["total"] > 0
+    assert last["progress"].startswith("[====")
+
+
 def test_several_images_and_names_go_into_one_archive(api: Any) -> None:
     load(api, make("one", "multi:1", "multi:one")).ok()
     load(api, make("two", "other.example/multi:2")).ok()

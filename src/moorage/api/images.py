@@ -122,7 +122,7 @@ class GetQuery(Struct, frozen=True):
 class LoadQuery(Struct, frozen=True):
     """Parameters of ``ImageLoad``."""
 
-    quiet: bool = False
+    quiet: bool = True  # dockerd's default, too
     platform: list[str] = []
 
 
@@ -265,7 +265,11 @@ async def image_get_all(images: Images, query: GetQuery) -> Stream:
 @route("POST", "/images/load", "ImageLoad")
 async def image_load(images: Images, request: Request, query: LoadQuery) -> JsonStream:
     """200 with what was loaded; 400 no archive of images."""
-    return JsonStream(images.load(request.body_stream(), platforms=_json_platforms(query.platform)))
+    return JsonStream(
+        images.load(
+            request.body_stream(), platforms=_json_platforms(query.platform), quiet=query.quiet
+        )
+    )
 
 
 def _json_platforms(texts: list[str]) -> list[Platform]:

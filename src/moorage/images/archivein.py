@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, Final, Self
 
+from moorage.images.progress import Watch
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.digest import Digest
 from moorage.spec.oci.descriptor import Descriptor
@@ -27,6 +28,7 @@ _ENTRIES_MAX: Final = 100_000
 _DOCUMENTS_MAX: Final = 128 << 20  # bytes of all documents
 _LINKS_MAX: Final = 8  # symbolic links after each other
 _BY_DIGEST: Final = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.tar|\.tar\.gz)?\Z")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _ZEROS: Final = bytes(header.BLOCK)
 
 
@@ -71,10 +73,18 @@ class LayerFile:
 class Archive:
     """What was read. Use it in a ``with`` block: what was not placed is thrown away."""
 
-    def __init__(self, layers: LayerStore, content: ContentStore, lease: Lease) -> None:
+    def __init__(
+        self,
+        layers: LayerStore,
+        content: ContentStore,
+        lease: Lease,
+        watch: Watch | None = None,
+    ) -> None:
+        """*watch* is told of the advance of each layer."""
         self._layers = layers
         self._content = content
         self._lease = lease
+        self._watch = watch
         self._links: dict[str, str] = {}
         self._size = 0
         self.documents: dict[str, bytes] = {}
@@ -115,7 +125,7 @@ class Archive:
         pieces = reader.pieces()
         head = next(pieces, b"")
         if _is_layer(head):
-            tar = streams.as_file(_again(head, pieces))
+            tar = streams.as_file(self._watched(name, entry.size, _again(head, pieces)))
             staged = self._layers.stage(tar, keep=self._lease.add)
             layer = LayerFile(self._layers, self._content, staged.blob)
             layer.staged = staged
@@ -125,6 +135,18 @@ class Archive:
             if self._size > _DOCUMENTS_MAX:
                 raise InvalidParameter("the archive's documents are too large")
             self.documents[name] = b"".join([head, *pieces])
+
+    def _watched(self, name: str, size: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        if self._watch is None:
+            yield from pieces
+            return
+        by_digest = _DIGEST.search(name)
+        shown = by_digest[0] if by_digest else posixpath.basename(name)
+        done = 0
+        for piece in pieces:
+            done += len(piece)
+            self._watch(shown, done, size)
+            yield piece
 
     def _known(self, name: str) -> LayerFile | None:
         """Return the layer if the file's name is the digest of one that we have and trust."""

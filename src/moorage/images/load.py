@@ -16,6 +16,7 @@ from msgspec import Struct, structs
 from moorage.images import manifests
 from moorage.images.archivein import Archive
 from moorage.images.operations import Parts
+from moorage.images.progress import Watch
 from moorage.images.store import decode_config
 from moorage.lib.errors import DataLoss, InvalidParameter, NotFound
 from moorage.lib.failpoint import failpoint
@@ -63,15 +64,23 @@ class _Found(Struct, frozen=True, kw_only=True):
         return digests.of(self.config)
 
 
-def load(parts: Parts, file: BinaryIO, tell: Tell, *, wanted: list[Platform] | None = None) -> None:
+def load(
+    parts: Parts,
+    file: BinaryIO,
+    tell: Tell,
+    *,
+    wanted: list[Platform] | None = None,
+    watch: Watch | None = None,
+) -> None:
     """Load every image of the archive *file*; *tell* gets a line for each. Blocks.
 
+    *watch* is told how far each layer is.
     Events: ``load`` for each image.
     Raises: InvalidParameter (no images, broken or hostile), DataLoss, System.
     """
     with (
         parts.leases.acquire("load") as lease,
-        Archive(parts.layers, parts.content, lease) as archive,
+        Archive(parts.layers, parts.content, lease, watch) as archive,
     ):
         try:
             archive.read(file)

@@ -54,6 +54,14 @@ class Reporter:
         """Hand a result to programs."""
         self._queue.put_nowait(Message(progress_detail=Detail(), aux=value))
 
+    def watch(self, status: str) -> Watch:
+        """Return what a thread tells how far each layer is."""
+        return Watch(self, status)
+
+    def is_behind(self) -> bool:
+        """Whether the reader is so slow that advances are better left out."""
+        return self._queue.qsize() > _BACKLOG
+
     def line(self, digest: str) -> Line:
         """Return the line of the layer *digest*."""
         return Line(self._queue, ids.short(digest))
@@ -107,6 +115,30 @@ class Line:
                 progress_detail=Detail(current=current, total=total),
                 progress=bar(current, total),
                 id=self._id,
+            )
+        )
+
+
+class Watch:
+    """Shows the layers that a thread works on, one after another."""
+
+    def __init__(self, reporter: Reporter, status: str) -> None:
+        self._reporter = reporter
+        self._status = status
+        self._next = 0.0
+
+    def __call__(self, layer: str, current: int, total: int) -> None:
+        """Say how far *layer* is; not more often than people can read, but always its end."""
+        now = clock.monotonic()
+        if current < total and (now < self._next or self._reporter.is_behind()):
+            return
+        self._next = now + _INTERVAL_S
+        self._reporter.post(
+            Message(
+                status=self._status,
+                progress_detail=Detail(current=current, total=total),
+                progress=bar(current, total),
+                id=layer[:12],
             )
         )
 

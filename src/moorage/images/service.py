@@ -199,9 +199,16 @@ class Images:
         return bridge.iterate(lambda file: save.save(self.parts, wanted, file))
 
     def load(
-        self, content: AsyncIterator[bytes], *, platforms: Sequence[Platform] = ()
+        self,
+        content: AsyncIterator[bytes],
+        *,
+        platforms: Sequence[Platform] = (),
+        quiet: bool = True,
     ) -> AsyncIterator[Message]:
-        """Load the images of an archive; return messages about it. Events: ``load``."""
+        """Load the images of an archive; return messages about it. Events: ``load``.
+
+        Unless *quiet* they tell how far each layer is.
+        """
         reporter = Reporter()
 
         def consume(file: BinaryIO) -> None:
@@ -210,6 +217,7 @@ class Images:
                 file,
                 lambda text: reporter.post(Message(stream=text)),
                 wanted=list(platforms),
+                watch=None if quiet else reporter.watch("Loading layer"),
             )
 
         work = bridge.feed(content, consume)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.format.images import DIGEST_TABLE, TABLE, rows
 from moorage.cli.format.listing import FORMAT_HELP, quiet_or, show
 from moorage.cli.options import Command, Option
@@ -16,6 +17,9 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     """List images, or those of one repository."""
     if arguments:
         values.given.setdefault("filter", []).append(("reference", arguments[0]))
+    if values.flag("tree"):
+        _show_tree(session, values)
+        return
     format_ = values.text("format")
     quiet = values.flag("quiet") and not format_
     if not format_ and not quiet:
@@ -32,6 +36,20 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     show(session, listed, DIGEST_TABLE if values.flag("digests") else TABLE, format_)
 
 
+def _show_tree(session: Session, values: Values) -> None:
+    """Show the platforms of each image."""
+    from moorage.cli.format.imagetree import tree
+
+    for other in ("quiet", "digests", "format"):
+        if values.changed(other):
+            raise CommandError(f"--{other} is not yet supported with --tree")
+    found = session.api.get(
+        "/images/json", all=values.flag("all") or None, filters=values.filters(), manifests=True
+    )
+    found.sort(key=lambda summary: summary["Created"], reverse=True)
+    session.out.write(tree(found, truncate=not values.flag("no-trunc")))
+
+
 COMMAND = Command(
     run,
     arguments="[REPOSITORY[:TAG]]",
@@ -44,5 +62,6 @@ COMMAND = Command(
         Option("format", "", "string", FORMAT_HELP),
         Option("no-trunc", "", "bool", "Show everything in full length"),
         Option("quiet", "q", "bool", "Print IDs only"),
+        Option("tree", "", "bool", "Show the platforms of each image"),
     ),
 )
