@@ -20,8 +20,8 @@ from moorage.spec.engine.filters import Filters
 
 if TYPE_CHECKING:
     from moorage.api.request import Request
-    from moorage.build.service import Pruned
     from moorage.build.streams import BuildStreams
+    from moorage.build.upkeep import Pruned
     from moorage.spec.engine.build import BuildCacheDiskUsage
 
 
@@ -53,13 +53,13 @@ async def image_build(build: BuildStreams, query: BuildQuery, request: Request) 
 @route("POST", "/build/prune", "BuildPrune")
 async def build_prune(build: BuildStreams, query: PruneQuery) -> Pruned:
     """200; 400 unknown filter."""
-    free = build.builder.free_space_wanted(query.min_free_space)
+    free = build.builder.upkeep.free_space_wanted(query.min_free_space)
     limits = Limits(
         reserved_bytes=query.reserved_space or query.keep_storage or None,
         max_bytes=query.max_used_space or None,
         to_free_bytes=free,
     )
-    return await build.builder.prune(query.filters, limits, everything=query.all)
+    return await build.builder.upkeep.prune(query.filters, limits, everything=query.all)
 
 
 @route("POST", "/build/cancel", "BuildCancel")
@@ -72,4 +72,4 @@ async def build_cancel(build: BuildStreams, query: CancelQuery) -> NoContent:
 @route("GET", "/build/usage", "BuildUsage")
 async def build_usage(build: BuildStreams) -> BuildCacheDiskUsage:
     """200: the build cache's part of ``system df``, with its records."""
-    return build.builder.disk_usage()
+    return build.builder.upkeep.disk_usage()

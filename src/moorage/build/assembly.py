@@ -21,6 +21,7 @@ from moorage.build.recovery import recover
 from moorage.build.service import Builder, Settings
 from moorage.build.solver import Solver
 from moorage.build.transfer.service import Transfers
+from moorage.build.upkeep import Upkeep
 from moorage.build.views import Views
 from moorage.images.operations import Parts
 from moorage.lib import offload
@@ -78,6 +79,14 @@ async def assemble(
         fetching=Fetching(cache, client),
         scratch=roots.data / "outputs",
     )
+    upkeep = Upkeep(
+        cache=cache,
+        layers=images.layers,
+        image_chains=neighbours.chains,
+        collect=images.collect,
+        supervisor=supervisor,
+        keep_bytes=settings.keep_bytes,
+    )
     builder = Builder(
         cache=cache,
         contexts=Contexts(roots.data),
@@ -102,9 +111,8 @@ async def assemble(
             scratch=roots.data / "outputs",
         ),
         settings=settings,
-        image_chains=neighbours.chains,
-        collect=images.collect,
+        upkeep=upkeep,
     )
     await offload.run("fs", builder.open)
-    images.more_roots.append(builder.roots)
+    images.more_roots.append(upkeep.roots)
     return builder

@@ -17,18 +17,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from moorage.build import contexts as context_files
-from moorage.build import image, prune, remotes
-from moorage.build.cache import Cache, Record
+from moorage.build import image, remotes
+from moorage.build.cache import Cache
 from moorage.build.contexts import Contexts
 from moorage.build.exporters.export import Exporters
 from moorage.build.exporters.product import Product
+from moorage.build.failures import BuildFailed
 from moorage.build.frontends.dockerfile import convert as converting
 from moorage.build.frontends.dockerfile import parser
 from moorage.build.frontends.dockerfile.convert import Converted, Request
 from moorage.build.frontends.dockerfile.lint import Linter, Warning_
 from moorage.build.frontends.dockerfile.parser import Dockerfile
 from moorage.build.frontends.dockerfile.source import DockerfileError, Span
-from moorage.build.graph import GitSource, HttpSource, Vertex
+from moorage.build.graph import GitSource, HttpSource
 from moorage.build.history import History, PastBuild
 from moorage.build.needs import BaseImage, ImageFinder
 from moorage.build.operations.copying import is_archive
@@ -41,13 +42,11 @@ from moorage.build.session import ContextFiles, Session, Sessions
 from moorage.build.solver import Build, Solver, VertexFailed
 from moorage.build.transfer.document import Travelling, collect
 from moorage.build.transfer.service import Transfers
+from moorage.build.upkeep import Upkeep
 from moorage.lib import clock, ids, offload
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, System
 from moorage.spec.digest import Digest
-from moorage.spec.engine.build import BuildCache, BuildCacheDiskUsage
-from moorage.spec.engine.filters import Filters
 from moorage.spec.platforms import Platform
-from moorage.storage.garbage import Roots
 
 _ENTITLEMENTS: Final = frozenset({"network.host"})  # what the daemon permits by itself
 _SYNTAX: Final = ("docker/dockerfile", "docker.io/docker/dockerfile")
@@ -58,7 +57,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     platform: Platform  # of this machine
     entitlements: frozenset[str] = _ENTITLEMENTS
-    keep_bytes: int = 20 << 30  # the cache never grows beyond this
+    keep_bytes: int = 20 << 30  # what the cache may take
 
 
 class BuildResult(Struct, frozen=True, kw_only=True):
@@ -68,35 +67,6 @@ class BuildResult(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     warnings: tuple[Warning_, ...] = ()
     unused_args: tuple[str, ...] = ()
-
-
-class BuildFailed(MoorageError):
-    """A step failed: what, where in the Dockerfile, and what the command said last."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: int = 1,
-        command: str = "",
-        frame: str = "",
-        vertex: Vertex | None = None,
-        debug_image: str = "",
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.code = code
-        self.command = command
-        self.frame = frame
-        self.vertex = vertex
-        self.debug_image = debug_image
-
-
-class Pruned(Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The document's ``BuildPruneResponse``."""
-
-    caches_deleted: list[str] | None
-    space_reclaimed: int
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -124,8 +94,7 @@ class Builder:
         agents_root: Path,
         exporters: Exporters,
         settings: Settings,
-        image_chains: Callable[[], set[Digest]],
-        collect: Callable[[], object],
+        upkeep: Upkeep,
     ) -> None:
         self.sessions = Sessions()
         self.contexts = contexts
@@ -138,22 +107,13 @@ class Builder:
         self._transfers = transfers
         self._exporters = exporters
         self._settings = settings
-        self._image_chains = image_chains
-        self._collect_garbage = collect
-        self._starts: list[int] = []  # when the running builds began
+        self.upkeep = upkeep
         self._running: dict[str, asyncio.Task[object]] = {}
 
     @property
     def platform(self) -> Platform:
         """Return the platform of this machine."""
         return self._settings.platform
-
-    def free_space_wanted(self, free_bytes: int) -> int | None:
-        """Return how much must go for *free_bytes* to be free on the disk; None: no such wish."""
-        if not free_bytes:
-            return None
-        status = os.statvfs(self._cache.root)
-        return max(0, free_bytes - status.f_bavail * status.f_frsize)
 
     def open(self) -> None:
         """Load the cache and the history; remove what builds of a former daemon left."""
@@ -275,7 +235,7 @@ class Builder:
         progress.listen(count)
         outcome: dict[str, str] = {"status": "cancelled"}
         names = {identity, build_id} - {""}
-        self._starts.append(record.created_ns)
+        self.upkeep.begin(record.created_ns)
         task = asyncio.current_task()
         if task is not None:
             self._running.update(dict.fromkeys(names, task))
@@ -289,10 +249,8 @@ class Builder:
         finally:
             for name in names:
                 self._running.pop(name, None)
-            self._starts.remove(record.created_ns)
             close()
-            self._cache.flush()
-            self._collect()
+            self.upkeep.end(record.created_ns)
             self.history.save(
                 replace(
                     record,
@@ -477,74 +435,6 @@ class Builder:
             raise NotFound(f"no such build: {name}")
         task.cancel()
 
-    # --- the cache -----------------------------------------------------------------------------
-
-    def _facts(self) -> prune.Facts:
-        of_images = self._image_chains()
-
-        def shared(record: Record) -> bool:
-            return record.chain_id in of_images
-
-        return prune.Facts(in_use=self._cache.in_use, shared=shared)
-
-    def _collect(self) -> None:
-        """Keep the cache below its limit."""
-        limits = prune.Limits(max_bytes=self._settings.keep_bytes)
-        self._remove(Filters(), limits, everything=False)
-
-    def _remove(self, filters: Filters, limits: prune.Limits, *, everything: bool) -> Pruned:
-        facts = self._facts()
-        records = self._cache.records()
-        chosen = prune.choose(
-            records,
-            wanted=prune.matcher(dict(filters.terms), facts, clock.now_ns()),
-            facts=facts,
-            limits=limits,
-            everything=everything,
-        )
-        freed = 0
-        for record in chosen:
-            freed += 0 if facts.shared(record) else record.size
-            self._cache.remove(record.id)
-        return Pruned(caches_deleted=[r.id for r in chosen] or None, space_reclaimed=freed)
-
-    async def prune(self, filters: Filters, limits: prune.Limits, *, everything: bool) -> Pruned:
-        """Remove records, and the layers that nothing else needs: ``builder prune``.
-
-        Raises: InvalidParameter.
-        """
-        pruned = self._remove(filters, limits, everything=everything)
-        if pruned.caches_deleted:
-            await offload.run("fs", self._collect_garbage)
-        return pruned
-
-    def roots(self) -> Roots:
-        """Return the layers that the cache keeps, and all that running builds may have made."""
-        chains: set[str] = set(self._cache.chains())
-        if self._starts:
-            begun = min(self._starts)
-            chains |= {x.chain_id for x in self._worker.layers.all() if x.created_ns >= begun}
-        return Roots(blobs=set(), chains=chains)
-
-    def disk_usage(self) -> BuildCacheDiskUsage:
-        """Return what the cache takes; a layer that an image shares counts for the image."""
-        facts = self._facts()
-        items: list[object] = []
-        total = reclaimable = active = 0
-        for record in self._cache.records():
-            shared, in_use = facts.shared(record), self._cache.in_use(record.id)
-            items.append(_shown(record, shared=shared, in_use=in_use))
-            active += in_use
-            total += 0 if shared else record.size
-            reclaimable += 0 if shared or in_use else record.size
-        return BuildCacheDiskUsage(
-            active_count=active,
-            total_count=len(items),
-            reclaimable=reclaimable,
-            total_size=total,
-            items=items,
-        )
-
 
 @contextmanager
 def _host_errors() -> Iterator[None]:
@@ -579,21 +469,6 @@ class _ClientImages:
             credentials=self._session.credentials,
             report=report,
         )
-
-
-def _shown(record: Record, *, shared: bool, in_use: bool) -> BuildCache:
-    return BuildCache(
-        id=record.id,
-        parents=list(record.parents) or None,
-        type=record.kind,
-        description=record.description,
-        in_use=in_use,
-        shared=shared,
-        size=record.size,
-        created_at=clock.rfc3339(record.created_ns),
-        last_used_at=clock.rfc3339(record.last_used_ns),
-        usage_count=record.usage_count,
-    )
 
 
 def _check_syntax(dockerfile: Dockerfile) -> None:

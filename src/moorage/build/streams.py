@@ -13,11 +13,12 @@ from functools import partial
 from msgspec import Struct, field
 
 from moorage.build.classic import ClassicView, failure, success
+from moorage.build.failures import BuildFailed
 from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.frontends.dockerfile.lint import Warning_
 from moorage.build.options import BuildOptions
 from moorage.build.progress import Event, Progress, StatusEvent
-from moorage.build.service import Builder, BuildFailed, BuildResult, Plan
+from moorage.build.service import Builder, BuildResult, Plan
 from moorage.build.session import Session
 from moorage.lib.errors import MoorageError
 from moorage.lib.tasks import Supervisor

@@ -51,7 +51,7 @@ class UsageSources:
 
     async def build_cache(self) -> BuildCacheDiskUsage:
         """Return the usage of the build cache."""
-        return self._build.disk_usage()
+        return self._build.upkeep.disk_usage()
 
 
 def system(

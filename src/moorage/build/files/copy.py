@@ -37,8 +37,6 @@ class Copier:
         self._root = destination_fd
         self._style = style
         self._linked: set[tuple[int, int]] = set()
-        self.bytes_copied = 0
-        self.files_copied = 0
 
     def copy(
         self, source_fd: int, item: Selected, destination: str, *, into_directory: bool
@@ -154,7 +152,6 @@ class Copier:
             and _try_link(source_parent, name, target)
         ):
             self._linked.add((status.st_dev, status.st_ino))
-            self.files_copied += 1
             return
         _refuse_directory(target, name, name)
         _clear(target, name)
@@ -214,8 +211,6 @@ class Copier:
                 os.close(target)
         finally:
             os.close(source)
-        self.files_copied += 1
-        self.bytes_copied += status.st_size
 
 
 def make_directories(root_fd: int, path: str, *, owner: tuple[int, int] = (0, 0)) -> int:

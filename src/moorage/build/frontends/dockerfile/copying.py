@@ -63,15 +63,7 @@ def copy(
                 )
             )
         else:
-            before, pivot, after = (
-                source.partition("/./") if instruction.parents else ("", "", source)
-            )
-            in_context = not instruction.from_
-            cleaned = _source(after, in_context=in_context, keyword=keyword)
-            if pivot:
-                top = _source(before, in_context=in_context, keyword=keyword).rstrip("/")
-                cleaned = f"{top}/.{cleaned}"
-            local.append(cleaned)
+            local.append(_cleaned(source, instruction, keyword))
     if local:
         if not instruction.from_:
             for path in local:

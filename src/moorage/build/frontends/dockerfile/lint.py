@@ -23,7 +23,7 @@ from moorage.build.frontends.dockerfile.instructions import (
     Values,
 )
 from moorage.build.frontends.dockerfile.parser import Dockerfile
-from moorage.build.frontends.dockerfile.source import DockerfileError, Source, Span, near_match
+from moorage.build.frontends.dockerfile.source import DockerfileError, Span, near_match
 
 _RULES_URL: Final = "https://docs.docker.com/go/dockerfile/rule/"
 RULES: Final[Mapping[str, str]] = {
@@ -74,11 +74,6 @@ class Warning_(Struct, frozen=True, kw_only=True):  # noqa: N801 - the builtin h
     detail: str
     url: str
     span: Span
-
-    def render(self, source: Source) -> str:
-        """Return the finding as Docker's client prints it."""
-        head = f"WARNING: {self.rule} - {self.url}\n{self.detail}"
-        return f"{head}\n{source.frame(self.span)}"
 
 
 class Settings(Struct, frozen=True):
