@@ -6,27 +6,16 @@ official CLI, except where the case is about the API itself or about ``moor``.
 
 from __future__ import annotations
 
-import functools
 import re
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import engines as eng
-from bench import fixtures
+from bench import imagework, networking
+from bench.chosen import IMAGE, Engines, daemons, each
 from bench.measure import Row, interleaved, seconds
-
-IMAGE = "busybox:bench"
-Engines = Sequence[eng.Engine]
-
-
-def _each(engines: Engines, work: Callable[[eng.Engine], float]) -> dict[str, Callable[[], float]]:
-    return {engine.name: functools.partial(work, engine) for engine in engines}
-
-
-def _daemons(engines: Engines) -> list[eng.Daemon]:
-    return [engine for engine in engines if isinstance(engine, eng.Daemon)]
 
 
 def run(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
@@ -39,7 +28,7 @@ def run(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
             return seconds(engine.cli("run", "--rm", "--network", own, IMAGE, "true"))
 
         row = Row(f"run --rm, network {network}", "ms", target)
-        rows.append(interleaved(row, _each(engines, work), rounds))
+        rows.append(interleaved(row, each(engines, work), rounds))
     return rows
 
 
@@ -53,7 +42,7 @@ def exec_(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
         )
     row = interleaved(
         Row("exec", "ms", 0.5),
-        _each(engines, lambda e: seconds(e.cli("exec", "bench-exec", "true"))),
+        each(engines, lambda e: seconds(e.cli("exec", "bench-exec", "true"))),
         rounds,
     )
     for engine in engines:
@@ -82,7 +71,7 @@ def ten_at_once(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
 
     return [
         interleaved(
-            Row("ten run --rm at once", "ms", 0.35), _each(engines, work), max(3, rounds // 4)
+            Row("ten run --rm at once", "ms", 0.35), each(engines, work), max(3, rounds // 4)
         )
     ]
 
@@ -99,53 +88,32 @@ def _wrk(engine: eng.Engine, path: str) -> float:
 
 def api(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
     """Requests a second with eight keep-alive connections (wrk)."""
-    daemons = _daemons(engines)
+    compared = daemons(engines)
     ping = interleaved(
-        Row("GET /_ping", "req/s", 2.0, "more"), _each(daemons, lambda e: _wrk(e, "/_ping")), 3, 1
+        Row("GET /_ping", "req/s", 2.0, "more"), each(compared, lambda e: _wrk(e, "/_ping")), 3, 1
     )
-    for engine in daemons:
+    for engine in compared:
         for _ in range(100):
             eng.run(engine.cli("create", IMAGE, "true"))
     listing = interleaved(
         Row("GET /containers/json, 100 containers", "req/s", 1.0, "more"),
-        _each(daemons, lambda e: _wrk(e, "/v1.41/containers/json?all=1")), 3, 1,
+        each(compared, lambda e: _wrk(e, "/v1.41/containers/json?all=1")), 3, 1,
     )  # fmt: skip
-    rows = [ping, listing, _listing_client(daemons)]
-    for engine in daemons:
+    rows = [ping, listing, _listing_client(compared)]
+    for engine in compared:
         eng.run(engine.cli("rm", *eng.run(engine.cli("ps", "-aq")).split()))
     return rows
 
 
-def _listing_client(daemons: Sequence[eng.Daemon]) -> Row:
+def _listing_client(compared: Sequence[eng.Daemon]) -> Row:
     """`moor ps` beside `docker ps`, both against our daemon; the columns are the clients'."""
-    ours = next(engine for engine in daemons if engine.name == "moorage")
+    ours = next(engine for engine in compared if engine.name == "moorage")
     host = f"unix://{ours.socket}"
     works = {
         "moorage": lambda: seconds([str(eng.TREE / ".venv/bin/moor"), "-H", host, "ps", "-a"]),
         "dockerd": lambda: seconds(["docker", "-H", host, "ps", "-a"]),
     }
     return interleaved(Row("moor ps / docker ps (client alone)", "ms", 1.0), works, 20)
-
-
-def load_save(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
-    """``load`` and ``save`` of a 250 MB image of eight gzip layers."""
-    archive = scratch / "large.tar"
-    fixtures.large(archive)
-
-    def load(engine: eng.Engine) -> float:
-        eng.run(engine.cli("rmi", "-f", "large:bench"), check=False)
-        return seconds(engine.cli("load", "-q", "-i", str(archive)))
-
-    def save(engine: eng.Engine) -> float:
-        target = scratch / f"{engine.name}.tar"
-        target.unlink(missing_ok=True)
-        return seconds(engine.cli("save", "-o", str(target), "large:bench"))
-
-    few = max(3, rounds // 6)
-    return [
-        interleaved(Row("load, 250 MB in 8 layers", "ms", 0.6), _each(engines, load), few),
-        interleaved(Row("save of the same", "ms", 0.6), _each(engines, save), few),
-    ]
 
 
 def memory(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
@@ -179,8 +147,8 @@ def memory(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
 
 def logs(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
     """Write, then read back, a million lines."""
-    daemons = _daemons(engines)
-    for engine in daemons:
+    compared = daemons(engines)
+    for engine in compared:
         eng.run(
             engine.cli(
                 "run",
@@ -197,10 +165,10 @@ def logs(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
         )
     row = interleaved(
         Row("logs, a million lines", "ms", 1.0),
-        _each(daemons, lambda e: seconds(e.cli("logs", "bench-logs"))),
+        each(compared, lambda e: seconds(e.cli("logs", "bench-logs"))),
         3,
     )
-    for engine in daemons:
+    for engine in compared:
         eng.run(engine.cli("rm", "bench-logs"))
     return [row]
 
@@ -230,7 +198,12 @@ CASES = {
     "exec": exec_,
     "ten": ten_at_once,
     "api": api,
-    "load": load_save,
+    "published": networking.published,
+    "connect": networking.connect,
+    "throughput": networking.throughput,
+    "build": imagework.build,
+    "load": imagework.load_save,
+    "registry": imagework.registry,
     "logs": logs,
     "restart": restart,
 }

@@ -8,7 +8,9 @@ import io
 import json
 import os
 import random
+import re
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -89,6 +91,18 @@ def busybox(path: Path) -> None:
         links={f"bin/{applet}": "busybox" for applet in applets},
     )
     docker_archive(path, "busybox:bench", [layer])
+
+
+def iperf3(path: Path) -> None:
+    """Write the image ``iperf3:bench`` from the machine's own program and its libraries."""
+    program = shutil.which("iperf3") or "/usr/bin/iperf3"
+    linked = subprocess.run(["ldd", program], capture_output=True, check=True, text=True).stdout
+    files = [program, *re.findall(r"(/\S+) \(0x", linked)]
+    content: dict[str, bytes | str] = {
+        file.lstrip("/"): Path(file).resolve().read_bytes() for file in files
+    }
+    content["tmp/keep"] = ""  # the program makes its buffers below /tmp
+    docker_archive(path, "iperf3:bench", [_layer_tar(content)])
 
 
 def large(path: Path, *, megabytes: int = 250, layers: int = 8, tag: str = "large:bench") -> None:

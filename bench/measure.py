@@ -19,6 +19,12 @@ class Row:
     better: str = "less"
     medians: dict[str, float] = field(default_factory=dict)
 
+    def set_medians(self, samples: Mapping[str, Sequence[float]], scale: float = 1000.0) -> None:
+        """Take the medians of what was measured; the first of each was for practice."""
+        self.medians = {
+            name: statistics.median(values[1:]) * scale for name, values in samples.items()
+        }
+
     def ratio(self, of: str = "moorage", to: str = "dockerd") -> float | None:
         """Return ours divided by theirs."""
         if of in self.medians and self.medians.get(to):
@@ -44,10 +50,8 @@ def interleaved(
 ) -> Row:
     """Call each engine's work in turn, *rounds* times; one unmeasured round goes first."""
     samples: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(rounds + 1):
+    for _ in range(rounds + 1):
         for name, work in works.items():
-            value = work()
-            if turn:
-                samples[name].append(value)
-    row.medians = {name: statistics.median(values) * scale for name, values in samples.items()}
+            samples[name].append(work())
+    row.set_medians(samples, scale)
     return row

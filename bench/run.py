@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cases, fixtures, report
+from bench import cases, chosen, fixtures, report
 from bench import engines as eng
 
 CHOICES: dict[str, Callable[[Path], eng.Engine]] = {
@@ -36,7 +36,7 @@ def main() -> None:
         engines = [CHOICES[name](root) for name in asked.engines.split(",")]
         rows = []
         try:
-            archive = root / "busybox.tar"
+            archive = root / chosen.ARCHIVE
             fixtures.busybox(archive)
             for engine in engines:
                 engine.start()
