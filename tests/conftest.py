@@ -60,7 +60,7 @@ def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     before = leaks.take(daemon.root, daemon.marks(since))
     yield daemon
     daemon.clean()
-    leaks.assert_none(before, daemon.root, daemon.marks(since))
+    leaks.assert_none(before, daemon.root, daemon.marks(since), alive=True)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol, TypeVar
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.build import BuildCacheDiskUsage
@@ -100,7 +100,8 @@ def _containers(found: Sequence[ContainerSummary]) -> ContainersDiskUsage:
 
 
 def _volumes(found: Sequence[Volume]) -> VolumesDiskUsage:
-    used = [volume.usage_data for volume in found if volume.usage_data is not None]
+    asked = (volume.usage_data for volume in found)
+    used = [usage for usage in asked if usage is not UNSET]
     return VolumesDiskUsage(
         active_count=sum(usage.ref_count > 0 for usage in used),
         total_count=len(found),

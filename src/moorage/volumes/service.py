@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from moorage.lib import clock, ids, offload
 from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, NotFound, System
@@ -494,5 +494,5 @@ def with_said(volume: Volume, said: DriverVolume) -> Volume:
         volume,
         mountpoint=said.mountpoint or volume.mountpoint,
         created_at=said.created_at or volume.created_at,
-        status=said.status,
+        status=said.status or UNSET,
     )

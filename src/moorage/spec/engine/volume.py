@@ -7,7 +7,7 @@ A list or map that is ``None`` is Go's nil: it is written as ``null``.
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class VolumeUsageData(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -24,12 +24,11 @@ class Volume(Struct, frozen=True, kw_only=True, rename="pascal"):
     driver: str = ""
     mountpoint: str = ""
     created_at: str = ""
-    status: dict[str, object] | None = None
+    status: dict[str, object] | UnsetType = UNSET  # of plugins that tell one
     labels: dict[str, str] | None = None
     scope: str = ""
-    cluster_volume: object = None
     options: dict[str, str] | None = None
-    usage_data: VolumeUsageData | None = None
+    usage_data: VolumeUsageData | UnsetType = UNSET  # in `df` only
 
 
 class VolumesDiskUsage(Struct, frozen=True, kw_only=True, rename="pascal"):
