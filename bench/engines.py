@@ -47,15 +47,20 @@ def run(command: Sequence[str], *, check: bool = True, **options: object) -> str
     return str(done.stdout.decode(errors="replace"))
 
 
+def namespace(name: str) -> str:
+    """Return the name of the engine's namespace; two runs at once do not meet."""
+    return f"bench-{os.getpid()}-{name}"
+
+
 def in_namespace(name: str, command: Sequence[str]) -> list[str]:
     """Return *command* as run inside the network namespace of engine *name*."""
-    return ["nsenter", f"--net=/run/netns/bench-{name}", *command]
+    return ["nsenter", f"--net=/run/netns/{namespace(name)}", *command]
 
 
 def make_namespace(name: str) -> None:
     """Create the engine's own network namespace with loopback up."""
-    run(["ip", "netns", "del", f"bench-{name}"], check=False)
-    run(["ip", "netns", "add", f"bench-{name}"])
+    run(["ip", "netns", "del", namespace(name)], check=False)
+    run(["ip", "netns", "add", namespace(name)])
     run(in_namespace(name, ["ip", "link", "set", "lo", "up"]))
     run(in_namespace(name, ["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]))
 
@@ -166,7 +171,7 @@ class Daemon(ABC):
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(30)
-        run(["ip", "netns", "del", f"bench-{self.name}"], check=False)
+        run(["ip", "netns", "del", namespace(self.name)], check=False)
         for line in reversed(Path("/proc/mounts").read_text().splitlines()):
             if line.split()[1].startswith(f"{self.root}/"):
                 run(["umount", "-l", line.split()[1]], check=False)
@@ -204,7 +209,7 @@ class Moorage(Daemon):
 
     def _pids(self) -> list[int]:
         """Our processes in this engine's network namespace: the monitors are nobody's children."""
-        mine = os.stat(f"/run/netns/bench-{self.name}").st_ino
+        mine = os.stat(f"/run/netns/{namespace(self.name)}").st_ino
         ours = ("moord", "moor-", "python")  # the name server keeps its interpreter's name
         return [p for p in all_pids() if name(p).startswith(ours) and network_of(p) == mine]
 
@@ -261,7 +266,7 @@ class Podman:
 
     def stop(self) -> None:
         run(self.cli("rm", "-af", "-t", "0"), check=False)
-        run(["ip", "netns", "del", f"bench-{self.name}"], check=False)
+        run(["ip", "netns", "del", namespace(self.name)], check=False)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def cli(self, *arguments: str) -> list[str]:

@@ -43,9 +43,8 @@ def load_save(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
 
 @contextmanager
 def _registry(engine: eng.Engine, root: Path) -> Iterator[None]:
-    """Run an empty registry inside the engine's network namespace."""
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir()
+    """Run a registry on *root* inside the engine's network namespace."""
+    root.mkdir(exist_ok=True)
     config = root / "config.yml"
     config.write_text(
         "version: 0.1\nlog: {level: error}\n"
@@ -76,12 +75,15 @@ def registry(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
     pulls: dict[str, list[float]] = {engine.name: [] for engine in compared}
 
     def work(engine: eng.Engine) -> float:
+        kept = scratch / "registry"
         begin_anew(engine)
         eng.run(engine.cli("load", "-q", "-i", str(archive)))
-        with _registry(engine, scratch / "registry"):
+        with _registry(engine, kept):
             took = seconds(engine.cli("push", "-q", name))
-            begin_anew(engine)
+        begin_anew(engine)  # with a namespace of its own, too
+        with _registry(engine, kept):
             pulls[engine.name].append(seconds(engine.cli("pull", "-q", name)))
+        shutil.rmtree(kept)
         return took
 
     interleaved(push, each(compared, work), max(3, rounds // 6))
