@@ -22,6 +22,7 @@ from moorage.spec.engine.mount import Mount
 PROPAGATIONS: Final = frozenset({"shared", "slave", "private", "rshared", "rslave", "rprivate"})
 _ACCESS: Final = frozenset({"ro", "rw"})
 _LABELS: Final = frozenset({"z", "Z"})
+_MAP_OWNER: Final = frozenset({"U"})
 _CONSISTENCY: Final = frozenset({"consistent", "cached", "delegated", "default"})
 _VOLUME_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 _TMPFS_WORDS: Final = """
@@ -99,6 +100,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountRecord:
             propagation=propagation,
             create_source=True,
             relabel=relabel,
+            map_owner="U" in words,
         )
     _check_volume_name(source)
     return MountRecord(
@@ -112,6 +114,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountRecord:
         copy_up="nocopy" not in words,
         anonymous=not source,
         relabel=relabel,
+        map_owner="U" in words,
     )
 
 
@@ -126,7 +129,8 @@ def _check_volume_name(name: str) -> None:
 
 def _is_mode(text: str) -> bool:
     return all(
-        w in _ACCESS | _LABELS | PROPAGATIONS | _CONSISTENCY | {"nocopy"} for w in text.split(",")
+        w in _ACCESS | _LABELS | _MAP_OWNER | PROPAGATIONS | _CONSISTENCY | {"nocopy"}
+        for w in text.split(",")
     )
 
 
@@ -135,7 +139,7 @@ def _mode(mode: str, kind: str) -> list[str]:
     if not mode:
         return []
     words = mode.split(",")
-    sorts = (_ACCESS, _LABELS, PROPAGATIONS, _CONSISTENCY, frozenset({"nocopy"}))
+    sorts = (_ACCESS, _LABELS, _MAP_OWNER, PROPAGATIONS, _CONSISTENCY, frozenset({"nocopy"}))
     counts = [sum(w in sort for w in words) for sort in sorts]
     bad_kind = ("nocopy" in words and kind == "bind") or (
         kind == "volume" and any(w in PROPAGATIONS for w in words)

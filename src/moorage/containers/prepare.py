@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from moorage.containers import files, links, mount_spec
+from moorage.containers import files, idmapped, links, mount_spec
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import MountRecord
@@ -59,7 +59,22 @@ async def _mount(parts: Parts, container: Container, record: MountRecord, user: 
         await offload.run("fs", _check_bind, record, str(parts.settings.data_root))
     elif record.type == "image":
         source = str(await _image(parts, user or container.id, record))
+    if record.map_owner and not user:
+        source = await _map_owner(parts, container, record, source)
     return ReadyMount(record, source, recursive_readonly=_recursive(parts, record))
+
+
+async def _map_owner(parts: Parts, container: Container, record: MountRecord, source: str) -> str:
+    """Show the source with the container's user as its owner."""
+    if container.rootfs is None:
+        raise System(f"{record.destination}: the container has no root file system yet")
+    user = container.record.config.user
+    who = await offload.run("fs", identity, container.rootfs, user, [])
+    return await idmapped.mount(source, _mapped_place(parts, container.id, record), who)
+
+
+def _mapped_place(parts: Parts, container_id: str, record: MountRecord) -> Path:
+    return parts.settings.exec_root / "idmapped" / _view_key(container_id, record)
 
 
 def _recursive(parts: Parts, record: MountRecord) -> bool:
@@ -160,6 +175,9 @@ async def release_mounts(parts: Parts, container: Container, *, user: str = "") 
     name = user or container.id
     attributes = None if user else {"container": container.id}
     for record in container.record.mounts:
+        if record.map_owner and not user:
+            place = _mapped_place(parts, container.id, record)
+            await offload.run("fs", idmapped.release, place)
         if record.type == "volume":
             await parts.volumes.unmount(record.name, name, attributes=attributes)
         elif record.type == "image":

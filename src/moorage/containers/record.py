@@ -45,6 +45,7 @@ class MountRecord(Struct, frozen=True, kw_only=True):
     create_source: bool = False  # bind by ``-v``: a missing path is made
     subpath: str = ""
     relabel: str = ""  # "", "z" or "Z"
+    map_owner: bool = False  # mode "U": the source's owner is seen as the container's user
     spec: Mount | None = None  # as asked for by ``--mount``
 
 

@@ -148,3 +148,12 @@ def test_tmpfs_is_closed_unless_asked_otherwise() -> None:
     assert mount_spec.tmpfs_options("size=1m,exec") == ["nosuid", "nodev", "size=1m", "exec"]
     with pytest.raises(InvalidParameter, match="invalid tmpfs option"):
         mount_spec.tmpfs_options("lowerdir=/etc")
+
+
+def test_the_mode_u_maps_the_owner_and_goes_with_the_others() -> None:
+    record = mount_spec.parse_bind("/data:/data:ro,U,Z")
+    assert (record.map_owner, record.writable, record.relabel) == (True, False, "Z")
+    assert mount_spec.parse_bind("named:/data:U").map_owner
+    assert not mount_spec.parse_bind("/data:/data").map_owner
+    with pytest.raises(InvalidParameter):
+        mount_spec.parse_bind("/data:/data:U,U")
