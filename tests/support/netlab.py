@@ -296,10 +296,14 @@ class Lab:
         ip("link", "set", f"p{host.number}", "up", netns=self._wire)
 
     def daemon(
-        self, root: Path, host: Host, config: Mapping[str, object] | None = None
+        self,
+        root: Path,
+        host: Host,
+        config: Mapping[str, object] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> HostedDaemon:
         """Start a daemon with a busybox image on a host."""
-        made = HostedDaemon(root, host, config=config)
+        made = HostedDaemon(root, host, config=config, env=env)
         self.daemons.append(made)
         made.start()
         made.load(images.busybox())

@@ -18,7 +18,9 @@ def net_lab(kit_root: Path) -> Iterator[tuple[HostedDaemon, Host]]:
         host, neighbour = lab.add_host(), lab.add_host()
         # names outside are refused at once, rather than asked of a resolver that is not there
         config = {"ipv6": True, "dns": [neighbour.address]}
-        yield lab.daemon(root, host, config), neighbour
+        faults = root / "faults"  # what a test writes there is injected (lib/failpoint)
+        faults.touch()
+        yield lab.daemon(root, host, config, {"MOORAGE_FAILPOINTS": f"@{faults}"}), neighbour
     finally:
         lab.close()
 

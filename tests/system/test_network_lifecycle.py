@@ -2,6 +2,9 @@
 
 import json
 import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -99,8 +102,36 @@ def test_list_filters_and_prune(moored: HostedDaemon) -> None:
     assert names("driver=host") == {"host"}
     assert names("name=re", "type=custom") == {"free"}
     assert moored.docker("network", "prune", "-f", "--filter", "label!=x=2") == ""
+    moored.docker("network", "create", "--config-only", "plan")
     assert "free" in moored.docker("network", "prune", "-f")
-    assert names("type=custom") == {"used"}
+    assert names("type=custom") == {"used", "plan"}  # a configuration is nobody's to be used
+    moored.docker("stop", "-t", "0", "one")
+    assert "used" in moored.docker("network", "prune", "-f")
+    moored.docker("network", "rm", "plan")
+
+
+def answers(daemon: HostedDaemon) -> bool:
+    with suppress(OSError):
+        return daemon.api.get("/_ping").status == 200
+    return False
+
+
+def test_daemons_that_start_together_share_no_bridge_and_no_subnet(
+    moored: HostedDaemon, kit_root: Path
+) -> None:
+    roots = [Path(tempfile.mkdtemp(prefix="n", dir=kit_root)) for _ in range(3)]
+    daemons = [HostedDaemon(root, moored.host) for root in roots]
+    for daemon in daemons:
+        daemon.spawn()
+    try:
+        wait_until(lambda: all(map(answers, daemons)), 20)
+        shown = [d.api.get("/networks/bridge").ok().json() for d in [moored, *daemons]]
+        bridges = {n["Options"]["com.docker.network.bridge.name"] for n in shown}
+        subnets = {n["IPAM"]["Config"][0]["Subnet"] for n in shown}
+        assert len(bridges) == len(subnets) == 4
+    finally:
+        for daemon in daemons:
+            daemon.destroy()
 
 
 @pytest.mark.parametrize(
@@ -181,6 +212,39 @@ def test_networks_and_endpoints_survive_a_killed_daemon(moored: HostedDaemon) ->
     assert place.resolve("one")[0] == "NOERROR"
 
 
+def test_a_bridge_deleted_by_hand_comes_back_with_its_ports(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "-o", "com.docker.network.bridge.name=br-hand", "hand")
+    one = moored.sleeper("one", "--network", "hand", "-p", "18610:80")
+    two = moored.sleeper("two", "--network", "hand")
+    one.serve(80, "one")
+    moored.host.run("ip", "link", "del", "br-hand")
+    address = moored.address("one", "hand")
+    wait_until(lambda: two.word(address, 80, timeout=0.3) == "one")
+    assert moored.host.word("127.0.0.1", 18610) == "one"
+    assert two.word(moored.host.address, 18610) == "one"
+    moored.docker("rm", "-f", "one", "two")
+    moored.docker("network", "rm", "hand")
+    one.close()
+
+
+def test_a_removed_network_can_be_made_again_at_once(moored: HostedDaemon) -> None:
+    options = ("--subnet", "10.90.0.0/24", "-o", "com.docker.network.bridge.name=br-again")
+    for _ in range(3):
+        moored.docker("network", "create", *options, "again")
+        place = moored.sleeper("one", "--network", "again", "--ip", "10.90.0.7")
+        place.serve(80, "one")
+        assert moored.host.word("10.90.0.7", 80) == "one"
+        place.close()
+        moored.docker("rm", "-f", "one")
+        moored.docker("network", "rm", "again")
+
+
+def links(host: Host) -> set[str]:
+    """Return the names of a host's interfaces."""
+    lines = host.run("ip", "-br", "link").splitlines()
+    return {line.split()[0].partition("@")[0] for line in lines}
+
+
 @pytest.mark.parametrize(
     "point",
     [
@@ -193,6 +257,7 @@ def test_networks_and_endpoints_survive_a_killed_daemon(moored: HostedDaemon) ->
         "networks.create.after_driver",
         "networks.remove.before_kernel",
         "networks.remove.after_kernel",
+        "networks.remains.before_delete",
     ],
 )
 @pytest.mark.parametrize("action", ["error", "kill"])
@@ -202,10 +267,10 @@ def test_a_fault_between_two_steps_leaves_nothing(
     moored.docker("network", "create", "--subnet", "10.98.0.0/24", "gone")
     moored.docker("network", "create", "--subnet", "10.99.0.0/24", "net")
     moored.sleeper("one", "--network", "net")
-    links = moored.host.run("ip", "-br", "link").count("\n")
-    moored.stop()
-    moored.env["MOORAGE_FAILPOINTS"] = f"{point}={action}"
-    moored.start()
+    before = links(moored.host)
+    bridge = f"br-{moored.docker('network', 'inspect', '-f', '{{.Id}}', 'gone')[:12]}"
+    faults = moored.root / "faults"
+    faults.write_text(f"{point}={action}")
     try:
         if "join" in point:
             moored.cli.run("run", "-d", "--name", "two", "-p", "18600:80", "--network", "net",
@@ -217,15 +282,18 @@ def test_a_fault_between_two_steps_leaves_nothing(
         else:
             moored.cli.run("network", "rm", "gone")
     finally:
-        moored.env.pop("MOORAGE_FAILPOINTS")
+        faults.write_text("")
+    if action == "kill":
+        assert moored.process is not None
+        moored.process.wait(10)
+    if action == "kill" or "remains" in point:
         moored.restart(kill=True)
     moored.cli.run("network", "rm", "gone", "new")
     moored.cli.run("rm", "-f", "two")
     if "connect" in point:
         moored.cli.run("network", "disconnect", "-f", "bridge", "one")
-    wait_until(lambda: moored.host.run("ip", "-br", "link").count("\n") == links - 1)
-    handles = list((moored.exec_root / "netns").iterdir())
-    assert len(handles) == 1
+    wait_until(lambda: links(moored.host) <= before - {bridge})
+    wait_until(lambda: len(list((moored.exec_root / "netns").iterdir())) == 1)
     free = moored.sleeper("three", "--network", "net", "-p", "18600:80", "--ip", "10.99.0.3")
     free.serve(80, "free")
     assert moored.host.word("127.0.0.1", 18600) == "free"

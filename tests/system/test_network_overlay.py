@@ -33,7 +33,7 @@ class Cluster:
         wait_until(lambda: self.healthy(self.hosts[0]), 20)
         config: dict[str, object] = {
             "cluster-store": "etcd://" + ",".join(f"{h.address}:2379" for h in self.hosts),
-            "cluster-store-opts": {"ttl": str(TTL_S), "address-ttl": "6"},
+            "cluster-store-opts": {"ttl": str(TTL_S), "address-ttl": "8"},
         }
         self.daemons = [
             self.lab.daemon(
@@ -238,13 +238,39 @@ def test_a_host_cut_off_too_long_stops_using_its_addresses_before_others_may(
     cluster: Cluster,
 ) -> None:
     make_network(cluster, "wide", "--subnet", "10.203.0.0/24")
-    cluster.daemons[2].sleeper("gone", "--network", "wide")
+    here = cluster.daemons[0].sleeper("here", "--network", "wide")
+    gone = cluster.daemons[2].sleeper("gone", "--network", "wide")
+    here.serve(80, "here")
     network = cluster.daemons[2].docker("network", "inspect", "-f", "{{.Id}}", "wide")
     tunnel = f"vx-{network[:12]}"
     cluster.lab.cut(cluster.hosts[2])
     wait_until(lambda: "state DOWN" in cluster.hosts[2].run("ip", "link", "show", tunnel), 20)
     cluster.lab.mend(cluster.hosts[2])
     wait_until(lambda: "state DOWN" not in cluster.hosts[2].run("ip", "link", "show", tunnel), 30)
+    address = cluster.daemons[0].address("here", "wide")
+    wait_until(lambda: gone.word(address, 80, timeout=0.5) == "here", 30)
+    here.close()
+
+
+def test_a_host_whose_daemon_is_dead_keeps_its_names_and_addresses(cluster: Cluster) -> None:
+    make_network(cluster, "wide", "--subnet", "10.205.0.0/24")
+    here = cluster.daemons[0].sleeper("here", "--network", "wide")
+    there = cluster.daemons[2].sleeper("there", "--network", "wide")
+    there.serve(80, "there")
+    address = cluster.daemons[2].address("there", "wide")
+    network = cluster.daemons[2].docker("network", "inspect", "-f", "{{.Id}}", "wide")
+    tunnel = f"vx-{network[:12]}"
+    wait_until(lambda: here.word(address, 80, timeout=0.5) == "there")
+    cluster.daemons[2].kill()
+    time.sleep(4 * TTL_S)  # longer than either lease
+    assert here.resolve("there") == ("NOERROR", [address])
+    assert here.word(address, 80) == "there"
+    cluster.lab.cut(cluster.hosts[2])
+    wait_until(lambda: "state DOWN" in cluster.hosts[2].run("ip", "link", "show", tunnel), 20)
+    cluster.lab.mend(cluster.hosts[2])
+    cluster.daemons[2].start()
+    wait_until(lambda: here.word(address, 80, timeout=0.5) == "there", 30)
+    there.close()
 
 
 def test_one_etcd_member_may_be_missing(cluster: Cluster) -> None:

@@ -119,6 +119,16 @@ class Etcd:
         self._tls = tls
         self._client = HttpClient(user_agent="moorage")
 
+    @property
+    def endpoints(self) -> list[str]:
+        """The addresses of its members, the one to ask first in front."""
+        return list(self._endpoints)
+
+    @property
+    def tls(self) -> TLS:
+        """The files that prove who is who."""
+        return self._tls
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()

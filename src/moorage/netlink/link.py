@@ -40,6 +40,7 @@ _IFLA_LINK: Final = 5
 _IFLA_MASTER: Final = 10
 _IFLA_PROTINFO: Final = 12
 _IFLA_LINKINFO: Final = 18
+_IFLA_GROUP: Final = 27
 _IFLA_NET_NS_FD: Final = 28
 _IFLA_INFO_KIND: Final = 1
 _IFLA_INFO_DATA: Final = 2
@@ -278,20 +279,31 @@ def delete(name: str) -> Request:
     return Request(RTM_DELLINK, 0, _info() + text(_IFLA_IFNAME, name))
 
 
+def set_group(name: str, group: int) -> Request:
+    """Put an interface into a group."""
+    return Request(RTM_SETLINK, 0, _info() + text(_IFLA_IFNAME, name) + u32(_IFLA_GROUP, group))
+
+
+def delete_group(group: int) -> Request:
+    """Delete all interfaces of a group: the kernel waits once, not once for each."""
+    return Request(RTM_DELLINK, 0, _info() + u32(_IFLA_GROUP, group))
+
+
 def read(sock: NetlinkSocket, name: str) -> Link:
     """Return one interface.
 
     Raises: NetlinkError (ENODEV).
     """
-    return _parse(sock.get(Request(RTM_GETLINK, 0, _info() + text(_IFLA_IFNAME, name)))[0])
+    return parse(sock.get(Request(RTM_GETLINK, 0, _info() + text(_IFLA_IFNAME, name)))[0])
 
 
 def read_all(sock: NetlinkSocket) -> list[Link]:
     """Return all interfaces of the socket's namespace."""
-    return [_parse(body) for body in sock.dump(Request(RTM_GETLINK, 0, _info()))]
+    return [parse(body) for body in sock.dump(Request(RTM_GETLINK, 0, _info()))]
 
 
-def _parse(body: bytes) -> Link:
+def parse(body: bytes) -> Link:
+    """Return what a message says of an interface."""
     _family, _type, index, flags, _change = _IFINFO.unpack_from(body)
     found = attribute_map(body[_IFINFO.size :])
     info = attribute_map(found.get(_IFLA_LINKINFO, b""))

@@ -106,10 +106,11 @@ def delete(
 def read_all(sock: NetlinkSocket, family: int) -> list[Route]:
     """Return the unicast routes of the main table for ``AF_INET`` or ``AF_INET6``."""
     request = Request(RTM_GETROUTE, 0, _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0))
-    return [route for body in sock.dump(request) if (route := _parse(body))]
+    return [route for body in sock.dump(request) if (route := parse(body))]
 
 
-def _parse(body: bytes) -> Route | None:
+def parse(body: bytes) -> Route | None:
+    """Return what a message says of a route; None if it is not a unicast one of the main table."""
     family, length, _src, _tos, table, _proto, _scope, kind, flags = _RTMSG.unpack_from(body)
     if table != _RT_TABLE_MAIN or kind != _RTN_UNICAST or flags & _RTM_F_CLONED:
         return None

@@ -74,7 +74,7 @@ async def _ensure_bridge(domain: Domain) -> None:
     )
     if old is not None and _same(domain, old, wanted):
         return
-    routes = await offload.run("net", create.host_routes)
+    routes = await domain.watch.routes()
     if old is not None:
         domain.registry.drop(old)
     wanted = create.choose_subnets(domain, wanted, routes, ipam.DEFAULT_BRIDGE_POOLS)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-import socket
 from collections.abc import Iterable
 
 from msgspec import structs
 
-from moorage.lib import clock, ids, offload
+from moorage.lib import clock, ids
 from moorage.lib.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unavailable
 from moorage.lib.failpoint import failpoint
-from moorage.netlink import route
-from moorage.netlink.nlsocket import NetlinkSocket
 from moorage.networks import hostlock, ipam, naming
 from moorage.networks.config import AddressPool
 from moorage.networks.domain import Domain
@@ -61,12 +58,12 @@ async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreate
 async def _place(domain: Domain, network: NetworkRecord) -> NetworkRecord:
     """Give a network its subnets and device, agreed on with the other hosts if there are any."""
     driver = domain.driver(network)
+    await domain.remains.wait_cleared()  # their names and subnets can be used again then
     for _ in range(_ATTEMPTS):
         await driver.refresh()
         if network.ipam_driver not in BUILT_IN:
             return await _place_by_plugin(domain, network)
-        routes = await offload.run("net", host_routes)
-        placed = driver.prepare(choose_subnets(domain, network, routes))
+        placed = driver.prepare(choose_subnets(domain, network, await domain.watch.routes()))
         _refuse_same_device(domain, placed)
         if (claimed := await driver.claim(placed)) is not None:
             return claimed
@@ -272,14 +269,3 @@ def ula(domain: Domain) -> str:
         known = str(ipaddress.IPv6Network((raw, 48)))
         domain.registry.records.remember(_ULA_FACT, known)
     return known
-
-
-def host_routes() -> list[IPNetwork]:
-    """Return where the host's routes lead, but for default routes. Blocking."""
-    with NetlinkSocket() as host:
-        found = [
-            r.destination
-            for family in (socket.AF_INET, socket.AF_INET6)
-            for r in route.read_all(host, family)
-        ]
-    return [network for network in found if network.prefixlen > 0]

@@ -15,10 +15,12 @@ from moorage.networks.drivers.contract import Driver
 from moorage.networks.drivers.remote import Remote
 from moorage.networks.files import Resolver
 from moorage.networks.firewall.keeper import Keeper
+from moorage.networks.hostwatch import HostWatch
 from moorage.networks.names import Names
 from moorage.networks.ports import HostPorts
 from moorage.networks.records import NetworkRecord
 from moorage.networks.registry import Registry
+from moorage.networks.remains import Remains
 from moorage.networks.remoteipam import RemoteIpam
 from moorage.networks.values import NameFiles
 from moorage.plugins.registry import Plugins
@@ -49,6 +51,8 @@ class Domain:
     host_ports: HostPorts
     events: Publisher
     supervisor: Supervisor
+    watch: HostWatch
+    remains: Remains
     plugins: Plugins | None = None
     ipam: RemoteIpam | None = None
     on_name_files: NameFilesChanged = lambda _container_id, _files: None

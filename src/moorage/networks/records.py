@@ -1,6 +1,7 @@
 """What is stored of networks and sandboxes, and the tables it is stored in.
 
 ``networks``          one row for each network
+``network_remains``   one row for each bridge that is to go, of a network that is gone already
 ``network_sandboxes`` one row for each running container: its endpoints and published ports.
 The row is written before the kernel is touched and deleted after it has been cleaned, so whatever
 a killed daemon left half-made has a row that says what to remove.
@@ -8,7 +9,7 @@ a killed daemon left half-made has a row that says what to remove.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Struct, field
@@ -26,6 +27,7 @@ _MIGRATIONS = (
     CREATE TABLE network_sandboxes (container_id TEXT PRIMARY KEY, record BLOB NOT NULL);
     CREATE TABLE network_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)
     """,
+    "CREATE TABLE network_remains (device TEXT PRIMARY KEY, mac TEXT NOT NULL)",
 )
 
 
@@ -131,6 +133,21 @@ class Records:
     def delete_sandbox(self, container_id: str) -> None:
         """Delete a sandbox."""
         self._database.execute("DELETE FROM network_sandboxes WHERE container_id = ?", container_id)
+
+    def remains(self) -> dict[str, str]:
+        """Return the bridges that are to go, each with its Ethernet address."""
+        rows = self._database.all("SELECT device, mac FROM network_remains")
+        return {str(row["device"]): str(row["mac"]) for row in rows}
+
+    def save_remains(self, device: str, mac: str) -> None:
+        """Remember a bridge that is to go."""
+        self._database.execute("INSERT OR REPLACE INTO network_remains VALUES (?, ?)", device, mac)
+
+    def forget_remains(self, devices: Iterable[str]) -> None:
+        """Forget bridges that have gone."""
+        with self._database.transaction():
+            for device in devices:
+                self._database.execute("DELETE FROM network_remains WHERE device = ?", device)
 
     def fact(self, name: str) -> str:
         """Return a remembered fact, or nothing."""

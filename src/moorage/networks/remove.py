@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 
 from moorage.lib import clock, units
 from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError
@@ -81,15 +80,18 @@ async def _unmake(domain: Domain, network: NetworkRecord) -> None:
         await domain.ipam.release_pools(network)
 
 
-async def prune(domain: Domain, filters: Filters, in_use: Collection[str]) -> NetworkPruneResponse:
-    """Remove the user's networks that no container is on. Events: ``destroy``, then ``prune``."""
+async def prune(domain: Domain, filters: Filters) -> NetworkPruneResponse:
+    """Remove the user's networks that no running container is on, but no mere configurations.
+
+    Events: ``destroy`` for each, then ``prune``.
+    """
     filters.require_known(_FILTERS)
     until = _until(filters)
     deleted: list[str] = []
     for network in list(domain.registry.networks.values()):
         if (
             network.name in BUILTIN
-            or network.name in in_use
+            or network.config_only
             or domain.registry.members[network.id]
             or domain.registry.joining.get(network.id)
             or (until is not None and network.created_ns > until)

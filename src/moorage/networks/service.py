@@ -6,7 +6,8 @@ Operations live in the modules beside this one; here they are only composed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from itertools import chain
 
 from msgspec import structs
 
@@ -23,6 +24,7 @@ from moorage.networks import (
     hostlock,
     listing,
     live,
+    mending,
     naming,
     ports,
     remove,
@@ -35,10 +37,12 @@ from moorage.networks.drivers.macvlan import Macvlan
 from moorage.networks.drivers.none import Bare
 from moorage.networks.drivers.overlay.driver import Overlay
 from moorage.networks.firewall.keeper import Keeper
+from moorage.networks.hostwatch import HostWatch
 from moorage.networks.names import Names, Packet
 from moorage.networks.ports import HostPorts
 from moorage.networks.records import NetworkRecord, Records
 from moorage.networks.registry import Registry
+from moorage.networks.remains import Remains
 from moorage.networks.remoteipam import RemoteIpam
 from moorage.networks.values import Sandbox, SandboxRequest, SandboxSettings
 from moorage.plugins.registry import Plugins
@@ -75,7 +79,8 @@ class Networks:
     ) -> None:
         keeper = Keeper(config.instance, supervisor, admit=config.firewall == "accept")
         registry = Registry(Records(database))
-        self._evictions: list[asyncio.Task[str]] = []
+        remains = Remains(registry.records, supervisor, config.instance)
+        self._background: list[asyncio.Task[object]] = []
         self._overlay = Overlay(
             config,
             registry,
@@ -93,6 +98,7 @@ class Networks:
                 "host": Bare("host"),
                 "bridge": Bridge(
                     keeper,
+                    remains,
                     allow_direct_routing=config.allow_direct_routing,
                     default_mtu=config.mtu,
                 ),
@@ -104,12 +110,14 @@ class Networks:
             names=Names(
                 config.exec_root,
                 supervisor,
-                lambda: naming.account(self._domain),
+                lambda: chain(naming.account(self._domain), self._overlay.account()),
                 lambda: naming.handles(self._domain),
             ),
             host_ports=HostPorts(),
             events=events,
             supervisor=supervisor,
+            watch=HostWatch(self._lost),
+            remains=remains,
             plugins=plugins,
             ipam=RemoteIpam(plugins) if plugins else None,
         )
@@ -136,6 +144,8 @@ class Networks:
         domain = self._domain
         (domain.config.exec_root / "netns").mkdir(mode=0o700, parents=True, exist_ok=True)
         domain.registry.load()
+        domain.watch.open()
+        domain.remains.open({n.device for n in domain.registry.networks.values()})
         async with hostlock.choosing():
             await builtin.ensure(domain)
             if domain.registry.has_name("bridge"):
@@ -182,12 +192,15 @@ class Networks:
         alone = not self._domain.registry.sandboxes
         await self._domain.names.close(end=alone)
         await self._domain.keeper.close(remove=alone)
+        await self._domain.remains.wait_cleared()
+        self._domain.watch.close()
         self._domain.host_ports.close()
 
     async def dismantle(self) -> None:
         """Take all networks off the host, the default ones too, when nothing uses them any more."""
         for network in list(self._domain.registry.networks.values()):
             await remove.take_down(self._domain, network)
+        await self._domain.remains.wait_cleared()
 
     async def join(self, request: SandboxRequest) -> Sandbox:
         """Make the sandbox of a container that starts: all or nothing.
@@ -273,8 +286,16 @@ class Networks:
     def _evict(self, network_id: str, container_id: str) -> None:
         """Take a container off a network whose cluster has given its address away."""
         work = self.disconnect(network_id, container_id, force=True)
-        self._evictions = [task for task in self._evictions if not task.done()]
-        self._evictions.append(self._domain.supervisor.start(work, "evict"))
+        self._start(work, "evict")
+
+    def _lost(self, device: str) -> None:
+        """Mend a bridge that somebody has deleted."""
+        if mending.is_wanted(self._domain, device):
+            self._start(mending.mend(self._domain, device), f"mend {device}")
+
+    def _start(self, work: Coroutine[object, object, object], name: str) -> None:
+        self._background = [task for task in self._background if not task.done()]
+        self._background.append(self._domain.supervisor.start(work, name))
 
     def settings(self, container_id: str) -> SandboxSettings:
         """Return what ``container inspect`` shows; empty for a container without sandbox."""
@@ -347,10 +368,10 @@ class Networks:
         """Return one network with its endpoints."""
         return listing.inspect(self._domain, ref, scope=scope, verbose=verbose)
 
-    async def prune(self, filters: Filters, in_use: Collection[str] = ()) -> NetworkPruneResponse:
-        """Remove the user's networks that no container is on. Events: ``destroy``, ``prune``.
+    async def prune(self, filters: Filters) -> NetworkPruneResponse:
+        """Remove the user's networks that no running container is on.
 
-        *in_use*: names of networks that stopped containers refer to; they are kept too.
+        Events: ``destroy``, ``prune``.
         """
-        work = remove.prune(self._domain, filters, in_use)
+        work = remove.prune(self._domain, filters)
         return await tasks.finish(work, self._domain.supervisor, "prune networks")

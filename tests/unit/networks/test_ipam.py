@@ -66,7 +66,7 @@ def test_a_free_subnet_avoids_routes_of_every_size() -> None:
         max_size=30,
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_free_subnet_overlaps_nothing_and_is_the_first_that_does_not(
     taken: list[ipaddress.IPv4Network],
 ) -> None:

@@ -21,6 +21,7 @@ from moorage.networks.firewall.keeper import Keeper
 from moorage.networks.firewall.rules import NetworkRules, port_name
 from moorage.networks.ipam import gateway_of
 from moorage.networks.records import Endpoint, NetworkRecord
+from moorage.networks.remains import Remains
 from moorage.networks.sandbox import Plug, Wire
 
 NAME: Final = "com.docker.network.bridge.name"
@@ -69,8 +70,11 @@ class Bridge(LocalDriver):
     addressed = True
     translated = True
 
-    def __init__(self, keeper: Keeper, *, allow_direct_routing: bool, default_mtu: int) -> None:
+    def __init__(
+        self, keeper: Keeper, remains: Remains, *, allow_direct_routing: bool, default_mtu: int
+    ) -> None:
         self._keeper = keeper
+        self._remains = remains
         self._allow_direct_routing = allow_direct_routing
         self._default_mtu = default_mtu or DEFAULT_MTU
 
@@ -118,11 +122,11 @@ class Bridge(LocalDriver):
         return network
 
     async def remove(self, network: NetworkRecord) -> None:
-        """Take the rules away and delete the bridge if it is ours."""
+        """Take the rules away and let the bridge go if it is ours."""
         self._keeper.remove_network(network.id[:12])
         await self._keeper.settle()
         if network.own_device:
-            await offload.run("net", sandbox.delete_link, network.device)
+            self._remains.add(network.device, mac_of(network))
 
     async def create_endpoint(
         self, network: NetworkRecord, endpoint: Endpoint, key: str
@@ -156,7 +160,7 @@ class Bridge(LocalDriver):
                 addresses.append(f"{gateway_of(subnet)}/{length}")
         return BridgePlan(
             name=network.device,
-            mac=bytes((0x02, 0x42, *bytes.fromhex(network.id[:8]))).hex(":"),
+            mac=mac_of(network),
             mtu=options.mtu(network.options, self._default_mtu),
             addresses=addresses,
             ipv6=network.ipv6,
@@ -181,6 +185,11 @@ class Bridge(LocalDriver):
             routed6=mode6 == "routed",
             trusted=tuple(filter(None, given.get(TRUSTED, "").split(":"))),
         )
+
+
+def mac_of(network: NetworkRecord) -> str:
+    """Return the Ethernet address of a network's bridge."""
+    return bytes((0x02, 0x42, *bytes.fromhex(network.id[:8]))).hex(":")
 
 
 def link_local(endpoint: Endpoint) -> list[str]:

@@ -4,7 +4,7 @@ The conversation, over a SOCK_SEQPACKET socket in exec-root that only root can r
 
     daemon                                        name server
       | {"op": "hello"} ------------------------------> |
-      | <--- {"version": 1, "sandboxes": [id, …]}       |
+      | <--- {"version": 2, "sandboxes": [id, …]}       |
       | {"op": "begin"} ------------------------------> |  a full account follows
       | {"op": "network", network, name} ------------------> |
       | {"op": "member", network, container, names, addresses}
@@ -13,6 +13,7 @@ The conversation, over a SOCK_SEQPACKET socket in exec-root that only root can r
       | {"op": "add", sandbox} + udp, tcp, netns -----> |
       | {"op": "remove", sandbox} --------------------> |
       | {"op": "gone", network[, container]} ---------> |
+      | {"op": "leases", …} -------------------------> |  see ``leases``
       | {"op": "exit"} -------------------------------> |
 
 Between ``begin`` and ``commit`` the old account is served. When the daemon goes away, everything
@@ -28,11 +29,12 @@ import socket
 from contextlib import suppress
 from typing import Any, Final
 
+from moorage.networks.nameserver.leases import Leases
 from moorage.networks.nameserver.loop import Loop
 from moorage.networks.nameserver.server import Server
 from moorage.networks.nameserver.zones import View, Zone
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_PACKET: Final = 1 << 17
 _FDS: Final = 3
 
@@ -45,6 +47,8 @@ class Control:
         self._server = server
         self._listener = listener
         self._zones: dict[str, Zone] | None = None  # between begin and commit
+        self._connected = 0  # daemons; one, but for a moment
+        self._leases = Leases(lambda: self._connected > 0)
         self.exit = False
         loop.watch(listener.fileno(), select.EPOLLIN, self._accept)
 
@@ -52,6 +56,7 @@ class Control:
         del events
         with suppress(OSError):
             accepted, _ = self._listener.accept()
+            self._connected += 1
             self._zones = None  # an account that was never finished is void
             self._loop.watch(accepted.fileno(), select.EPOLLIN, lambda _: self._receive(accepted))
 
@@ -61,6 +66,7 @@ class Control:
         except OSError:
             packet, fds = b"", []
         if not packet:
+            self._connected -= 1
             self._loop.forget(sock.fileno())
             sock.close()
             return
@@ -92,6 +98,9 @@ class Control:
                 self._view(said)
             case "remove":
                 server.remove(said["sandbox"])
+            case "leases":
+                self._leases.set(said)
+                return
             case "exit":
                 self.exit = True
             case _:

@@ -48,6 +48,9 @@ class Listener(Protocol):
     def own(self) -> Iterable[Member]:
         """Return the containers of this host that are on overlay networks."""
 
+    def confirmed(self) -> None:
+        """The store has renewed this host's leases, or given it new ones."""
+
     def fence(self) -> None:
         """Cut the overlay networks of this host off: its addresses may soon be others'."""
 
@@ -83,8 +86,8 @@ class Membership:
         self._address_ttl_s = address_ttl_s
         self._lease = 0
         self._address_lease = 0
-        self._confirmed = clock.monotonic()  # when the addresses' lease was last known alive
-        self._fenced = False
+        self.confirmed = clock.monotonic()  # when the addresses' lease was last known alive
+        self._fenced: bool | None = None  # None: whoever ran before may have done it
         self._failing = False  # the last renewal did not reach the store
         self._watching: asyncio.Timeout | None = None  # ends the watch that is under way
 
@@ -106,6 +109,26 @@ class Membership:
                     self._listener.evicted(member, address)
             await self.publish(member)
         self._confirm(started)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the addresses are known to be this host's, so that tunnels may be up."""
+        return self._fenced is False
+
+    @property
+    def leases(self) -> list[int]:
+        """The leases of the host and of its addresses; none before it is registered."""
+        return [self._lease, self._address_lease] if self._lease else []
+
+    @property
+    def pace_s(self) -> float:
+        """The time from one renewal to the next."""
+        return self._ttl_s / 3
+
+    @property
+    def limit_s(self) -> float:
+        """The time without a renewal after which the addresses may not be used for long."""
+        return self._address_ttl_s * _FENCE_SHARE - 2 * self.pace_s  # the next try, and its end
 
     async def take_address(self, network_id: str, address: str) -> bool:
         """Make an address this host's; False if it is another's."""
@@ -139,11 +162,13 @@ class Membership:
     async def keep_alive(self) -> None:
         """Renew the leases for ever; register anew when they have ended."""
         while True:
-            await asyncio.sleep(self._ttl_s / 3)
+            await asyncio.sleep(self.pace_s)
             started = clock.monotonic()
             try:
-                alive = bool(self._lease) and await self.etcd.renew(self._lease)
-                if alive and await self.etcd.renew(self._address_lease):
+                async with asyncio.timeout(self.pace_s):
+                    alive = bool(self._lease) and await self.etcd.renew(self._lease)
+                    alive = alive and await self.etcd.renew(self._address_lease)
+                if alive:
                     self._confirm(started)
                 else:
                     log.warning("the cluster has given this host up; registering anew")
@@ -154,18 +179,18 @@ class Membership:
                 self._fence_in_time()
 
     def _confirm(self, when: float) -> None:
-        self._confirmed = when
+        self.confirmed = when
         if self._failing:
             self._failing = False
             if self._watching is not None:  # its connection may be dead without knowing
                 self._watching.reschedule(asyncio.get_running_loop().time())
-        if self._fenced:
+        if self._fenced is not False:
             self._fenced = False
             self._listener.unfence()
+        self._listener.confirmed()
 
     def _fence_in_time(self) -> None:
-        limit = self._address_ttl_s * _FENCE_SHARE - self._ttl_s / 3
-        if not self._fenced and clock.monotonic() - self._confirmed > limit:
+        if not self._fenced and clock.monotonic() - self.confirmed > self.limit_s:
             log.warning("cut off from the cluster for too long: overlay networks are stopped")
             self._fenced = True
             self._listener.fence()

@@ -1,0 +1,122 @@
+"""The host's leases in the cluster's store, renewed here while the daemon is away.
+
+The daemon renews them itself as long as it is connected. Without it a host with running containers
+would lose its names after seconds, and after minutes the addresses that it goes on using. If the
+store cannot be reached for so long that it may give the addresses to others, the tunnels are taken
+down before it can; the daemon brings them up again when the addresses are confirmed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+_SIOCGIFFLAGS: Final = 0x8913
+_SIOCSIFFLAGS: Final = 0x8914
+_IFREQ: Final = struct.Struct("16sH22x")
+_IFF_UP: Final = 0x1
+_TIMEOUT_S: Final = 3.0
+
+
+class Leases:
+    """Renews what the daemon said last; *is_attended* tells whether a daemon is connected."""
+
+    def __init__(self, is_attended: Callable[[], bool]) -> None:
+        self._is_attended = is_attended
+        self._said: dict[str, Any] = {}
+        self._thread: threading.Thread | None = None
+        self._confirmed = 0.0
+
+    def set(self, said: dict[str, Any]) -> None:
+        """Take over what the daemon says of its leases; without any there is nothing to do."""
+        self._said = said
+        self._confirmed = float(said["confirmed"])  # by the clock of the whole host
+        if said["leases"] and self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(float(self._said["every"]))
+            said = self._said
+            if said["leases"] and not self._is_attended():
+                self._renew(said)
+
+    def _renew(self, said: dict[str, Any]) -> None:
+        started = time.monotonic()
+        short, long = said["leases"]
+        try:
+            _keep_alive(said, short)  # once it has ended, only the daemon can take another
+            if _keep_alive(said, long):
+                self._confirmed = started
+                return
+        except OSError:
+            if started - self._confirmed <= said["limit"]:
+                return
+        fence(said["tunnels"])
+
+
+def _keep_alive(said: dict[str, Any], lease: int) -> bool:
+    """Renew a lease; return whether it was still alive.
+
+    Raises: OSError, if no member of the store answers.
+    """
+    last: OSError = ConnectionError("no endpoint")
+    for endpoint in said["endpoints"]:
+        try:
+            return _ask(endpoint, said, lease)
+        except OSError as error:
+            last = error
+        except (ValueError, KeyError) as error:  # no answer of a store
+            last = ConnectionError(str(error))
+    raise last
+
+
+def _ask(endpoint: str, said: dict[str, Any], lease: int) -> bool:
+    timeout_s = min(_TIMEOUT_S, said["every"] / len(said["endpoints"]))
+    from http import client  # noqa: PLC0415 - megabytes that only hosts of a cluster need
+
+    scheme, _, host = endpoint.partition("://")
+    connection: client.HTTPConnection
+    if scheme == "https":
+        import ssl  # noqa: PLC0415 - likewise
+
+        context = ssl.create_default_context()
+        for path in said["authorities"]:
+            context.load_verify_locations(path)
+        for certificate, key in said["clients"]:
+            context.load_cert_chain(certificate, key)
+        connection = client.HTTPSConnection(host, timeout=timeout_s, context=context)
+    else:
+        connection = client.HTTPConnection(host, timeout=timeout_s)
+    try:
+        body = json.dumps({"ID": str(lease)})
+        connection.request(
+            "POST", "/v3/lease/keepalive", body, {"Content-Type": "application/json"}
+        )
+        answer = connection.getresponse()
+        content = answer.read(1 << 16)
+    except client.HTTPException as error:
+        raise ConnectionError(str(error)) from error
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise ConnectionError(f"{endpoint}: {answer.status}")
+    return int(json.loads(content)["result"].get("TTL", "0")) > 0
+
+
+def fence(tunnels: list[str]) -> None:
+    """Take interfaces down; one that is gone is fine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        for name in tunnels:
+            with suppress(OSError):
+                request = _IFREQ.pack(name.encode(), 0)
+                _, flags = _IFREQ.unpack(fcntl.ioctl(sock, _SIOCGIFFLAGS, request))
+                fcntl.ioctl(sock, _SIOCSIFFLAGS, _IFREQ.pack(name.encode(), flags & ~_IFF_UP))
