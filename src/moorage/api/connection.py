@@ -73,9 +73,12 @@ class Connection(asyncio.Protocol):
         self._out = Writer(transport, self._server.common_headers)
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
         self._peer = describe_peer(self._kind, transport)
+        admitted = self._server.admit()
         self._server.connections.add(self)
         if self._server.closing:
             transport.close()
+        elif not admitted:
+            self._refuse(HttpError(503, "too many connections are open; try again later"))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
         """End: what is being served for this client is cancelled."""
@@ -356,6 +359,11 @@ class Connection(asyncio.Protocol):
         return inbox.ended
 
     # -- what a request may ask for ----------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for its client to ask something, or to ask on."""
+        return self._request is None and not self._lingering and not self._transport.is_closing()
 
     @property
     def is_disconnected(self) -> bool:

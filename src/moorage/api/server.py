@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from moorage.api.head import Head
     from moorage.lib.tasks import Supervisor
 
+CONNECTION_LIMIT: Final = 16384
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
@@ -55,6 +57,19 @@ class Server:
         """
         self.common_headers()
         return self._ready.setdefault(kind, {})
+
+    def admit(self) -> bool:
+        """Whether there is room for one connection more; an idle one gives way if there is none.
+
+        Half of the descriptors stay for what the requests themselves, and containers, need.
+        """
+        limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, CONNECTION_LIMIT)
+        if len(self.connections) < limit:
+            return True
+        idle = next((c for c in self.connections if c.is_idle), None)
+        if idle is not None:
+            idle.shut_down()
+        return idle is not None
 
     async def close(self) -> None:
         """Drop idle connections, cancel what is being served, and wait for it."""

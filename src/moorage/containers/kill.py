@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal as signals
 from typing import Final
 
@@ -10,7 +11,9 @@ from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.state import Event, State, advance
 from moorage.containers.validate_config import parse_signal
-from moorage.lib.errors import Conflict
+from moorage.lib.errors import Conflict, System
+
+log = logging.getLogger(__name__)
 
 _DEFAULT: Final = signals.SIGKILL
 
@@ -40,7 +43,10 @@ async def send(parts: Parts, container: Container, number: int) -> None:
     if ends:
         container.stop_asked = True
         restart.cancel(container)
-    parts.store.change(container, stopped_by_user=True)
+    try:
+        parts.store.change(container, stopped_by_user=True)
+    except System as error:  # a full disk must not keep anybody from ending what fills it
+        log.warning("container %s: its stop is not on record: %s", container.id, error)
     if container.state is State.RESTARTING:
         if ends:
             restart.give_up(parts, container)

@@ -54,7 +54,7 @@ def _own_and_serve(config: Config, line: CommandLine) -> None:
     exec_root = Path(config.exec_root)
     pidfile = Path(config.pidfile) if config.pidfile else exec_root / "moord.pid"
     with ExitStack() as owned:
-        owned.enter_context(ownership.locked(Path(config.data_root), "data-root"))
+        owned.enter_context(ownership.locked(Path(config.data_root), "data-root", private=True))
         owned.enter_context(ownership.locked(exec_root, "exec-root"))
         owned.enter_context(ownership.pid_file(pidfile))
         ownership.prepare_process(config.oom_score_adjust)

@@ -23,12 +23,16 @@ PATIENCE_S: Final = 2.0  # for a former daemon to be gone altogether
 
 
 @contextmanager
-def locked(root: Path, what: str) -> Iterator[None]:
+def locked(root: Path, what: str, *, private: bool = False) -> Iterator[None]:
     """Hold *root* against other daemons; the kernel lets go when the process ends.
+
+    A *private* one is closed to other users, even if it was open before.
 
     Raises: System, naming the holder.
     """
     root.mkdir(parents=True, exist_ok=True, mode=0o711)
+    if private:  # CVE-2021-41091, CVE-2024-25621
+        root.chmod(root.stat().st_mode & 0o7770)
     fd = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not _within_patience(lambda: _locked(fd)):

@@ -8,6 +8,7 @@ the database too: one re-entrant lock serialises both.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._depth = 0
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)  # it holds the environment of containers; SQLite's other files follow it
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
@@ -87,9 +90,15 @@ class Database:
                 self._depth = 0
 
     def execute(self, sql: str, *values: Value) -> int:
-        """Run one statement; return the number of rows it changed."""
-        with self._lock:
-            return self._connection.execute(sql, values).rowcount
+        """Run one statement; return the number of rows it changed.
+
+        Raises: System (the disk is full, or fails).
+        """
+        try:
+            with self._lock:
+                return self._connection.execute(sql, values).rowcount
+        except sqlite3.OperationalError as error:
+            raise System(f"the database of the data-root cannot be written: {error}") from error
 
     def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
         """Return the first row, or None."""

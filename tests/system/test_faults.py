@@ -1,0 +1,262 @@
+"""What goes wrong on a host: full disks, no descriptors, hung containers, floods, odd clocks."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support import containers as c
+from support import images
+from support.api import Api
+from support.daemon import Daemon
+
+pytestmark = [pytest.mark.requires("root", "overlayfs"), pytest.mark.timeout(120)]
+MakeDaemon = Callable[..., Daemon]
+
+
+@contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    """Mount a file system of its own at *path*."""
+    path.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "small", str(path)]
+    subprocess.run(mount, check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def fill(directory: Path) -> Path:
+    """Leave no room in *directory*; return what takes it."""
+    ballast = directory / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue
+    return ballast
+
+
+def test_fault_4_a_full_data_root_is_said_and_got_over(kit_root: Path) -> None:
+    """Nothing runs half; what runs goes on; with space again all works, without a restart."""
+    root = kit_root / "full"
+    with small_disk(root / "d", "48m"):
+        daemon = Daemon(root).start()
+        try:
+            daemon.load(images.busybox())
+            api = daemon.api
+            running = c.sleeper(api)
+            ballast = fill(root / "d")
+            archive = images.busybox("more:1", extra=(images.Entry("big", b"x" * 200_000),))
+            loaded = api.request("POST", "/images/load", archive)
+            assert loaded.status >= 400 or "error" in loaded.lines()[-1]
+            body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
+            for _ in range(3):
+                made = api.post("/containers/create", body)
+                assert made.status in {201, 500}
+                assert made.status == 201 or "full" in made.message or "space" in made.message
+            assert running in {x["Id"] for x in api.get("/containers/json").ok().json()}
+            assert c.state(api, running)["Running"] is True
+            api.get("/info").ok()
+            assert api.post(f"/containers/{running}/kill").status in {204, 500}
+            ballast.unlink()
+            assert c.wait(api, running) == 137
+            daemon.load(archive)
+            assert c.ask(api, "echo", "again") == "again"
+            daemon.restart(kill=True)
+            assert c.ask(api, "echo", "again") == "again"
+            daemon.clean()
+        finally:
+            (root / "d" / "ballast").unlink(missing_ok=True)
+            daemon.destroy()
+
+
+def test_fault_4_a_full_log_disk_stops_no_program(daemon: Daemon) -> None:
+    api = daemon.api
+    script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; exit 7"
+    container_id = c.create(api, "sh", "-c", script)
+    directory = daemon.data_root / "containers" / container_id
+    with small_disk(directory, "128k"):
+        api.post(f"/containers/{container_id}/start").ok(204)
+        assert c.wait(api, container_id) == 7
+        api.get(f"/containers/{container_id}/logs", stdout=True).ok()
+    api.delete(f"/containers/{container_id}", force=True).ok()
+
+
+def test_fault_5_no_descriptors_are_left(daemon: Daemon) -> None:
+    """Requests fail with a reason, the daemon lives, and recovers when there are some again."""
+    api = daemon.api
+    running = c.sleeper(api)
+    usual = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    used = len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
+    try:
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 4, usual[1]))
+        body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
+        for _ in range(4):
+            try:
+                made = api.request("POST", "/containers/create", body, timeout=5)
+                if made.status == 201:
+                    api.request("POST", f"/containers/{made.json()['Id']}/start", timeout=5)
+            except OSError:
+                continue
+    finally:
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, usual)
+    c.until(lambda: api.get("/_ping").status == 200)
+    assert c.state(api, running)["Running"] is True
+    assert c.exec_(api, running, "echo", "on") == (0, "on\n")
+    assert c.ask(api, "echo", "fine") == "fine"
+
+
+def test_fault_7_a_fork_bomb_stays_within_its_limit(api: Api) -> None:
+    bomb = "f() { f | f & f; }; echo begun; f"
+    container_id = c.run(api, "sh", "-c", bomb, host={"PidsLimit": 40, "NanoCpus": 500_000_000})
+    c.until(lambda: "begun" in c.output(api, container_id))
+    assert [x["Id"] for x in api.get("/containers/json", all=True).ok().json()] == [container_id]
+    assert c.ask(api, "echo", "fine") == "fine"
+    api.delete(f"/containers/{container_id}", force=True).ok(204)
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        "yes | head -c 1000000",
+        "head -c 20000000 /dev/zero",
+        "head -c 8000000 /dev/urandom",
+        "yes | tr -d '\\n' | head -c 20000000",
+        "exec >&- 2>&-; sleep 0.2",
+    ],
+)
+def test_fault_7_floods_of_output_end_well(daemon: Daemon, flood: str) -> None:
+    """No newline, no UTF-8, no end: the log rotates, the daemon answers, the exit code is known."""
+    config = {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "2"}}
+    container_id = c.run(daemon.api, "sh", "-c", f"({flood}); exit 5", host={"LogConfig": config})
+    daemon.api.get("/containers/json").ok()
+    assert c.wait(daemon.api, container_id) == 5
+    logs = (daemon.data_root / "containers" / container_id).glob("*.log*")
+    assert sum(log.stat().st_size for log in logs) < 3 << 20
+    daemon.api.get(f"/containers/{container_id}/logs", stdout=True, tail=3).ok()
+
+
+def test_fault_11_what_hangs_holds_up_nobody_else(daemon: Daemon) -> None:
+    """moby#33870: frozen from outside, and stopped by SIGSTOP together with its monitor."""
+    api = daemon.api
+    frozen, stopped, well = (c.sleeper(api, name=n) for n in ("frozen", "stopped", "well"))
+    api.post(f"/containers/{frozen}/pause").ok(204)
+    monitor = _parent(c.inspect(api, stopped)["State"]["Pid"])
+    os.kill(monitor, signal.SIGSTOP)
+    asked = [
+        threading.Thread(target=work)
+        for work in (
+            lambda: api.post(f"/containers/{stopped}/exec", {"Cmd": ["true"]}),
+            lambda: api.post(f"/containers/{stopped}/stop", t=1),
+            lambda: api.post(f"/containers/{stopped}/restart", t=1),
+            lambda: api.get(f"/containers/{stopped}/stats", stream=False),
+        )
+    ]
+    try:
+        for thread in asked:
+            thread.start()
+        since = time.time()
+        for path in (
+            "/containers/json?all=1&size=1",
+            f"/containers/{stopped}/json",
+            f"/containers/{frozen}/json",
+            "/info",
+            "/system/df",
+            "/_ping",
+        ):
+            assert api.request("GET", path.partition("?")[0], timeout=10).status == 200, path
+        assert c.exec_(api, well, "echo", "on") == (0, "on\n")
+        api.post(f"/containers/{well}/restart", t=5).ok(204)
+        assert "restart" in {e["Action"] for e in api.events(since)}
+    finally:
+        os.kill(monitor, signal.SIGCONT)
+        for thread in asked:
+            thread.join(60)
+    assert not any(thread.is_alive() for thread in asked)
+    api.post(f"/containers/{frozen}/unpause").ok(204)
+
+
+def _parent(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(x.split()[1]) for x in status.splitlines() if x.startswith("PPid"))
+
+
+def test_fault_2_a_killed_monitor_leaves_no_container_that_runs_for_ever(api: Api) -> None:
+    """Its process is still stopped, its end is known, and it can be started again."""
+    container_id = c.sleeper(api)
+    pid = c.inspect(api, container_id)["State"]["Pid"]
+    os.kill(_parent(pid), signal.SIGKILL)
+    api.post(f"/containers/{container_id}/stop", t=2).ok(204, 304)
+    c.until(lambda: c.state(api, container_id)["Running"] is False)
+    c.until(lambda: _is_dead(pid))
+    api.post(f"/containers/{container_id}/start").ok(204)
+    api.delete(f"/containers/{container_id}", force=True).ok(204)
+
+
+def _is_dead(pid: int) -> bool:
+    """Whether it has ended; an orphan may wait for whoever is process 1 to look at it."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+
+
+class JumpingDaemon(Daemon):
+    """A daemon whose wall clock is off by as many seconds as the file ``offset`` says."""
+
+    @property
+    def command(self) -> list[str]:
+        code = (
+            "import runpy, sys, time; from pathlib import Path; offset = Path(sys.argv.pop(1));"
+            "real = time.time_ns;"
+            "time.time_ns = lambda: real() + int(offset.read_text()) * 10**9;"
+            "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+        )
+        return [sys.executable, "-c", code, str(self.root / "offset"), *super().command]
+
+
+def test_fault_12_the_clock_jumps_by_a_year(kit_root: Path) -> None:
+    """Health checks, restarts, stops and streams go on: durations do not read the wall clock."""
+    daemon = JumpingDaemon(kit_root / "jumping")
+    offset = daemon.root / "offset"
+    offset.write_text("0")
+    daemon.start()
+    try:
+        api = daemon.api
+        daemon.load(images.busybox())
+        check = {"Test": ["CMD", "true"], "Interval": 200_000_000, "Timeout": 5_000_000_000}
+        watched = c.sleeper(api, Healthcheck=check)
+        again = c.run(
+            api, "sh", "-c", "sleep 0.1; exit 1", host={"RestartPolicy": {"Name": "always"}}
+        )
+        c.until(lambda: c.state(api, watched)["Health"]["Status"] == "healthy")
+        offset.write_text("31536000")
+        seen = len(c.state(api, watched)["Health"]["Log"][-1]["Start"])
+        assert seen
+        last = c.state(api, watched)["Health"]["Log"][-1]["Start"]
+        c.until(lambda: c.state(api, watched)["Health"]["Log"][-1]["Start"] != last)
+        count = c.inspect(api, again)["RestartCount"]
+        c.until(lambda: c.inspect(api, again)["RestartCount"] > count, 20)
+        began = time.monotonic()
+        api.post(f"/containers/{watched}/stop", t=5).ok(204)
+        assert time.monotonic() - began < 10
+        assert len(api.get("/containers/json", all=True).ok().json()) == 2
+        assert c.ask(api, "echo", "fine") == "fine"
+        daemon.restart(kill=True)
+        assert c.ask(api, "echo", "fine") == "fine"
+        daemon.clean()
+    finally:
+        daemon.destroy()
