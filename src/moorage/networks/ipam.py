@@ -27,6 +27,7 @@ DEFAULT_POOLS: Final = (
 DEFAULT_BRIDGE_POOLS: Final = (
     *(AddressPool(base=f"172.{n}.0.0/16", size=16) for n in range(17, 32)),
     AddressPool(base="192.168.0.0/16", size=20),
+    *DEFAULT_POOLS,  # a host with many daemons, or many routes: a small bridge is better than none
 )
 
 
