@@ -6,7 +6,7 @@ import io
 import tarfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from moorage.lib.errors import InvalidParameter
@@ -29,6 +29,8 @@ PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
     mtime=st.integers(-(2**40), 2**62),
     xattr=st.binary(max_size=300),
 )
+@example(path="0", link="0", mode=0, uid=0, mtime=0, xattr=b" GNU.sparse.offset=")
+@example(path="0", link="0", mode=0, uid=0, mtime=0, xattr=b"\n24 GNU.sparse.offset=0\n")
 def test_what_is_written_is_read_again(  # noqa: PLR0917 - hypothesis gives them by name
     path: str, link: str, mode: int, uid: int, mtime: int, xattr: bytes
 ) -> None:

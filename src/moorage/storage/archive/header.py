@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from moorage.lib.errors import InvalidParameter
@@ -95,11 +96,18 @@ def number(field: bytes) -> int:
 
 
 def parse_records(data: bytes) -> dict[str, bytes]:
-    """Parse the records of a PAX extended header: length, blank, key=value, newline.
+    """Parse the records of a PAX extended header; the last of a key counts.
 
     Raises: InvalidParameter.
     """
-    records: dict[str, bytes] = {}
+    return dict(each_record(data))
+
+
+def each_record(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the records of a PAX extended header: length, blank, key=value, newline.
+
+    Raises: InvalidParameter.
+    """
     at = 0
     while at < len(data):
         space = data.find(b" ", at, at + 20)
@@ -109,9 +117,8 @@ def parse_records(data: bytes) -> dict[str, bytes]:
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
         if end > len(data) or end <= space or data[end - 1 : end] != b"\n" or not equals:
             raise InvalidParameter("archive/tar: invalid tar header: broken PAX record")
-        records[key.decode("utf-8", "surrogateescape")] = value
+        yield key.decode("utf-8", "surrogateescape"), value
         at = end
-    return records
 
 
 def format_records(records: dict[str, bytes]) -> bytes:

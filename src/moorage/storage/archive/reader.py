@@ -165,8 +165,9 @@ class TarReader:
         self._record(data)
         self._record(padding)
         if kind == b"x":
-            extended.update(_sparse_map_00(data) if b"GNU.sparse.offset=" in data else {})
-            extended.update(header.parse_records(data))
+            records = header.parse_records(data)
+            extended.update(_sparse_map_00(data) if "GNU.sparse.offset" in records else {})
+            extended.update(records)
         elif kind == b"L":
             extended["path"] = data.partition(b"\0")[0]
         elif kind == b"K":
@@ -253,11 +254,8 @@ def _segments(fields: bytes) -> list[tuple[int, int]]:
 
 def _sparse_map_00(data: bytes) -> dict[str, bytes]:
     """Collect the repeated records of GNU sparse format 0.0 into the one of 0.1."""
-    numbers = [
-        line.partition(b"=")[2]
-        for line in data.split(b"\n")
-        if b" GNU.sparse.offset=" in line or b" GNU.sparse.numbytes=" in line
-    ]
+    wanted = {"GNU.sparse.offset", "GNU.sparse.numbytes"}
+    numbers = [value for key, value in header.each_record(data) if key in wanted]
     return {"GNU.sparse.map": b",".join(numbers)}
 
 
