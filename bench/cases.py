@@ -12,8 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import building, imagework, networking
 from bench import engines as eng
-from bench import imagework, networking
 from bench.chosen import IMAGE, Engines, daemons, each
 from bench.measure import Row, interleaved, seconds
 
@@ -202,6 +202,10 @@ CASES = {
     "connect": networking.connect,
     "throughput": networking.throughput,
     "build": imagework.build,
+    "steps": building.steps,
+    "stages": building.stages,
+    "changed": building.changed_file,
+    "copy": building.large_copy,
     "load": imagework.load_save,
     "registry": imagework.registry,
     "logs": logs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import io
 import os
+import re
 import signal
 import subprocess
 import tarfile
@@ -99,6 +100,21 @@ def test_an_excluded_file_names_the_pattern(docker: Cli, project: Project) -> No
     said = docker.run("build", project.root)
     assert said.code != 0
     assert "excluded by '*.key' in .dockerignore" in said.err
+
+
+def test_b3_no_one_but_the_daemon_gives_a_command_privileges(project: Project, api: Api) -> None:
+    refused = "security.insecure is not allowed"
+    insecure = "FROM busybox\nRUN --security=insecure true\n"
+    assert refused in project.fails(insecure)
+    assert refused in project.fails(insecure, "--allow=security.insecure")
+    assert "parse error on line 1" in project.fails("# syntax=evil/frontend\n" + insecure)
+    body = archive(("Dockerfile", insecure.encode()))
+    asked = api.post("/build", body, privileged=True, allow="security.insecure")
+    assert refused.encode() in asked.body
+    capabilities = "FROM busybox\nRUN grep -E 'Cap(Eff|Bnd)|Seccomp:' /proc/self/status\n"
+    said = project.run(capabilities).ok().err
+    assert re.search(r"CapBnd:\s+00000000a80425fb", said)
+    assert re.search(r"Seccomp:\s+2", said)
 
 
 def test_b4_names_from_a_client_are_no_paths(api: Api, tmp_path: Path) -> None:
@@ -360,32 +376,30 @@ def test_a_killed_daemon_leaves_nothing_of_a_build(
         assert not [line for line in mounts if str(daemon.exec_root / "build") in line]
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
+def test_a_fault_at_each_step_leaves_the_cache_usable(
+    make_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    armed = tmp_path / "faults"
+    armed.touch()
+    daemon = make_daemon(env={"MOORAGE_FAILPOINTS": f"@{armed}"}).start()
+    daemon.load(images.busybox())
+    project = Project(Cli(str(BIN / "moor"), daemon.socket, tmp_path), tmp_path)
+    text = "FROM busybox\nCOPY f /f\nRUN --mount=type=cache,target=/c echo x > /x\n"
+    for point in (
         *("build.run.after_network", "build.run.after_mount", "build.run.before_start"),
         *("build.run.before_commit", "build.copy.before_commit", "build.cache.before_record"),
         *("build.export.before_image", "build.export.before_tag", "layers.before_take"),
-    ],
-)
-def test_a_fault_at_each_step_leaves_the_cache_usable(
-    make_daemon: Callable[..., Daemon],
-    tmp_path: Path,
-    point: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MOORAGE_FAILPOINTS", f"{point}=enospc")
-    daemon = make_daemon().start()
-    monkeypatch.delenv("MOORAGE_FAILPOINTS")
-    daemon.load(images.busybox())
-    project = Project(Cli(str(BIN / "moor"), daemon.socket, tmp_path), tmp_path)
-    project.write(f="F")
-    text = "FROM busybox\nCOPY f /f\nRUN --mount=type=cache,target=/c echo x > /x\n"
-    said = project.fails(text, network="default")
-    assert "space" in said.lower(), said
-    assert leftovers(daemon) == []
+    ):
+        project.write(f=point)  # nothing of it is cached
+        armed.write_text(f"{point}=enospc")
+        said = project.fails(text)
+        assert "space" in said.lower(), f"{point}: {said}"
+        assert leftovers(daemon) == [], point
+        armed.write_text("")
+        assert project.run(text).code == 0, f"after {point}"
+        assert leftovers(daemon) == [], point
     daemon.restart()
-    project.run(text, network="default").ok()
+    assert project.run(text).ok().err.count("CACHED") == 2
 
 
 def leftovers(daemon: Daemon) -> list[str]:

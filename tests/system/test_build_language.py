@@ -69,10 +69,16 @@ def test_copy_flags(project: Project) -> None:
 def test_copy_goes_through_links_of_the_image_and_stays_inside(project: Project) -> None:
     project.write(a="A")
     tree = project.tree(
-        "FROM busybox\nRUN mkdir /real && ln -s /real /abs && ln -s ../../../../etc /up\n"
-        "COPY a /abs/\nCOPY a /up/copied\n"
+        "FROM busybox\nRUN mkdir /real && ln -s /real /abs && ln -s ../../../../etc /up && "
+        "ln -s real/new /broken && ln -s /etc/b /real/b\n"
+        "COPY a /abs/\nCOPY a /up/copied\nCOPY a /broken\nCOPY --from=busybox etc/passwd /real/b\n"
+        "COPY <<b /real/\nB\nb\n"
     )
     assert (tree / "real/a").read_text() == "A"
+    assert (tree / "real/new").read_text() == "A", "a broken link is followed"
+    assert "root" in (tree / "etc/b").read_text(), "the destination itself is a link to a file"
+    assert (tree / "real/b").read_text() == "B\n", "a link in the destination is replaced"
+    assert not (tree / "real/b").is_symlink()
     assert (tree / "etc/copied").read_text() == "A"
     assert not Path("/etc/copied").exists()
 

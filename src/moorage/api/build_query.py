@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec import Struct, field
 
 from moorage.build.graph import Limits, Ulimit
@@ -9,6 +11,8 @@ from moorage.build.options import BuildOptions, CacheOption, Output
 from moorage.lib.errors import InvalidParameter, NotImplemented_
 from moorage.spec import gojson, platforms, reference
 from moorage.spec.platforms import Platform
+
+_Collection = TypeVar("_Collection")
 
 
 class BuildQuery(Struct, frozen=True, kw_only=True):
@@ -67,19 +71,19 @@ def options(query: BuildQuery, host: Platform) -> BuildOptions:
     for name in query.t:
         if reference.parse_normalized(name).digest is not None:
             raise InvalidParameter("refusing to create a tag with a digest reference")
-    ulimits = gojson.decode(query.ulimits or "[]", list[_Ulimit])
+    ulimits = _json(query.ulimits, list[_Ulimit])
     return BuildOptions(
         dockerfile=query.dockerfile.lstrip("/") or "Dockerfile",
         tags=tuple(name for name in query.t if name),
-        build_args=_arguments(query.buildargs),
-        labels=gojson.decode(query.labels or "{}", dict[str, str]),
+        build_args=_json(query.buildargs, dict[str, str | None]),
+        labels=_json(query.labels, dict[str, str]),
         target=query.target,
         platforms=(platforms.parse(query.platform, default=host),) if query.platform else (),
         no_cache=query.nocache,
         pull=query.pull,
         cache_from=tuple(
             CacheOption(type="registry", attributes={"ref": name})
-            for name in gojson.decode(query.cachefrom or "[]", list[str])
+            for name in _json(query.cachefrom, list[str])
         ),
         network=query.networkmode or "default",
         extra_hosts=tuple(host for entry in query.extrahosts for host in _hosts(entry)),
@@ -101,15 +105,16 @@ def options(query: BuildQuery, host: Platform) -> BuildOptions:
                 type=o.attrs.get("type", "image") if o.type == "moby" else o.type,
                 attributes=o.attrs,
             )
-            for o in gojson.decode(query.outputs or "[]", list[_Output])
+            for o in _json(query.outputs, list[_Output])
         ),
         quiet=query.q,
         remote=query.remote if query.remote != "client-session" else "",
     )
 
 
-def _arguments(text: str) -> dict[str, str | None]:
-    return gojson.decode(text or "{}", dict[str, str | None])
+def _json(text: str, kind: type[_Collection]) -> _Collection:
+    """Decode a parameter; old clients say null for what is empty."""
+    return kind() if text in {"", "null"} else gojson.decode(text, kind)
 
 
 def _hosts(entry: str) -> list[str]:

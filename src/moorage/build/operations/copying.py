@@ -36,6 +36,8 @@ class SourceRoot(Struct, frozen=True):
 def copy(root_fd: int, operation: Copy, sources: Sequence[SourceRoot | None]) -> None:
     """Do a COPY or ADD below *root_fd*; *sources* by the number of the input.
 
+    A destination that is a link means what it leads to, as in Docker; a link that is in the way of
+    a file inside of the destination is replaced.
     Raises: NotFound (a source), InvalidParameter, OSError.
     """
     owner = None
@@ -47,7 +49,7 @@ def copy(root_fd: int, operation: Copy, sources: Sequence[SourceRoot | None]) ->
     exclude = Matcher(operation.exclude) if operation.exclude else None
     plan = [(action, _selected(action, operation, sources)) for action in operation.actions]
     count = sum(len(items) + len(action.files) for action, items in plan)
-    destination = operation.destination
+    destination = _keep_slash(operation, stubs.resolve(root_fd, operation.destination))
     into = destination.endswith("/") or operation.parents or is_directory(root_fd, destination)
     if count > 1 and not into:
         raise InvalidParameter(

@@ -85,12 +85,12 @@ def resolve(root_fd: int, path: str) -> str:
         status = _status(root_fd, here)
         if status is None or not stat.S_ISLNK(status.st_mode):
             if status is not None and rest and not stat.S_ISDIR(status.st_mode):
-                raise InvalidParameter(f"mount target {path}: /{here} is no directory")
+                raise InvalidParameter(f"cannot reach {path}: /{here} is not a directory")
             done = here
             continue
         links += 1
         if links > _MAX_LINKS:
-            raise InvalidParameter(f"mount target {path}: too many links")
+            raise InvalidParameter(f"cannot reach {path}: too many links")
         link = _read_link(root_fd, here)
         if link.startswith("/"):
             done = ""

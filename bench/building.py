@@ -1,0 +1,134 @@
+"""Cases about builds: ours beside both of dockerd's builders.
+
+The classic builder is driven by the official CLI on both sides, BuildKit by the CLI that came with
+Debian's dockerd, which speaks to it without a plugin; beside BuildKit ours is `moor build`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import engines as eng
+from bench import fixtures
+from bench.chosen import Engines, daemons, load_base
+from bench.measure import Row, interleaved, seconds
+
+_DEBIAN_CLI = "/usr/bin/docker"
+_STAGE = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; echo > /done"
+_BUILDERS = ("the classic builder", "BuildKit")
+
+
+def _classic(engine: eng.Daemon, *arguments: str) -> list[str]:
+    return ["env", "DOCKER_BUILDKIT=0", *engine.cli("build", "-q", *arguments)]
+
+
+def _modern(engine: eng.Daemon, *arguments: str) -> list[str]:
+    """`moor build` of ours, BuildKit of theirs."""
+    host = f"unix://{engine.socket}"
+    if isinstance(engine, eng.Moorage):
+        return [str(eng.TREE / ".venv/bin/moor"), "-H", host, "build", "-q", *arguments]
+    return ["env", "DOCKER_BUILDKIT=1", _DEBIAN_CLI, "-H", host, "build", "-q", *arguments]
+
+
+def _compare(
+    case: str,
+    target: float,
+    engines: Engines,
+    rounds: int,
+    place: Path,
+    *options: str,
+    before: Callable[[], None] = lambda: None,
+    always_moor: bool = False,
+) -> list[Row]:
+    """Build *place* with each, in turn; *before* each build. One row for each of their builders."""
+    rows = []
+    for builder, line in zip(_BUILDERS, (_classic, _modern), strict=True):
+
+        def work(engine: eng.Daemon, line: Callable[..., list[str]] = line) -> float:
+            ours = always_moor and isinstance(engine, eng.Moorage)
+            before()
+            chosen = _modern if ours else line
+            return seconds(chosen(engine, "-t", "built:bench", *options, str(place)))
+
+        works = {e.name: functools.partial(work, e) for e in daemons(engines)}
+        rows.append(interleaved(Row(f"{case}, beside {builder}", "ms", target), works, rounds))
+    return rows
+
+
+def _project(scratch: Path, name: str, lines: Sequence[str]) -> Path:
+    place = scratch / name
+    place.mkdir()
+    (place / "Dockerfile").write_text("\n".join(lines) + "\n")
+    return place
+
+
+def steps(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
+    """Twenty small RUN steps: nothing cached, and all."""
+    lines = ["FROM busybox:bench", *(f"RUN echo {n} > /file{n}" for n in range(20))]
+    place = _project(scratch, "steps", lines)
+    few = max(3, rounds // 4)
+    return [
+        *_compare("build of 20 RUN steps", 0.5, engines, few, place, "--no-cache"),
+        *_compare("build of 20 cached steps", 0.4, engines, rounds, place),
+    ]
+
+
+def stages(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
+    """Four independent stages of equal length, and how near that is to one per core."""
+    names = "abcd"
+    lines = [line for name in names for line in (f"FROM busybox:bench AS {name}", f"RUN {_STAGE}")]
+    lines += ["FROM scratch", *(f"COPY --from={name} /done /{name}" for name in names)]
+    place = _project(scratch, "stages", lines)
+    few = max(3, rounds // 6)
+    rows = _compare("four independent stages", 0.6, engines, few, place, "--no-cache")
+    ours = [engine for engine in daemons(engines) if isinstance(engine, eng.Moorage)]
+    single = _compare("one", 1, ours, few, place, "--no-cache", "--target", "a")[-1]
+    turns = math.ceil(len(names) / (os.cpu_count() or 1))
+    share = Row(f"four stages / {turns} stages in a row (`moor build`)", "x", None)
+    share.medians["moorage"] = rows[-1].medians["moorage"] / single.medians["moorage"] / turns
+    return [*rows, share]
+
+
+def changed_file(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
+    """A context of 20,000 files (200 MB), one of them new in each build; ours by `moor build`."""
+    place = _project(scratch, "many", ["FROM busybox:bench", "COPY . /context"])
+    fixtures.context(place, files=20_000, megabytes=200)
+    numbers = itertools.count()
+
+    def change() -> None:
+        (place / "d3" / "f3").write_text(f"version {next(numbers)}\n")
+
+    few = max(3, rounds // 6)
+    case = "build, 20,000 files, one changed"
+    rows = _compare(case, 0.5, engines, few, place, before=change, always_moor=True)
+    _forget(engines, place)
+    return rows
+
+
+def large_copy(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
+    """COPY of one file of 500 MB; ours by `moor build`."""
+    place = _project(scratch, "blob", ["FROM busybox:bench", "COPY blob /blob"])
+    with (place / "blob").open("wb") as blob:
+        for _ in range(500):
+            blob.write(os.urandom(1_000_000))
+    few = max(3, rounds // 6)
+    case = "build, COPY of 500 MB"
+    rows = _compare(case, 0.6, engines, few, place, "--no-cache", always_moor=True)
+    _forget(engines, place)
+    return rows
+
+
+def _forget(engines: Engines, place: Path) -> None:
+    """Free what a large case has used."""
+    shutil.rmtree(place)
+    for engine in daemons(engines):
+        eng.run(engine.cli("rmi", "-f", "built:bench"))
+        eng.run(engine.cli("image", "prune", "-f"))
+        eng.run(engine.cli("builder", "prune", "-af"))
+    load_base(engines, place.parent)
