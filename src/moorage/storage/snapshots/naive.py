@@ -21,7 +21,7 @@ _VIEWS: Final = ".views"
 
 
 class NaiveDriver(SnapshotDriver):
-    """Base of vfs, btrfs and zfs: ``root/<name>`` is the whole tree of a layer.
+    """Base of vfs and btrfs: ``root/<name>`` is the whole tree of a layer.
 
     A later layer's tar is applied in place, so a layer needs its parents first.
     """
