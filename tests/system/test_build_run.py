@@ -206,3 +206,13 @@ def test_users_are_found_in_the_image(project: Project) -> None:
     assert " /home/joe\n" in said.err
     assert "uid=7 gid=0" in said.err
     assert "unable to find user ghost" in project.fails("FROM busybox\nUSER ghost\nRUN id\n")
+
+
+def test_a_user_enters_the_root_of_an_image_from_scratch(project: Project) -> None:
+    image = project.image(
+        "FROM busybox AS base\nFROM scratch\nCOPY --from=base /bin /bin\n"
+        "RUN echo > /made\nUSER 65534:65534\nRUN ls /made\n"
+    )
+    stat = ("run", "--rm", "--network=none", image, "stat", "-c", "%a", "/", "/bin")
+    assert project.moor(*stat).split() == ["755", "755"]
+    project.remove(image)

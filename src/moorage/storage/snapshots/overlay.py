@@ -61,8 +61,11 @@ class OverlayDriver(SnapshotDriver):
 
     def __init__(self, root: Path, options: Mapping[str, str]) -> None:
         super().__init__(root, options)
-        for directory in (root, root / _VIEWS, *(root / pad for pad in _PADS)):
+        for directory in (root, root / _VIEWS):
             directory.mkdir(mode=0o710, parents=True, exist_ok=True)
+        for pad in _PADS:  # the root of an empty stack looks like them
+            (root / pad).mkdir(exist_ok=True)
+            (root / pad).chmod(0o755)
         self._quota: ProjectQuota | None = None
 
     def probe(self) -> None:
