@@ -45,8 +45,7 @@ class Copier:
 
         Raises: InvalidParameter (a file where a directory must be), OSError.
         """
-        keeps_path = "/" in item.target
-        if item.is_directory and not keeps_path:
+        if item.is_directory and not item.keeps_path:
             self._copy_tree(source_fd, item.path, destination)
             return
         target = posixpath.join(destination, item.target) if into_directory else destination

@@ -28,6 +28,7 @@ class Selected(Struct, frozen=True):
     path: str  # relative to the root, "" = the root itself
     target: str  # where it goes below the destination: a name, or a path with --parents
     is_directory: bool
+    keeps_path: bool = False  # --parents: a directory is copied as itself, not only its content
 
 
 def select(
@@ -37,9 +38,10 @@ def select(
 
     Raises: NotFound (nothing; names near matches).
     """
-    before, pivot, after = path.partition(PIVOT) if parents else ("", "", path)
-    prefix = before.strip("/") if pivot else ""
-    relative = "/".join(part for part in (prefix, after.strip("/")) if part)
+    pivoted = parents and PIVOT in path
+    before, _, after = path.partition(PIVOT) if pivoted else ("", "", path)
+    prefix = _plain(before)
+    relative = _plain(f"{prefix}/{after}")
     if _WILD.search(relative):
         names = sorted(_expand(root_fd, "", relative.split("/")))
     else:
@@ -53,10 +55,14 @@ def select(
         target = posixpath.basename(name)
         if parents:
             target = name[len(prefix) :].strip("/") if prefix else name
-        found.append(Selected(name, target, is_directory))
+        found.append(Selected(name, target, is_directory, keeps_path=parents))
     if not found and required:
         raise _missing(root_fd, relative)
     return found
+
+
+def _plain(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part not in {"", "."})
 
 
 def _stat(root_fd: int, path: str) -> os.stat_result | None:
