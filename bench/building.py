@@ -20,7 +20,7 @@ from bench.chosen import Engines, daemons, load_base
 from bench.measure import Row, interleaved, seconds
 
 _DEBIAN_CLI = "/usr/bin/docker"
-_STAGE = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; echo > /done"
+_STAGE = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; echo {name} > /done"
 _BUILDERS = ("the classic builder", "BuildKit")
 
 
@@ -82,7 +82,9 @@ def steps(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
 def stages(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
     """Four independent stages of equal length, and how near that is to one per core."""
     names = "abcd"
-    lines = [line for name in names for line in (f"FROM busybox:bench AS {name}", f"RUN {_STAGE}")]
+    lines = []  # no two alike, or they would be done once
+    for name in names:
+        lines += [f"FROM busybox:bench AS {name}", "RUN " + _STAGE.format(name=name)]
     lines += ["FROM scratch", *(f"COPY --from={name} /done /{name}" for name in names)]
     place = _project(scratch, "stages", lines)
     few = max(3, rounds // 6)

@@ -51,7 +51,7 @@ def test_any_file_parses_or_says_where_it_is_wrong(lines: list[tuple[str, str]])
         ("FROM a b", 1, "FROM requires either one or three arguments"),
         ("FROM a AS 1x", 1, "invalid name for build stage"),
         ("FROM a\nCOPY x", 2, "COPY requires at least two arguments"),
-        ("FROM a\nCOPY --frm=x a b", 2, "unknown flag: --frm .did you mean from"),
+        ("FROM a\nCOPY --frm=x a b", 2, "unknown flag: --frm .did you mean --from"),
         ("FROM a\nCOPY --from=x --from=y a b", 2, "duplicate flag specified: from"),
         ("FROM a\nCOPY --link=maybe a b", 2, "expecting boolean value for flag link"),
         ("FROM a\nCOPY --from a b", 2, "missing a value on flag: from"),

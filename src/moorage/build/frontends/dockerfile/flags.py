@@ -68,7 +68,7 @@ class Flags:
             name, equals, value = flag.removeprefix("--").partition("=")
             kind = known.get(name)
             if kind is None:
-                hint = did_you_mean(name, known)
+                hint = did_you_mean(f"--{name}", [f"--{flag}" for flag in known])
                 raise SyntaxFault(
                     f"unknown flag: --{name}",
                     hint=hint or (f"{keyword} takes {_listed(known)}" if known else None),

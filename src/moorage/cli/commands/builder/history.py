@@ -51,16 +51,23 @@ def _find(session: Session, ref: str) -> Any:
 
 
 def _list(session: Session) -> None:
+    from moorage.cli.format import tabwriter
     from moorage.lib import clock, units
 
-    session.out.line(f"{'BUILD':<14}{'NAME':<28}{'STATUS':<12}{'STEPS':<8}{'CREATED':<18}DURATION")
+    lines = ["BUILD\tNAME\tSTATUS\tSTEPS\tCACHED\tCREATED\tDURATION"]
     for record in session.api.get("/build/history"):
         age = (clock.now_ns() - record["CreatedNs"]) / 1e9
-        steps = f"{record.get('Steps', 0)}/{record.get('CachedSteps', 0)}c"
-        session.out.line(
-            f"{record['ID'][:12]:<14}{record.get('Name', '')[:26]:<28}{record['Status']:<12}"
-            f"{steps:<8}{units.human_duration(age) + ' ago':<18}{_seconds(record)}"
+        fields = (
+            record["ID"][:12],
+            record.get("Name", ""),
+            record["Status"],
+            str(record.get("Steps", 0)),
+            str(record.get("CachedSteps", 0)),
+            f"{units.human_duration(age)} ago",
+            _seconds(record),
         )
+        lines.append("\t".join(fields))
+    session.out.write(tabwriter.align(lines))
 
 
 def _seconds(record: Any) -> str:
