@@ -191,7 +191,7 @@ def test_the_program_says_its_version_and_its_flags() -> None:
         ("/swarm", 503, "This node is not a swarm manager."),
         ("/services", 503, "This node is not a swarm manager."),
         ("/secrets/x", 503, "This node is not a swarm manager."),
-        ("/plugins", 501, "managed plugins are not built yet"),
+        ("/plugins/privileges", 501, "managed plugins are not built yet"),
         ("/nope", 404, "page not found"),
     ],
 )
