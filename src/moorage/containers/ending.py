@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from moorage.containers import prepare, remove, restart
 from moorage.containers.container import Container, Ended
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from moorage.runtime.task import Task
 
 log = logging.getLogger(__name__)
+
+_RECORD_AGAIN_S: Final = 1.0
 
 
 async def ended(parts: Parts, container: Container, task: Task | None, status: ExitStatus) -> bool:
@@ -48,7 +51,7 @@ def _note(parts: Parts, container: Container, status: ExitStatus, *, again: bool
     record = container.record
     if container.health is not None:
         container.health.stop()
-    parts.store.change(
+    noted = parts.store.observe(
         container,
         state=advance(record.state, Event.BACK_OFF if again else Event.EXIT),
         intent=Intent.RELEASE,
@@ -58,10 +61,21 @@ def _note(parts: Parts, container: Container, status: ExitStatus, *, again: bool
         finished_ns=status.finished_ns,
         restart_count=record.restart_count + (1 if again else 0),
     )
+    if not noted:
+        _ = parts.supervisor.start(_record_later(parts, container), f"record {container.id[:12]}")
     container.task = None
     container.waiters.exited(Ended(status.code, record.error))
     seconds = max(0, status.finished_ns - record.started_ns) // 1_000_000_000
     parts.announce(container, "die", exitCode=str(status.code), execDuration=str(seconds))
+
+
+async def _record_later(parts: Parts, container: Container) -> None:
+    """Write the record again and again until the disk takes it."""
+    while parts.store.find(container.id) is container:
+        await asyncio.sleep(_RECORD_AGAIN_S)
+        async with container.lock:
+            if parts.store.observe(container):
+                return
 
 
 async def release(parts: Parts, container: Container, task: Task | None) -> None:
@@ -86,4 +100,4 @@ async def release(parts: Parts, container: Container, task: Task | None) -> None
             log.warning("container %s: cannot release its %s: %s", container.id, what, error)
         failpoint(f"containers.release.after_{what.replace(' ', '_')}")
     if clean:
-        parts.store.change(container, intent=Intent.NONE)
+        parts.store.observe(container, intent=Intent.NONE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import logging
 from collections.abc import Iterable
 
 import msgspec
@@ -10,8 +11,10 @@ from msgspec import structs
 
 from moorage.containers.container import Container
 from moorage.containers.record import ContainerRecord, Intent
-from moorage.lib.errors import Conflict, InvalidParameter, NotFound
+from moorage.lib.errors import Conflict, InvalidParameter, NotFound, System
 from moorage.storage.metadata import Database
+
+log = logging.getLogger(__name__)
 
 _MIGRATIONS = (
     """
@@ -121,17 +124,34 @@ class ContainerStore:
         *Preconditions*: the caller holds the container's lock.
         """
         record = structs.replace(container.record, **changes)
+        self._save(record)
+        if record.name != container.record.name:
+            self._by_name.pop(container.record.name, None)
+            self._by_name[record.name] = record.id
+        container.record = record
+        return record
+
+    def observe(self, container: Container, **changes: object) -> bool:
+        """Note what has happened already, which a full disk cannot undo: for readers at least.
+
+        Returns: whether it is durable; if not, ``change`` is to be called again later.
+        *Preconditions*: the caller holds the container's lock.
+        """
+        container.record = structs.replace(container.record, **changes)
+        try:
+            self._save(container.record)
+        except System as error:
+            log.warning("container %s: its state is not on record: %s", container.id, error)
+            return False
+        return True
+
+    def _save(self, record: ContainerRecord) -> None:
         self._database.execute(
             "UPDATE containers SET name = ?, record = ? WHERE id = ?",
             record.name,
             _encode(record),
             record.id,
         )
-        if record.name != container.record.name:
-            self._by_name.pop(container.record.name, None)
-            self._by_name[record.name] = record.id
-        container.record = record
-        return record
 
     def change_host_config(self, container: Container, **changes: object) -> ContainerRecord:
         """Replace fields of the host configuration; as ``change``."""
