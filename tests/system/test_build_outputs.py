@@ -115,6 +115,35 @@ def test_push_goes_to_the_registry(project: Project) -> None:
         project.remove(name)
 
 
+_TWO = "FROM scratch\nARG TARGETARCH\nCOPY f /$TARGETARCH\n"
+
+
+def test_an_image_of_several_platforms_is_kept_and_pushed(project: Project, api: Api) -> None:
+    project.write(f="F")
+    with FakeRegistry() as registry:
+        name = f"{registry.host}/two:1"
+        flags = ("--platform", "linux/amd64,linux/arm64", "--provenance=true", "-t", name)
+        project.run(_TWO, *flags, "--push").ok()
+        ours = api.get(f"/images/{name}/json", manifests=True).ok().json()["Manifests"]
+        kinds = sorted(item["Kind"] for item in ours)
+        assert kinds == ["attestation", "attestation", "image", "image"]
+        project.remove(name)
+        for architecture in ("arm64", "amd64"):
+            tree = project.tree(
+                f"FROM --platform=linux/{architecture} {name} AS theirs\n"
+                "FROM scratch\nCOPY --from=theirs / /\n"
+            )
+            assert (tree / architecture).read_text() == "F"
+            project.remove(name)
+
+
+def test_several_platforms_need_no_name(project: Project) -> None:
+    project.write(f="F")
+    image = project.image(_TWO, "--platform", "linux/amd64,linux/arm64")
+    assert project.config(image)["Architecture"] == "amd64"
+    project.moor("image", "prune", "-f")
+
+
 def test_the_classic_stream_is_dockers(docker: Cli, api: Api, project: Project) -> None:
     project.write(
         Dockerfile="FROM busybox\nRUN echo out; echo err >&2\nENV A=1\n",

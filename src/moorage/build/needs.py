@@ -6,6 +6,7 @@ The wiring gives objects that fit: images and networks of the daemon.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -70,6 +71,10 @@ class ImageSink(Protocol):
 
     async def add(self, config: bytes, layers: tuple[LayerRef, ...]) -> Digest:
         """Store an image whose layers are in the store; return its id."""
+        ...
+
+    async def load(self, archive: Path) -> None:
+        """Store the images of an OCI archive under the names in it."""
         ...
 
     async def tag(self, image_id: Digest, reference: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Final, Protocol
 
 from moorage.build.needs import BaseImage, Namespace, Report
 from moorage.build.result import LayerRef
+from moorage.images import load
 from moorage.images.image import Image
 from moorage.images.operations import Parts
 from moorage.images.progress import Message
@@ -137,6 +139,15 @@ class DaemonImages:
     def _plain(self, layer: LayerRef) -> Descriptor:
         size = self._parts.layers.get(layer.chain_id).tar_size
         return Descriptor(media_type=mediatype.OCI_LAYER, digest=layer.diff_id, size=size)
+
+    async def load(self, archive: Path) -> None:
+        """Store the images of an archive, as ``docker load``. Events: ``image load``."""
+
+        def work() -> None:
+            with archive.open("rb") as file:
+                load.load(self._parts, file, lambda _line: None)
+
+        await offload.run("fs", work)
 
     async def tag(self, image_id: Digest, name: str) -> None:
         """Name an image. Events: ``image tag``."""

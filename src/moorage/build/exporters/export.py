@@ -34,6 +34,7 @@ from moorage.lib import atomicfile, clock, ids, offload
 from moorage.lib.errors import InvalidParameter, NotImplemented_
 from moorage.lib.failpoint import failpoint
 from moorage.registry.credentials import Credentials
+from moorage.spec import digest as digests
 from moorage.spec import mediatype, reference
 from moorage.spec.digest import Digest
 from moorage.spec.oci.image import ImageConfig, RootFS
@@ -110,7 +111,7 @@ class Exporters:
                     f'exporter "{kind}" could not be found', hint=f"known: {', '.join(TYPES)}"
                 )
             if kind in {"image", "registry", "moby"}:
-                image_id = await self._store(products, options, output)
+                image_id = await self._store(products, options, output, build_id)
                 if kind == "registry" or output.attributes.get("push") == "true":
                     await self._push_all(options, output, session, progress)
             elif kind in {"oci", "docker"}:
@@ -126,20 +127,30 @@ class Exporters:
     # --- images --------------------------------------------------------------------------------
 
     async def _store(
-        self, products: Sequence[Product], options: BuildOptions, output: Output
+        self, products: Sequence[Product], options: BuildOptions, output: Output, build_id: str
     ) -> Digest:
-        if len(products) > 1:
-            raise NotImplemented_(
-                "an image of several platforms cannot be kept in the local store",
-                hint="use --output type=oci,dest=FILE",
-            )
         product = products[0]
+        if len(products) > 1 or options.attestations:
+            await self._store_index(products, options, output, build_id)
+            return digests.of(product.encoded_config())
         failpoint("build.export.before_image")
         image_id = await self._images.add(product.encoded_config(), product.snapshot.layers)
         failpoint("build.export.before_tag")
         for name in _names(options, output):
             await self._images.tag(image_id, name)
         return image_id
+
+    async def _store_index(
+        self, products: Sequence[Product], options: BuildOptions, output: Output, build_id: str
+    ) -> None:
+        """Store what is more than one image - platforms, statements - as ``load`` would."""
+        path = self._scratch / f"{build_id}-{ids.token()}"
+        whole = Output(type="oci", attributes=output.attributes)
+        try:
+            await offload.run("fs", self._archive, products, options, whole, build_id, path)
+            await self._images.load(path / "output.tar")
+        finally:
+            await offload.run("fs", atomicfile.remove_tree, path)
 
     async def keep_state(self, converted: Converted, snapshot: Snapshot) -> Digest:
         """Store the state before a failed step as an image without a name (``--debug``)."""
