@@ -79,6 +79,13 @@ def available(api: Any, name: str) -> set[str]:
     }
 
 
+@pytest.fixture(autouse=True)
+def no_unnamed_images(api: Any) -> None:
+    """Take away what builds of other tests have left without a name."""
+    api.request("POST", "/build/prune", query={"all": "1"}).ok()
+    api.post("/images/prune").ok()
+
+
 def names(api: Any, name: str) -> list[Any]:
     listed = api.get("/images/json").ok().json()
     return [image for image in listed if not image["RepoTags"] or name in image["RepoTags"]]
