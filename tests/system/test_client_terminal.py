@@ -11,6 +11,7 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -142,3 +143,18 @@ def test_signals_are_passed_on(moor: Cli, number: signal.Signals) -> None:
         running.send_signal(number)
         assert running.stdout.read() == f"got {name}\n".encode()
     assert running.returncode == 7
+
+
+def test_a_failed_build_step_can_be_entered(
+    terminal: Callable[..., Terminal], moor: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo before > /state\nRUN exit 7\n")
+    build = terminal("build", "--network", "none", "--debug", str(tmp_path))
+    build.wait_for("a shell in the state just before the failed step")
+    build.wait_for("# ")
+    build.type("cat /state; exit\n")
+    build.wait_for("before")
+    assert build.status() == 1
+    assert moor("ps", "-aq") == ""
+    assert moor("images", "-q", "--filter", "dangling=true") == ""
+    moor("builder", "prune", "-af")

@@ -82,7 +82,8 @@ class Fetching:
         try:
             response = await self._open(source.url, headers)
         except OSError as error:
-            raise System(f"failed to fetch {remotes.redact(source.url)}: {error}") from error
+            reason = error.strerror or error
+            raise System(f"failed to fetch {remotes.redact(source.url)}: {reason}") from error
         async with response:
             if response.status == 304 and known is not None:
                 record = self._cache.touch(known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from moorage.cli.failure import CommandError
-from moorage.cli.options import Command, Option, UsageError
+from moorage.cli.options import Command, Option, UsageError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,11 +246,14 @@ def _debug(session: Session, ending: dict[str, Any], values: Values) -> int:
         return 1
     session.err.line("a shell in the state just before the failed step; exit it to go on")
     session.err.flush()
-    import sys
+    from moorage.cli.commands.container import run as running
 
-    command = [sys.argv[0], "run", "-it", "--rm", image, "/bin/sh"]
-    os.waitpid(os.posix_spawnp(command[0], command, dict(session.environ)), 0)
-    session.another_api().delete(f"/images/{image}", force=True)
+    words = ["--interactive", "--tty", "--rm", image, "/bin/sh"]
+    shell, arguments = parse(running.COMMAND.options, words, interspersed=False)
+    try:
+        running.COMMAND.run(session, shell, arguments)
+    finally:
+        session.another_api().delete(f"/images/{image}", force=True)
     return 1
 
 
