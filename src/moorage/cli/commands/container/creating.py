@@ -68,7 +68,7 @@ def _create(session: Session, values: Values, request: Request, policy: str) -> 
 
 def _pull(session: Session, values: Values, image: str, platform: str | None) -> None:
     """Pull with progress on standard error, which the container's output leaves alone."""
-    from moorage.cli.commands.image import pulling
+    from moorage.cli import pulling
 
     output = None if values.flag("quiet") else session.err
     pulling.pull(session, image, platform=platform, output=output)

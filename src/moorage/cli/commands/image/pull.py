@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from moorage.cli.commands.image.pulling import pull
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
+from moorage.cli.pulling import pull
 from moorage.cli.references import DEFAULT_TAG, split_tag
 
 TYPE_CHECKING = False
