@@ -121,8 +121,12 @@ class ContainerStore:
     def change(self, container: Container, **changes: object) -> ContainerRecord:
         """Replace fields of the record, durably, then for readers.
 
+        Raises: NotFound, if it was removed while the caller waited for the lock: its name may be
+        another's by now.
         *Preconditions*: the caller holds the container's lock.
         """
+        if self._by_id.get(container.id) is not container:
+            raise NotFound(f"No such container: {container.name}")
         record = structs.replace(container.record, **changes)
         self._save(record)
         if record.name != container.record.name:
