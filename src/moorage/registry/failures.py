@@ -169,6 +169,8 @@ def _connection_words(error: Exception, host: str, port: int) -> str:
         if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
             return "http: server gave HTTP response to HTTPS client"
         return f"remote error: tls: {(error.reason or str(error)).lower()}"
+    if isinstance(error, (BrokenPipeError, ConnectionResetError)):
+        return "the server closed the connection"  # e.g. a TLS 1.3 server that wants a certificate
     if isinstance(error, socket.gaierror):
         return f"dial tcp: lookup {host}: no such host"
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
