@@ -58,16 +58,15 @@ class Remains:
 
     async def _clear(self) -> None:
         while self._devices:
-            batch = dict(self._devices)
+            # A bridge may be made again and let go again meanwhile: that one is of the next round.
+            batch, self._devices = self._devices, {}
             failpoint("networks.remains.before_delete")
             try:
                 await offload.run("net", _delete, batch, self._group)
             except OSError as error:
                 log.warning("bridges %s stay until the next start: %s", ", ".join(batch), error)
             else:
-                self._records.forget_remains(batch)
-            for device in batch:
-                del self._devices[device]
+                self._records.forget_remains(batch.keys() - self._devices.keys())
 
 
 def _delete(devices: Mapping[str, str], group: int) -> None:
