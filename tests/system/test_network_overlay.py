@@ -1,5 +1,6 @@
 """Overlay networks: three hosts, three daemons, an etcd of three members; kills and cuts."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +77,24 @@ class Cluster:
             sock.sendall(b"GET /health HTTP/1.0\r\n\r\n")
             return b'"true"' in sock.recv(4000)
         return False
+
+    def end_leases(self) -> None:
+        """End all leases behind the hosts' backs, as a store does that has missed renewals."""
+        for lease in self.ask("lease/leases", {})["leases"]:
+            self.ask("lease/revoke", {"ID": lease["ID"]})
+
+    def ask(self, method: str, request: dict[str, str]) -> dict[str, Any]:
+        """Ask the first host's member, past all daemons."""
+        body = json.dumps(request).encode()
+        with self.hosts[0].socket(self.hosts[0].address, socket.SOCK_STREAM, 5) as sock:
+            sock.connect((self.hosts[0].address, 2379))
+            sock.sendall(
+                f"POST /v3/{method} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            )
+            with sock.makefile("rb") as stream:
+                answer = stream.read().partition(b"\r\n\r\n")[2]
+        found: dict[str, Any] = json.loads(answer)
+        return found
 
     def close(self) -> None:
         """Take all away."""
@@ -232,6 +252,14 @@ def test_a_partition_heals(cluster: Cluster) -> None:
     wait_until(lambda: one.word(address, 80, timeout=0.5) == "two", 30)
     wait_until(lambda: one.resolve("two") == ("NOERROR", [address]), 30)
     two.close()
+
+
+def test_a_host_given_up_unnoticed_joins_again_with_its_next_container(cluster: Cluster) -> None:
+    make_network(cluster, "wide")
+    here = cluster.daemons[0].sleeper("here", "--network", "wide")
+    cluster.end_leases()
+    cluster.daemons[1].sleeper("next", "--network", "wide")
+    wait_until(lambda: here.resolve("next")[1] != [], 5 * TTL_S)
 
 
 def test_a_host_cut_off_too_long_stops_using_its_addresses_before_others_may(

@@ -108,6 +108,10 @@ class Compacted(System):
     """The history a watch asked for is gone: list all, and watch from there."""
 
 
+class LeaseEnded(Unavailable):
+    """The lease a key was to be written with has ended: take a new one and write again."""
+
+
 class Etcd:
     """One cluster; safe for many tasks at once."""
 
@@ -250,6 +254,8 @@ class Etcd:
                 last = Unavailable(text)
                 self._demote(endpoint)
                 continue
+            if b"requested lease not found" in content:
+                raise LeaseEnded(f"the cluster has given this host up: {text}")
             raise System(f"the cluster store refuses {method}: {text}")
         raise Unavailable(
             f"cannot reach the cluster store: {last or 'no endpoint'}",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from moorage.cluster.etcd import Change, Etcd, Put
+from moorage.cluster.etcd import Change, Etcd, LeaseEnded, Put
 from moorage.lib import clock
 from moorage.lib.errors import MoorageError
 from moorage.networks.drivers.overlay.records import Keys, Member, Node
 from moorage.networks.records import NetworkRecord
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _RETRY_S: Final = 1.0
 _FENCE_SHARE: Final = 0.9  # of the addresses' lease: before the store can end it
@@ -86,6 +88,7 @@ class Membership:
         self._address_ttl_s = address_ttl_s
         self._lease = 0
         self._address_lease = 0
+        self._registering = asyncio.Lock()
         self.confirmed = clock.monotonic()  # when the addresses' lease was last known alive
         self._fenced: bool | None = None  # None: whoever ran before may have done it
         self._failing = False  # the last renewal did not reach the store
@@ -98,6 +101,10 @@ class Membership:
 
         Raises: Unavailable, System.
         """
+        async with self._registering:
+            await self._register()
+
+    async def _register(self) -> None:
         started = clock.monotonic()
         if not self._address_lease or not await self.etcd.renew(self._address_lease):
             self._address_lease = await self.etcd.grant(self._address_ttl_s)
@@ -105,10 +112,21 @@ class Membership:
         await self.etcd.put(Put(self.keys.node(self.node.id), _encode(self.node), self._lease))
         for member in list(self._listener.own()):
             for address in member.addresses:
-                if not await self.take_address(member.network, address):
+                if not await self._take(member.network, address):
                     self._listener.evicted(member, address)
-            await self.publish(member)
+            await self._tell(member)
         self._confirm(started)
+
+    async def _with_lease(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write with a lease of this host; one that has ended unnoticed is replaced first."""
+        written_with = self.leases
+        try:
+            return await write()
+        except LeaseEnded:
+            async with self._registering:
+                if self.leases == written_with:  # nobody else was quicker
+                    await self._register()
+            return await write()
 
     @property
     def is_confirmed(self) -> bool:
@@ -132,6 +150,9 @@ class Membership:
 
     async def take_address(self, network_id: str, address: str) -> bool:
         """Make an address this host's; False if it is another's."""
+        return await self._with_lease(lambda: self._take(network_id, address))
+
+    async def _take(self, network_id: str, address: str) -> bool:
         key = self.keys.address(network_id, address)
         put = Put(key, self.node.id.encode(), self._address_lease)
         if await self.etcd.commit([put], absent=[key]):
@@ -147,6 +168,9 @@ class Membership:
 
     async def publish(self, member: Member) -> None:
         """Tell of a container of this host."""
+        await self._with_lease(lambda: self._tell(member))
+
+    async def _tell(self, member: Member) -> None:
         key = self.keys.endpoint(member.network, member.container)
         await self.etcd.put(Put(key, _encode(member), self._lease))
 
