@@ -58,6 +58,7 @@ class Api:
     def __init__(self, path: Path, version: str = "1.55") -> None:
         self.path = path
         self.prefix = f"/v{version}" if version else ""
+        self.clock = wall_clock  # as the daemon reads it
 
     def at(self, version: str) -> Api:
         """Return a client that speaks another version; "" = no prefix."""
@@ -114,7 +115,7 @@ class Api:
 
     def events(self, since: float, **filters: list[str]) -> list[Any]:
         """Return the events from *since* until now."""
-        now = wall_clock()
+        now = self.clock()
         query = {"since": f"{since:.9f}", "until": f"{now:.9f}", "filters": filters or None}
         return self.request("GET", "/events", query=query).ok().lines()
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -217,6 +217,11 @@ def _is_dead(pid: int) -> bool:
 class JumpingDaemon(Daemon):
     """A daemon whose wall clock is off by as many seconds as the file ``offset`` says."""
 
+    def jump(self, seconds: int) -> None:
+        """Set the clock, for the daemon and for who asks it for its past."""
+        (self.root / "offset").write_text(str(seconds))
+        self.api.clock = lambda: time.time() + seconds
+
     @property
     def command(self) -> list[str]:
         code = (
@@ -228,11 +233,11 @@ class JumpingDaemon(Daemon):
         return [sys.executable, "-c", code, str(self.root / "offset"), *super().command]
 
 
-def test_fault_12_the_clock_jumps_by_a_year(kit_root: Path) -> None:
+@pytest.mark.parametrize("jump", [31536000, -31536000])
+def test_fault_12_the_clock_jumps_by_a_year(kit_root: Path, jump: int) -> None:
     """Health checks, restarts, stops and streams go on: durations do not read the wall clock."""
     daemon = JumpingDaemon(kit_root / "jumping")
-    offset = daemon.root / "offset"
-    offset.write_text("0")
+    daemon.jump(0)
     daemon.start()
     try:
         api = daemon.api
@@ -243,7 +248,17 @@ def test_fault_12_the_clock_jumps_by_a_year(kit_root: Path) -> None:
             api, "sh", "-c", "sleep 0.1; exit 1", host={"RestartPolicy": {"Name": "always"}}
         )
         c.until(lambda: c.state(api, watched)["Health"]["Status"] == "healthy")
-        offset.write_text("31536000")
+        until = f"{time.time() + 2:.6f}"
+        events = api.stream("/events", until=until)
+        next(events, None)
+        path = f"/containers/{watched}/logs?follow=1&stdout=1&until={until}"
+        log = api.raw(f"GET {path} HTTP/1.0\r\n\r\n".encode(), timeout=30)
+        with closing(log), log.makefile("rb") as lines:
+            while b"up" not in lines.readline():
+                pass
+            daemon.jump(jump)
+            assert {e["scope"] for e in events} <= {"local"}, "and it has ended"
+            assert lines.read(1) in {b"", b"0"}
         seen = len(c.state(api, watched)["Health"]["Log"][-1]["Start"])
         assert seen
         last = c.state(api, watched)["Health"]["Log"][-1]["Start"]

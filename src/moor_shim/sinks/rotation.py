@@ -88,6 +88,7 @@ class RotatingFile:
             self._start_compressor()
 
     def _shift(self) -> None:
+        self._date()
         for n in range(self._max_files - 1, 1, -1):
             for suffix in ("", ".gz"):
                 older, newer = f"{self._path}.{n}{suffix}", f"{self._path}.{n - 1}{suffix}"
@@ -96,6 +97,13 @@ class RotatingFile:
                 with suppress(FileNotFoundError):
                     os.rename(newer, older)
         os.rename(self._path, f"{self._path}.1")
+
+    def _date(self) -> None:
+        """Let the file's time be after its predecessor's: readers go by it, and clocks are set."""
+        with suppress(OSError):
+            last = max(map(_modified_ns, (f"{self._path}.1", f"{self._path}.1.gz")))
+            if os.fstat(self._fd).st_mtime_ns <= last:
+                os.utime(self._fd, ns=(last, last + 1))
 
     def _start_compressor(self) -> None:
         try:
@@ -114,6 +122,13 @@ class RotatingFile:
     def close(self) -> None:
         """Close; a compressor still at work ends by itself."""
         os.close(self._fd)
+
+
+def _modified_ns(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return -1
 
 
 def compress_file(path: str) -> None:

@@ -46,6 +46,8 @@ def adopt(parts: Parts, container: Container, task: Task) -> None:
     *Preconditions*: the caller holds the lock.
     """
     container.task = task
+    if container.back_off is not None:
+        container.back_off.began()
     _ = parts.supervisor.start(_watch(parts, container, task), f"watch {container.id[:12]}")
     health.begin(parts, container)
 
@@ -62,10 +64,9 @@ def start_later(parts: Parts, container: Container) -> None:
 
     *Preconditions*: the caller holds the lock; the state is RESTARTING.
     """
-    record = container.record
     if container.back_off is None:
         container.back_off = restart.BackOff()
-    pause_s = container.back_off.next_pause((record.finished_ns - record.started_ns) / 1e9)
+    pause_s = container.back_off.next_pause(container.back_off.ended())
     container.back_off.timer = parts.supervisor.start(
         _start_after(parts, container, pause_s), f"restart {container.id[:12]}"
     )

@@ -19,10 +19,20 @@ STEADY_AFTER_S: Final = 10.0  # having run so long, it begins again with the fir
 
 @dataclass(slots=True)
 class BackOff:
-    """The pauses of one container; new with every start by a user."""
+    """The pauses of one container; new with every start by a user, and with every daemon."""
 
     pause_s: float = 0.0
+    began_s: float | None = None  # monotonic: when it last began to run; None: it does not run
     timer: asyncio.Task[None] | None = None  # sleeps, then takes the lock
+
+    def began(self) -> None:
+        """Note that the container runs."""
+        self.began_s = clock.monotonic()
+
+    def ended(self) -> float:
+        """Return for how many seconds it has run; 0 if it did not start."""
+        began_s, self.began_s = self.began_s, None
+        return 0.0 if began_s is None else clock.monotonic() - began_s
 
     def next_pause(self, ran_s: float) -> float:
         """Return the pause before the next start."""

@@ -31,6 +31,7 @@ class Subscription:
     def __init__(self, condition: Condition | None, until_ns: int | None) -> None:
         self._condition = condition
         self._until_ns = until_ns
+        self._ends = None if until_ns is None else clock.deadline(until_ns)
         self._waiting: deque[EventMessage] = deque()
         self._arrived = asyncio.Event()
         self.dropped = 0
@@ -59,9 +60,9 @@ class Subscription:
                 return
 
     async def _wait_arrival(self) -> bool:
-        if self._until_ns is None:
+        if self._ends is None:
             return await self._arrived.wait()
-        left_s = (self._until_ns - clock.now_ns()) / 1e9
+        left_s = self._ends - clock.monotonic()
         if left_s <= 0:
             return False
         try:

@@ -21,6 +21,14 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def deadline(wall_ns: int) -> float:
+    """Return the monotonic time of *wall_ns*, as the clocks stand to each other now.
+
+    Whoever waits for a moment of the wall clock asks once: it may be set while he waits.
+    """
+    return monotonic() + (wall_ns - now_ns()) / 1e9
+
+
 def rfc3339(ns: int) -> str:
     """Format nanoseconds since the epoch in UTC as Go's RFC3339Nano; 0 is Go's zero time.
 

@@ -58,6 +58,7 @@ class _Reader:
         self._path = path
         self._selection = selection
         self._ended = ended or asyncio.Event()
+        self._over = clock.deadline(selection.until_ns) if selection.until_ns else None
         self._opened: list[Opened] = []  # oldest first; the last is the one written to
         self._left: list[Opened] = []  # the last one read: open, so that its inode stays its own
         self._rest = b""  # the beginning of a record
@@ -140,11 +141,7 @@ class _Reader:
             await self._wait_change()
 
     def _is_finished(self) -> bool:
-        return self._ended.is_set() or self._is_over()
-
-    def _is_over(self) -> bool:
-        until = self._selection.until_ns
-        return bool(until) and clock.now_ns() > until
+        return self._ended.is_set() or (self._over is not None and clock.monotonic() > self._over)
 
     def _watch(self) -> None:
         assert self._inotify is not None  # noqa: S101 - made by _follow
@@ -171,9 +168,8 @@ class _Reader:
     async def _wait_change(self) -> None:
         assert self._inotify is not None  # noqa: S101 - made by _follow
         timeout = _RECHECK_S
-        if self._selection.until_ns:
-            left = (self._selection.until_ns - clock.now_ns()) / 1_000_000_000
-            timeout = min(timeout, max(0.0, left))
+        if self._over is not None:
+            timeout = min(timeout, max(0.0, self._over - clock.monotonic()))
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await _first(self._inotify.wait_change(), self._ended.wait())

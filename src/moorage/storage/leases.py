@@ -3,6 +3,7 @@
 A pull leases each blob before it looks whether the store has it; the garbage collector takes the
 same lock, so nothing vanishes between the look and the use. Leases are saved: blobs of a pull
 that a killed daemon left half-done stay until the lease expires, and the pull goes on from there.
+What this daemon has leased expires by the monotonic clock: the wall clock may be set under a pull.
 """
 
 from __future__ import annotations
@@ -36,28 +37,45 @@ class Leases:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.lock = threading.RLock()
+        self._ours: dict[str, float] = {}  # leases in use here -> monotonic end; under the lock
         database.migrate("leases", _MIGRATIONS)
 
     def acquire(self, name: str, *, lifetime_ns: int | None = DEFAULT_LIFETIME_NS) -> Lease:
         """Begin a lease; *lifetime_ns* None lasts until it is released (build cache)."""
         identifier = ids.token()
         expires = 0 if lifetime_ns is None else clock.now_ns() + lifetime_ns
-        self._database.execute("INSERT INTO leases VALUES (?, ?, ?)", identifier, name, expires)
+        with self.lock:
+            self._database.execute("INSERT INTO leases VALUES (?, ?, ?)", identifier, name, expires)
+            if lifetime_ns is not None:
+                self._ours[identifier] = clock.monotonic() + lifetime_ns / 1e9
         return Lease(self, identifier, name)
 
     def find(self, name: str) -> list[Lease]:
-        """Return the leases called *name*, for owners that outlive a daemon."""
-        rows = self._database.all("SELECT id FROM leases WHERE name = ?", name)
+        """Return the leases called *name* for one who takes them up again, from now on ours."""
+        with self.lock:
+            rows = self._database.all("SELECT id FROM leases WHERE name = ?", name)
+            until = clock.monotonic() + DEFAULT_LIFETIME_NS / 1e9
+            self._ours |= {str(row["id"]): until for row in rows}
         return [Lease(self, str(row["id"]), name) for row in rows]
 
     def held(self) -> set[str]:
         """Return every digest (blob or ChainID) under a lease that has not expired."""
         with self.lock:
-            self._database.execute(
-                "DELETE FROM leases WHERE expires_ns != 0 AND expires_ns < ?", clock.now_ns()
-            )
+            for expired in self._expired():
+                self._release(expired)
             rows = self._database.all("SELECT DISTINCT digest FROM lease_resources")
         return {str(row["digest"]) for row in rows}
+
+    def _expired(self) -> list[str]:
+        """Those that are over, and those of a clock set back: they end later than any made now."""
+        now_s, now_ns = clock.monotonic(), clock.now_ns()
+        rows = self._database.all(
+            "SELECT id FROM leases WHERE expires_ns != 0 AND NOT expires_ns BETWEEN ? AND ?",
+            now_ns,
+            now_ns + DEFAULT_LIFETIME_NS,
+        )
+        over = {str(row["id"]) for row in rows} - set(self._ours)
+        return [*over, *(lease for lease, until in self._ours.items() if until < now_s)]
 
     def _add(self, identifier: str, digest: str) -> None:
         with self.lock:
@@ -78,6 +96,7 @@ class Leases:
 
     def _release(self, identifier: str) -> None:
         with self.lock:
+            self._ours.pop(identifier, None)
             self._database.execute("DELETE FROM leases WHERE id = ?", identifier)
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.containers import detach_keys, health, restart
+from moorage.lib import clock
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.health import Health, HealthcheckResult, HealthConfig
 from moorage.spec.engine.hostconfig import RestartPolicy
@@ -45,6 +46,18 @@ def test_pauses_double_to_a_minute_and_a_steady_run_resets_them() -> None:
     assert pauses[:4] == [0.1, 0.2, 0.4, 0.8]
     assert pauses[-1] == 60
     assert back_off.next_pause(10.0) == 0.1
+
+
+def test_how_long_a_run_was_is_not_asked_of_the_wall_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    back_off = restart.BackOff()
+    assert back_off.ended() == 0.0  # it did not even start
+    back_off.began()
+    now_s = clock.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: now_s + 12)
+    monkeypatch.setattr(clock, "now_ns", lambda: 0)
+    assert back_off.ended() >= 12
 
 
 def answer(code: int) -> HealthcheckResult:

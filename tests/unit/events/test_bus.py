@@ -35,6 +35,20 @@ async def test_new_events_come_until_the_time_is_over() -> None:
     assert [event.action async for event in bus.subscribe(until_ns=until)] == ["new"]
 
 
+async def test_a_clock_set_back_does_not_put_off_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = Bus()
+    real = clock.now_ns
+    until = real() + 100_000_000
+
+    def set_back() -> None:
+        monkeypatch.setattr(clock, "now_ns", lambda: real() - 365 * 86400 * 10**9)
+        bus.publish("container", "new", "a")
+
+    asyncio.get_running_loop().call_later(0.01, set_back)
+    async with asyncio.timeout(20):
+        assert [event.action async for event in bus.subscribe(until_ns=until)] == ["new"]
+
+
 async def test_publish_from_another_thread_arrives() -> None:
     bus = Bus()
     events = bus.subscribe()

@@ -148,6 +148,21 @@ async def test_following_ends_at_its_time(tmp_path: Path) -> None:
         assert await shown(path, Selection(follow=True, until_ns=until)) == ""  # 2030 is later
 
 
+async def test_following_ends_though_the_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    path.write_text(record(0))
+    real = clock.now_ns
+    until = real() + 100_000_000
+    year = 365 * 86400 * 10**9
+    asyncio.get_running_loop().call_later(
+        0.02, monkeypatch.setattr, clock, "now_ns", lambda: real() - year
+    )
+    async with asyncio.timeout(20):
+        assert await shown(path, Selection(follow=True, until_ns=until)) == ""
+
+
 @pytest.mark.parametrize(
     ("driver", "given"),
     [

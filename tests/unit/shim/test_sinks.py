@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -144,6 +145,22 @@ def test_rotation_keeps_max_file_generations(tmp_path: Path) -> None:
     kept = (tmp_path / "log.2").read_text() + (tmp_path / "log.1").read_text() + path.read_text()
     numbers = [int(json.loads(text)["log"].split()[1]) for text in kept.splitlines()]
     assert numbers == list(range(numbers[0], 200))
+
+
+def test_generations_are_dated_in_their_order_though_the_clock_is_set_back(tmp_path: Path) -> None:
+    """A reader that lags tells by the time which files it has seen."""
+    path = tmp_path / "log"
+    file = rotation.RotatingFile(
+        str(path), max_size=8, max_files=4, compress=False, children=NO_CHILDREN
+    )
+    for year in range(4):
+        file.write(b"%07d\n" % year, lambda: [b"%07d\n" % year])  # noqa: B023
+        past = 1_700_000_000 - year * 365 * 86400
+        os.utime(path, (past, past))
+    file.close()
+    assert (tmp_path / "log.3").read_text() == "0000000\n"
+    times = [(tmp_path / f"log.{n}").stat().st_mtime_ns for n in (3, 2, 1)]
+    assert times == sorted(set(times))
 
 
 def test_one_file_only_is_begun_anew(tmp_path: Path) -> None:
