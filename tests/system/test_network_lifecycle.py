@@ -253,6 +253,8 @@ def links(host: Host) -> set[str]:
         "networks.join.after_rules",
         "networks.connect.after_record",
         "networks.connect.after_namespace",
+        "networks.disconnect.after_namespace",
+        "networks.disconnect.after_record",
         "networks.create.after_record",
         "networks.create.after_driver",
         "networks.remove.before_kernel",
@@ -275,6 +277,9 @@ def test_a_fault_between_two_steps_leaves_nothing(
         if "join" in point:
             moored.cli.run("run", "-d", "--name", "two", "-p", "18600:80", "--network", "net",
                            "busybox", "sleep", "99")  # fmt: skip
+        elif "disconnect" in point:
+            moored.docker("network", "connect", "bridge", "one")
+            moored.cli.run("network", "disconnect", "bridge", "one")
         elif "connect" in point:
             moored.cli.run("network", "connect", "bridge", "one")
         elif "create" in point:

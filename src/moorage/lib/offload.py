@@ -21,6 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Pool = Literal["fs", "cpu", "net"]
 
+_LOOK_S: Final = 0.0005  # what is waited for takes a millisecond
 _CORES: Final = os.cpu_count() or 1
 _SIZES: Final[dict[Pool, int]] = {"fs": max(8, 2 * _CORES), "cpu": max(2, _CORES), "net": 8}
 _pools: dict[Pool, concurrent.futures.ThreadPoolExecutor] = {}
@@ -51,6 +52,12 @@ async def run_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 def start_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
     """Start *work* in a new thread; also for work that lasts as long as a client likes."""
     loop = asyncio.get_running_loop()
+    return asyncio.wrap_future(_start_thread(work, *args, **kwargs), loop=loop)
+
+
+def _start_thread(
+    work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> concurrent.futures.Future[T]:
     future: concurrent.futures.Future[T] = concurrent.futures.Future()
     future.set_running_or_notify_cancel()  # a caller that stops waiting does not cancel the work
 
@@ -61,4 +68,20 @@ def start_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
             future.set_exception(error)
 
     threading.Thread(target=body, name="moorage-disposable", daemon=True).start()
-    return asyncio.wrap_future(future, loop=loop)
+    return future
+
+
+def until(
+    enough: Callable[[], bool], work: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+) -> None:
+    """Do *work* in a thread of its own; return when it is done, or sooner once *enough* holds.
+
+    For system calls that go on long after they have had their effect. Blocking; the new thread
+    has the namespaces of the calling one, and finishes in any case.
+    Raises: what *work* raised, if it failed before *enough* held.
+    """
+    future = _start_thread(work, *args, **kwargs)
+    while not enough() and not future.done():
+        concurrent.futures.wait([future], _LOOK_S)
+    if future.done():
+        future.result()

@@ -73,16 +73,21 @@ async def disconnect(domain: Domain, made: SandboxRecord, endpoint: Endpoint) ->
         },
     )
     new = structs.replace(made, request=request, endpoints=rest)
+    try:
+        await _unplug(domain, new, endpoint)
+    except OSError as error:
+        raise System(f"failed to remove interface {endpoint.interface}: {error}") from error
+    failpoint("networks.disconnect.after_namespace")
     async with AsyncExitStack() as undo:
         new = structs.replace(new, published=_republish(domain, made, new, undo))
+        domain.registry.enter_sandbox(new)  # after the kernel: who is killed before can do it again
         undo.pop_all()
-    domain.registry.enter_sandbox(new)
     domain.keeper.remove_links(endpoint.links)
     await domain.keeper.settle()
     naming.tell_endpoint_gone(domain, made, endpoint)
     naming.tell_joined(domain, new)
-    await _unplug(domain, new, endpoint)
     await attach.delete_endpoint(domain, made, endpoint)
+    failpoint("networks.disconnect.after_record")
     attach.announce(domain, "disconnect", made, endpoint)
     _refresh(domain, new)
 
@@ -108,7 +113,6 @@ async def _unplug(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> No
     network = domain.registry.networks[endpoint.network_id]
     wire = domain.driver(network).wire(network, endpoint, hairpin=False)
     give_back = wire.plug.device if wire and wire.plug.kind == "moved" else ""
-    await offload.run("net", sandbox.cut, endpoint.port)
     await offload.run_disposable(
         sandbox.remove,
         domain.handle(made.id),

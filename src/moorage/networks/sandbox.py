@@ -19,6 +19,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from moorage.kernel import mount, namespaces
+from moorage.lib import offload
 from moorage.netlink import address, link, route
 from moorage.netlink.message import Request
 from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
@@ -119,7 +120,7 @@ def add(handle: Path, wire: Wire, gateway: Gateway) -> None:
 
 
 def remove(handle: Path, interface: str, gateway: Gateway, *, give_back: str = "") -> None:
-    """Take an interface out of the namespace at *handle* and route through *gateway* from now on.
+    """Route through *gateway* from now on, and take an interface out of the namespace at *handle*.
 
     *give_back*: the name under which a plugin's interface returns to the host.
     Blocking; the calling thread stays in that namespace. An interface that is gone is fine.
@@ -128,19 +129,31 @@ def remove(handle: Path, interface: str, gateway: Gateway, *, give_back: str = "
     try:
         enter(handle)
         with NetlinkSocket() as inside:
-            try:
-                if give_back:
-                    index = link.read(inside, interface).index
-                    inside.run(link.set_down(interface))
-                    inside.run(link.move(index, name=give_back, namespace=host_fd))
-                else:
-                    inside.run(link.delete(interface))
-            except NetlinkError as error:
-                if error.errno != errno.ENODEV:
-                    raise
             _set_gateway(inside, gateway)
+            if give_back:
+                _give_back(inside, interface, give_back, host_fd)
+                return
+        # The kernel takes it out of its lists in a millisecond, and waits 15 more for its readers.
+        offload.until(lambda: not _is_there(interface), delete_link, interface)
     finally:
         os.close(host_fd)
+
+
+def _give_back(inside: NetlinkSocket, interface: str, name: str, namespace: int) -> None:
+    try:
+        index = link.read(inside, interface).index
+        inside.run(link.set_down(interface))
+        inside.run(link.move(index, name=name, namespace=namespace))
+    except NetlinkError as error:
+        if error.errno != errno.ENODEV:
+            raise
+
+
+def _is_there(interface: str) -> bool:
+    try:
+        return socket.if_nametoindex(interface) > 0
+    except OSError:
+        return False
 
 
 def enter(handle: Path) -> None:
@@ -171,10 +184,10 @@ def cut(port: str) -> None:
 
 
 def delete_link(name: str) -> None:
-    """Delete an interface of the host; one that is gone is fine."""
-    with NetlinkSocket() as host:
+    """Delete an interface of the calling thread's namespace; one that is gone is fine."""
+    with NetlinkSocket() as here:
         try:
-            host.run(link.delete(name))
+            here.run(link.delete(name))
         except NetlinkError as error:
             if error.errno != errno.ENODEV:
                 raise
