@@ -1,5 +1,6 @@
 """Volumes backed up, restored, renamed, copied and limited in size, by ``moor`` and the API."""
 
+import gzip
 import io
 import os
 import stat
@@ -111,6 +112,36 @@ def test_cve_2023_0778_a_hostile_archive_does_not_leave_the_volume(
     for attack in (archive(link, through), archive(dots), b"no archive at all" * 100):
         api.request("PUT", "/volumes/target/archive", attack)
         assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (b"", "the archive is empty"),
+        (b"no archive at all" * 100, "invalid tar header"),
+        (gzip.compress(archive(tarfile.TarInfo("a")))[:-20], "the gzip data is truncated"),
+    ],
+)
+def test_what_is_no_archive_makes_no_volume(
+    moor: Cli, docker: Cli, tmp_path: Path, wrong: bytes, sentence: str
+) -> None:
+    file = tmp_path / "wrong"
+    file.write_bytes(wrong)
+    refused = moor.run("volume", "restore", "-i", file, "new")
+    assert refused.code == 1
+    assert sentence in refused.err
+    assert docker("volume", "ls", "-q") == ""
+    docker("volume", "create", "old")
+    assert moor.run("volume", "restore", "-i", file, "old").code == 1
+    assert docker("volume", "rm", "old") == "old"  # there before, there afterwards, and free
+
+
+def test_restore_reads_standard_input(moor: Cli, docker: Cli) -> None:
+    member = tarfile.TarInfo("file")
+    member.size = 1
+    said = moor.run("volume", "restore", "piped", stdin=gzip.compress(archive(member)))
+    assert (said.code, said.text) == (0, "piped")
+    assert (place(docker, "piped") / "file").read_bytes() == b"x"
 
 
 @pytest.mark.requires("mkfs.ext4")

@@ -43,6 +43,12 @@ class BackupQuery(Struct, frozen=True):
     compression: str = ""
 
 
+class RestoreQuery(Struct, frozen=True):
+    """Parameters of ``VolumeRestore``."""
+
+    create: bool = False  # make the volume if there is none
+
+
 class NameQuery(Struct, frozen=True):
     """Parameters of ``VolumeCopy`` and ``VolumeRename``: the new volume, the new name."""
 
@@ -106,9 +112,11 @@ async def volume_backup(volumes: Volumes, name: str, query: BackupQuery) -> Stre
 
 
 @route("PUT", "/volumes/{name}/archive", "VolumeRestore")
-async def volume_restore(volumes: Volumes, name: str, request: Request) -> None:
+async def volume_restore(
+    volumes: Volumes, name: str, query: RestoreQuery, request: Request
+) -> None:
     """200; 400 no archive; 404 no such volume; 409 mounted by a container."""
-    await transfer.restore(volumes, name, request.body_stream())
+    await transfer.restore(volumes, name, request.body_stream(), create=query.create)
 
 
 @route("POST", "/volumes/{name}/copy", "VolumeCopy")

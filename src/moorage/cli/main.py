@@ -43,6 +43,10 @@ def run(words: list[str]) -> int:
         return SIGPIPE_STATUS
     except KeyboardInterrupt:
         return SIGINT_STATUS
+    except OSError as e:  # a full disk behind our standard output
+        session.err.line(f"write /dev/stdout: {(e.strerror or str(e)).lower()}")
+        session.err.flush()
+        return 1
     return status
 
 

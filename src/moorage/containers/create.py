@@ -29,7 +29,7 @@ from moorage.containers.record import ContainerRecord, Intent, MountRecord
 from moorage.containers.sandbox import request_for
 from moorage.images import variants
 from moorage.lib import atomicfile, clock, ids, offload
-from moorage.lib.errors import InvalidParameter
+from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.lib.failpoint import failpoint
 from moorage.logs import options as log_options
 from moorage.spec.engine.container import ContainerConfig, ContainerCreateResponse
@@ -119,7 +119,7 @@ def _plan(
     inherited: list[MountRecord] = []
     for text in host.volumes_from or []:
         reference, writable = mount_spec.parse_volumes_from(text)
-        inherited += mount_spec.inherit(parts.store.get(reference).record.mounts, writable=writable)
+        inherited += mount_spec.inherit(_other(parts, reference).record.mounts, writable=writable)
     path, args = merge.command(config)
     record = ContainerRecord(
         id=container_id,
@@ -138,6 +138,14 @@ def _plan(
         intent=Intent.CREATE,
     )
     return record, warnings
+
+
+def _other(parts: Parts, reference: str) -> Container:
+    """Return a container the body names; if it is not there, the body is wrong (400, as Docker)."""
+    try:
+        return parts.store.get(reference)
+    except NotFound as error:
+        raise InvalidParameter(error.message) from error
 
 
 def _capabilities(given: list[str] | None, option: str) -> list[str] | None:

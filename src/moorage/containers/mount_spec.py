@@ -65,7 +65,8 @@ def plan(
                 anonymous=True,
             )
     for path, options in (host.tmpfs or {}).items():
-        _destination(path, path)
+        if reason := _wrong_target(path):
+            raise InvalidParameter(reason)
         tmpfs_options(options)
     return list(mounts.values())
 
@@ -85,7 +86,7 @@ def parse_bind(text: str, volume_driver: str = "") -> MountRecord:
     else:
         source, destination, mode = parts[0], parts[1], parts[2] if len(parts) > 2 else ""
     kind = "bind" if source.startswith("/") else "volume"
-    words = _mode(mode, kind)
+    words = _mode(mode, kind, text)
     writable = "ro" not in words
     target = _destination(destination, text, kind)
     relabel = next((w for w in words if w in _LABELS), "")
@@ -134,19 +135,30 @@ def _is_mode(text: str) -> bool:
     )
 
 
-def _mode(mode: str, kind: str) -> list[str]:
+def _mode(mode: str, kind: str, text: str) -> list[str]:
     """Split and check the words of a mode: at most one of each sort."""
     if not mode:
         return []
     words = mode.split(",")
     sorts = (_ACCESS, _LABELS, _MAP_OWNER, PROPAGATIONS, _CONSISTENCY, frozenset({"nocopy"}))
     counts = [sum(w in sort for w in words) for sort in sorts]
-    bad_kind = ("nocopy" in words and kind == "bind") or (
-        kind == "volume" and any(w in PROPAGATIONS for w in words)
-    )
-    if sum(counts) != len(words) or max(counts) > 1 or bad_kind:
+    if sum(counts) != len(words) or max(counts) > 1:
         raise InvalidParameter(f"invalid mode: {mode}")
+    foreign = ""
+    if kind == "bind" and "nocopy" in words:
+        foreign = "VolumeOptions"
+    elif kind == "volume" and not PROPAGATIONS.isdisjoint(words):
+        foreign = "BindOptions"
+    if foreign:
+        raise _bad_volume(text, kind, f"field {foreign} must not be specified")
     return words
+
+
+def _bad_volume(text: str, kind: str, reason: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"invalid volume specification: '{text}': invalid mount config for type"
+        f' "{kind}": {reason}'
+    )
 
 
 def _clean(path: str) -> str:
@@ -154,20 +166,20 @@ def _clean(path: str) -> str:
 
 
 def _destination(path: str, text: str, kind: str = "volume") -> str:
-    reason = ""
-    clean = _clean(path)
+    if reason := _wrong_target(path):
+        raise _bad_volume(text, kind, reason)
+    return _clean(path)
+
+
+def _wrong_target(path: str) -> str:
+    """Return why nothing can be mounted at *path*; "": it can."""
     if not path.startswith("/"):
-        reason = f"invalid mount path: '{path}' mount path must be absolute"
-    elif clean == "/":
-        reason = "invalid specification: destination can't be '/'"
-    elif "\0" in clean or not paths.fits(clean):
-        reason = f"invalid mount path: {path[:200]!r}"
-    if reason:
-        raise InvalidParameter(
-            f"invalid volume specification: '{text}': invalid mount config for type"
-            f' "{kind}": {reason}'
-        )
-    return clean
+        return f"invalid mount path: '{path}' mount path must be absolute"
+    if _clean(path) == "/":
+        return "invalid specification: destination can't be '/'"
+    if "\0" in path or not paths.fits(path):
+        return f"invalid mount path: {path[:200]!r}"
+    return ""
 
 
 def parse_mount(mount: Mount, volume_driver: str = "") -> MountRecord:
@@ -179,12 +191,8 @@ def parse_mount(mount: Mount, volume_driver: str = "") -> MountRecord:
         raise _bad(mount, "mount type unknown")
     if not mount.target:
         raise _bad(mount, "field Target must not be empty")
-    if not mount.target.startswith("/"):
-        raise _bad(mount, f"invalid mount path: '{mount.target}' mount path must be absolute")
-    if _clean(mount.target) == "/":
-        raise _bad(mount, "invalid specification: destination can't be '/'")
-    if "\0" in mount.target or not paths.fits(mount.target):
-        raise _bad(mount, f"invalid mount path: {mount.target[:200]!r}")
+    if reason := _wrong_target(mount.target):
+        raise _bad(mount, reason)
     foreign = (
         ("bind", "BindOptions", mount.bind_options),
         ("volume", "VolumeOptions", mount.volume_options),
@@ -294,12 +302,14 @@ def parse_volumes_from(text: str) -> tuple[str, bool]:
 
     Raises: InvalidParameter.
     """
+    if not text:
+        raise InvalidParameter("volumes-from specification cannot be an empty string")
     reference, _, mode = text.partition(":")
     if not reference:
-        raise InvalidParameter(f"malformed volumes-from specification: {text}")
+        raise InvalidParameter('invalid name or ID supplied: ""')
     words = mode.split(",") if mode else []
-    if any(w not in _ACCESS | _LABELS for w in words):
-        raise InvalidParameter(f"invalid mode for volumes-from: {mode}")
+    if any(w not in _ACCESS | _LABELS | _CONSISTENCY for w in words):
+        raise InvalidParameter(f"invalid mode: {mode}")
     return reference, "ro" not in words
 
 
@@ -312,22 +322,39 @@ def inherit(mounts: Iterable[MountRecord], *, writable: bool) -> list[MountRecor
     ]
 
 
-def holds(source: str, data_root: str) -> bool:
-    """Whether a bind of *source* shows the daemon's own root."""
-    return f"{data_root}/".startswith(f"{source.rstrip('/')}/")
-
-
 def with_propagation(mounts: Iterable[MountRecord], data_root: str) -> list[MountRecord]:
     """Return *mounts* with the propagation explicit.
 
     A bind that shows the daemon's own mounts follows them (``rslave``): else the container would
     keep every mount of others busy for as long as it runs.
+    Raises: InvalidParameter, if what was asked for would do just that.
     """
     shown = []
     for mount in mounts:
-        if mount.type != "bind" or mount.propagation:
+        ours = mount.type == "bind" and _shows_daemon_root(mount.source, data_root)
+        if mount.type != "bind":
             shown.append(mount)
-            continue
-        default = "rslave" if holds(mount.source, data_root) else "rprivate"
-        shown.append(structs.replace(mount, propagation=default))
+        elif not mount.propagation:
+            default = "rslave" if ours else "rprivate"
+            shown.append(structs.replace(mount, propagation=default))
+        elif ours and mount.propagation not in {"rslave", "rshared"}:
+            raise InvalidParameter(
+                'invalid mount config: must use either propagation mode "rslave" or "rshared" when'
+                f' mount source is within the daemon root, daemon root: "{data_root}", bind mount'
+                f' source: "{mount.source}", propagation: "{mount.propagation}"'
+            )
+        else:
+            shown.append(mount)
     return shown
+
+
+def _shows_daemon_root(source: str, data_root: str) -> bool:
+    source, data_root = f"{source.rstrip('/')}/", f"{data_root}/"
+    return source.startswith(data_root) or data_root.startswith(source)
+
+
+def asks_propagation(record: MountRecord) -> bool:
+    """Whether the user named the propagation of a bind, which then has to be possible."""
+    options = record.spec.bind_options if record.spec else None
+    asked = options.propagation if options else ""
+    return bool(asked) or not PROPAGATIONS.isdisjoint(record.mode.split(","))

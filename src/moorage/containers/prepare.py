@@ -56,7 +56,7 @@ async def _mount(parts: Parts, container: Container, record: MountRecord, user: 
         source = str(await _volume(parts, container, record, user))
     elif record.type == "bind":
         source = record.source
-        await offload.run("fs", _check_bind, record, str(parts.settings.data_root))
+        await offload.run("fs", _check_bind, record)
     elif record.type == "image":
         source = str(await _image(parts, user or container.id, record))
     if record.map_owner and not user:
@@ -111,7 +111,8 @@ async def _image(parts: Parts, user: str, record: MountRecord) -> Path:
     view = await offload.run("fs", parts.layers.mount_view, key, image.chain_id, readonly=True)
     if not record.subpath:
         return view
-    return await offload.run("fs", subpath.bind, view, record.subpath, _part_of_view(parts, key))
+    part = _part_of_view(parts, key)
+    return await offload.run("fs", subpath.bind, view, record.subpath, part, what="image")
 
 
 def _part_of_view(parts: Parts, key: str) -> Path:
@@ -132,7 +133,7 @@ def require_source(record: MountRecord) -> None:
         )
 
 
-def _check_bind(record: MountRecord, data_root: str) -> None:
+def _check_bind(record: MountRecord) -> None:
     path = Path(record.source)
     if not record.create_source:
         require_source(record)
@@ -144,8 +145,7 @@ def _check_bind(record: MountRecord, data_root: str) -> None:
                 f"error while creating mount source path '{record.source}':"
                 f" mkdir {error.filename}: {os.strerror(error.errno or 0).lower()}"
             ) from error
-    ours = record.propagation in _SLAVE and mount_spec.holds(record.source, data_root)
-    if record.propagation in _SHARED | _SLAVE and not ours:
+    if record.propagation in _SHARED | _SLAVE and mount_spec.asks_propagation(record):
         _check_propagation(record)
 
 

@@ -112,6 +112,8 @@ class Volumes:
             if record is None:
                 record = await self._create(name, driver, options, labels)
             elif driver and driver != record.driver:
+                with operation("create", name):
+                    await self.drivers.get(driver)
                 raise Conflict(
                     f"create {name}: driver '{record.driver}' already has volume '{name}':"
                     " volume name must be unique"
@@ -300,7 +302,7 @@ class Volumes:
             removed.append(record.name)
             reclaimed += max(size, 0)
         self._events.publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
-        return VolumePruneResponse(volumes_deleted=removed or None, space_reclaimed=reclaimed)
+        return VolumePruneResponse(volumes_deleted=removed, space_reclaimed=reclaimed)
 
     async def sizes(self) -> Sequence[Volume]:
         """Return all volumes with their sizes and numbers of references, for ``system df``.

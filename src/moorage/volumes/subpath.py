@@ -1,4 +1,4 @@
-"""``volume-subpath``: a directory or file inside a volume, given to a container as a mount.
+"""``volume-subpath`` and ``image-subpath``: a part of a volume or an image, as a mount.
 
 The content of a volume is the work of containers, so its links are not to be trusted: the path is
 opened with openat2(2) inside the volume, and that very descriptor is bind-mounted (by open_tree) at
@@ -18,35 +18,37 @@ from moorage.kernel import openat2
 from moorage.lib.errors import InvalidParameter, NotFound, System
 
 
-def check(subpath: str) -> None:
+def check(subpath: str, what: str = "volume") -> None:
     """Refuse what can never be a subpath. Raises: InvalidParameter."""
     if subpath.startswith("/") or ".." in subpath.split("/"):
         raise InvalidParameter(
-            f"invalid volume subpath '{subpath}': must be a relative path within the volume"
+            f"invalid {what} subpath '{subpath}': must be a relative path within the {what}"
         )
 
 
-def bind(volume: Path, subpath: str, target: Path) -> Path:
+def bind(volume: Path, subpath: str, target: Path, *, what: str = "volume") -> Path:
     """Mount *subpath* of the directory *volume* at *target*, which is made.
+
+    *what* the directory is, messages say.
 
     Raises: InvalidParameter, NotFound, System.
     """
-    check(subpath)
+    check(subpath, what)
     root = os.open(volume, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        held = _open(root, subpath)
+        held = _open(root, subpath, what)
     finally:
         os.close(root)
     try:
         _bind_descriptor(held, target)
     except OSError as error:
-        raise System(f"cannot mount volume subpath '{subpath}': {error.strerror}") from error
+        raise System(f"cannot mount {what} subpath '{subpath}': {error.strerror}") from error
     finally:
         os.close(held)
     return target
 
 
-def _open(root: int, subpath: str) -> int:
+def _open(root: int, subpath: str, what: str) -> int:
     try:
         return openat2.openat2(
             root,
@@ -57,10 +59,10 @@ def _open(root: int, subpath: str) -> int:
     except OSError as error:
         if error.errno == errno.EXDEV:
             raise InvalidParameter(
-                f"volume subpath '{subpath}' leads out of the volume", hint="it passes a link"
+                f"{what} subpath '{subpath}' leads out of the {what}", hint="it passes a link"
             ) from error
         raise NotFound(
-            f"cannot access volume subpath '{subpath}': {(error.strerror or '').lower()}",
+            f"cannot access {what} subpath '{subpath}': {(error.strerror or '').lower()}",
             hint="it must exist before the container starts",
         ) from error
 

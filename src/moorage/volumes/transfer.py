@@ -59,11 +59,26 @@ async def _backup(volumes: Volumes, name: str, compress: Compress) -> AsyncItera
             yield chunk
 
 
-async def restore(volumes: Volumes, name: str, archive: AsyncIterator[bytes]) -> None:
+async def restore(
+    volumes: Volumes, name: str, archive: AsyncIterator[bytes], *, create: bool = False
+) -> None:
     """Unpack a tar, compressed or not, into the volume; files it has are replaced.
 
+    *create* makes the volume if there is none, and takes it away again if the archive is bad.
     Raises: NotFound, Conflict (a container has it mounted), InvalidParameter (the archive), System.
     """
+    made = create and volumes.table.get(name) is None
+    if made:
+        await volumes.create(name)
+    try:
+        await _restore(volumes, name, archive)
+    except BaseException:
+        if made:
+            await volumes.remove(name, force=True)
+        raise
+
+
+async def _restore(volumes: Volumes, name: str, archive: AsyncIterator[bytes]) -> None:
     _require_unmounted(volumes, name, "restore")
     async with _mounted(volumes, name, "restore") as path:
 
@@ -75,9 +90,19 @@ async def restore(volumes: Volumes, name: str, archive: AsyncIterator[bytes]) ->
                 extract(root, "", plain, ExtractOptions(limits=limits))
 
         try:
-            await bridge.feed(archive, consume)
+            await bridge.feed(_not_empty(archive), consume)
         except OSError as error:
             raise System(f"restore {name}: {error.strerror or error}") from error
+
+
+async def _not_empty(archive: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Refuse nothing at all: an empty tar has 1,024 bytes, so what made it has failed."""
+    empty = True
+    async for chunk in archive:
+        empty = empty and not chunk
+        yield chunk
+    if empty:
+        raise InvalidParameter("the archive is empty", hint="did the command before the pipe fail?")
 
 
 async def copy(volumes: Volumes, name: str, target: str) -> Volume:

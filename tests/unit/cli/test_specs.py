@@ -78,12 +78,13 @@ def test_exposed_ports() -> None:
             },
         ),
         (
-            "type=bind,src=/a,dst=/b,bind-propagation=rslave,bind-recursive=readonly",
+            "type=bind,src=/a,dst=/b,ro,bind-propagation=rprivate,bind-recursive=readonly",
             {
                 "Type": "bind",
                 "Source": "/a",
                 "Target": "/b",
-                "BindOptions": {"Propagation": "rslave", "ReadOnlyForceRecursive": True},
+                "ReadOnly": True,
+                "BindOptions": {"Propagation": "rprivate", "ReadOnlyForceRecursive": True},
             },
         ),
         (
@@ -115,13 +116,23 @@ def test_mounts(spec: str, expected: dict[str, Any]) -> None:
     [
         ("type=bind,src=/a", "target is required"),
         ("foo", "invalid field 'foo' must be a key=value pair"),
-        ("dst=/a,foo=b", "unexpected key 'foo' in 'dst=/a,foo=b'"),
+        ("dst=/a,foo=b", "unexpected key 'foo' in 'foo=b'"),
         (
             "type=tmpfs,dst=/a,volume-nocopy",
             "cannot mix 'volume-\\*' options with mount type 'tmpfs'",
         ),
         ("dst=/a,readonly=maybe", "invalid value for readonly: maybe"),
         ("type=bind,src=/a,dst=/b,bind-recursive=x", "invalid value for bind-recursive: x"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=writable", "requires 'readonly'"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=readonly", "requires 'readonly'"),
+        (
+            "type=bind,src=/a,dst=/b,ro,bind-recursive=readonly",
+            "requires 'bind-propagation=rprivate'",
+        ),
+        ("dst=/a,bind-x=1", "unexpected key 'bind-x' in 'bind-x=1'"),
+        ("dst=/a,volume-x=1", "unexpected key 'volume-x' in 'volume-x=1'"),
+        ("dst=/a, src=b", "unexpected key ' src' in ' src=b'"),
+        ("", "EOF"),
     ],
 )
 def test_mounts_that_cannot_be(spec: str, message: str) -> None:
@@ -134,6 +145,10 @@ def test_volumes_and_tmpfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert mounts.volume("/data") == ("", "/data")
     assert mounts.volume("v:/data:ro") == ("v:/data:ro", "")
     assert mounts.volume("./x:/data") == (f"{tmp_path}/x:/data", "")
+    with pytest.raises(ValueError, match="invalid empty volume spec"):
+        mounts.volume("")
+    with pytest.raises(ValueError, match="invalid spec: :/t: empty section between colons"):
+        mounts.volume(":/t")
     assert mounts.tmpfs("/run:size=1m,ro") == ("/run", "size=1m,ro")
 
 

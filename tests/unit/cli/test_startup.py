@@ -40,3 +40,15 @@ def test_the_hot_path_imports_nothing_heavy(words: list[str], loaded: str) -> No
     modules = set(done.stdout.split())
     assert loaded in modules
     assert not modules & HEAVY
+
+
+def test_a_full_disk_behind_standard_output_is_said_in_words() -> None:
+    program = (
+        f"import sys; sys.path[:0] = [{str(SOURCE)!r}]; from moorage.cli.main import main; main()"
+    )
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-ISc", program, "--version"],
+            stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, b"write /dev/stdout: no space left on device\n")

@@ -41,8 +41,8 @@ def test_nocopy_keeps_a_volume_empty() -> None:
         ("/a:/../..", "destination can't be '/'"),
         ("/a:/b:nonsense", "invalid mode: nonsense"),
         ("/a:/b:ro,rw", "invalid mode: ro,rw"),
-        ("/a:/b:nocopy", "invalid mode: nocopy"),
-        ("vol:/b:rshared", "invalid mode: rshared"),
+        ("/a:/b:nocopy", 'type "bind": field VolumeOptions must not be specified'),
+        ("vol:/b:rshared", 'type "volume": field BindOptions must not be specified'),
         ("foo!:/b", "includes invalid characters for a local volume name"),
         ("../x:/b", "includes invalid characters for a local volume name"),
     ],
@@ -99,6 +99,21 @@ def test_volumes_from_can_be_read_only_and_leaves_tmpfs_out() -> None:
 )
 def test_volumes_from_is_parsed(text: str, expected: tuple[str, bool]) -> None:
     assert mount_spec.parse_volumes_from(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "volumes-from specification cannot be an empty string"),
+        (":ro", 'invalid name or ID supplied: ""'),
+        ("web:bogus", "invalid mode: bogus"),
+        ("web:nocopy", "invalid mode: nocopy"),
+    ],
+)
+def test_bad_volumes_from_is_refused_with_dockers_words(text: str, sentence: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        mount_spec.parse_volumes_from(text)
+    assert caught.value.message == sentence
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_the_life_of_a_volume_of_a_plugin(open_volumes: OpenVolumes, plugin: Vol
         assert [r["ID"] for r in plugin.called("VolumeDriver.Mount")] == ["c1", "c2"]
         assert [r["ID"] for r in plugin.called("VolumeDriver.Unmount")] == ["c1", "c2"]
         volumes.release("db", "c1")
-        assert (await volumes.prune(Filters({"all": ["1"]}))).volumes_deleted is None
+        assert (await volumes.prune(Filters({"all": ["1"]}))).volumes_deleted == []
         await volumes.remove("db")
         assert plugin.volumes == {}
 

@@ -155,7 +155,7 @@ def test_prune_takes_the_anonymous_and_with_all_the_named(open_volumes: OpenVolu
         assert first.space_reclaimed == 1000
         second = await volumes.prune(Filters({"all": ["1"], "label!": ["keep"]}))
         assert second.volumes_deleted == ["other"]
-        assert (await volumes.prune(Filters())).volumes_deleted is None
+        assert (await volumes.prune(Filters())).volumes_deleted == []
         with pytest.raises(InvalidParameter):
             await volumes.prune(Filters({"until": ["1h"]}))
 

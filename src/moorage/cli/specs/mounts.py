@@ -17,15 +17,17 @@ _SWITCHES = frozenset({"readonly", "ro", "volume-nocopy", "bind-nonrecursive", "
 
 def mount(spec: str) -> Json:
     """Parse ``type=…,src=…,dst=…`` to the API's Mount."""
+    if not spec:
+        raise ValueError("EOF")
     parsed: Json = {"Type": "volume"}
     for field in split_csv(spec):
         key, equals, value = field.partition("=")
-        key = key.strip().lower()
+        key = key.lower()
         if not equals:
             if key not in _SWITCHES:
                 raise ValueError(f"invalid field '{field}' must be a key=value pair")
             value = "true"
-        _set(parsed, key, value, spec)
+        _set(parsed, key, value, field)
     if not parsed.get("Target"):
         raise ValueError("target is required")
     kind = parsed["Type"]
@@ -38,10 +40,29 @@ def mount(spec: str) -> Json:
         if name in parsed and kind != owner:
             option = name.removesuffix("Options").lower()
             raise ValueError(f"cannot mix '{option}-*' options with mount type '{kind}'")
+    _check_recursion(parsed)
     return parsed
 
 
-def _set(parsed: Json, key: str, value: str, spec: str) -> None:
+def _check_recursion(parsed: Json) -> None:
+    """Refuse kinds of recursion that would say nothing without the options beside them."""
+    options = parsed.get("BindOptions", {})
+    for name, word in (
+        ("ReadOnlyNonRecursive", "writable"),
+        ("ReadOnlyForceRecursive", "readonly"),
+    ):
+        if options.get(name) and not parsed.get("ReadOnly"):
+            raise ValueError(
+                f"option 'bind-recursive={word}' requires 'readonly' to be specified in conjunction"
+            )
+    if options.get("ReadOnlyForceRecursive") and options.get("Propagation") != "rprivate":
+        raise ValueError(
+            "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified"
+            " in conjunction"
+        )
+
+
+def _set(parsed: Json, key: str, value: str, field: str) -> None:
     if key == "type":
         parsed["Type"] = value.lower()
     elif key in {"source", "src"}:
@@ -54,16 +75,22 @@ def _set(parsed: Json, key: str, value: str, spec: str) -> None:
     elif key == "consistency":
         parsed["Consistency"] = value.lower()
     elif key.startswith("bind-"):
-        _set_bind(parsed, key, value)
-    elif key.startswith(("volume-", "image-")):
-        _set_volume(parsed, key, value)
+        _set_bind(parsed, key, value, field)
+    elif key.startswith("volume-"):
+        _set_volume(parsed, key, value, field)
+    elif key == "image-subpath":
+        parsed.setdefault("ImageOptions", {})["Subpath"] = value
     elif key in {"tmpfs-size", "tmpfs-mode", "tmpfs-options"}:
         _set_tmpfs(parsed, key, value)
     else:
-        raise ValueError(f"unexpected key '{key}' in '{spec}'")
+        raise _unexpected(key, field)
 
 
-def _set_bind(parsed: Json, key: str, value: str) -> None:
+def _unexpected(key: str, field: str) -> ValueError:
+    return ValueError(f"unexpected key '{key}' in '{field}'")
+
+
+def _set_bind(parsed: Json, key: str, value: str, field: str) -> None:
     options = parsed.setdefault("BindOptions", {})
     if key == "bind-propagation":
         options["Propagation"] = value.lower()
@@ -85,13 +112,10 @@ def _set_bind(parsed: Json, key: str, value: str) -> None:
             )
         options.update(changes[value])
     else:
-        raise ValueError(f"unexpected key '{key}'")
+        raise _unexpected(key, field)
 
 
-def _set_volume(parsed: Json, key: str, value: str) -> None:
-    if key == "image-subpath":
-        parsed.setdefault("ImageOptions", {})["Subpath"] = value
-        return
+def _set_volume(parsed: Json, key: str, value: str, field: str) -> None:
     options = parsed.setdefault("VolumeOptions", {})
     if key == "volume-nocopy":
         options["NoCopy"] = _switch(key, value)
@@ -106,7 +130,7 @@ def _set_volume(parsed: Json, key: str, value: str) -> None:
         name, _, text = value.partition("=")
         options.setdefault("DriverConfig", {}).setdefault("Options", {})[name] = text
     else:
-        raise ValueError(f"unexpected key '{key}'")
+        raise _unexpected(key, field)
 
 
 def _set_tmpfs(parsed: Json, key: str, value: str) -> None:
@@ -133,10 +157,17 @@ def _switch(key: str, value: str) -> bool:
 
 
 def volume(spec: str) -> tuple[str, str]:
-    """Return a bind for HostConfig.Binds and a path for Config.Volumes; one of them is empty."""
+    """Return a bind for HostConfig.Binds and a path for Config.Volumes; one of them is empty.
+
+    Raises: ValueError.
+    """
+    if not spec:
+        raise ValueError("invalid empty volume spec")
     source, colon, rest = spec.partition(":")
     if not colon:
         return "", spec
+    if not all(spec.split(":")):
+        raise ValueError(f"invalid spec: {spec}: empty section between colons")
     if source.startswith("."):
         source = os.path.abspath(source)
     return f"{source}:{rest}", ""

@@ -71,7 +71,8 @@ class Filters:
                 return True
             if values[0] in {"0", "f", "F", "false", "False", "FALSE"}:
                 return False
-        raise InvalidParameter(f"invalid filter '{name}={values}'", hint="give true or false")
+        shown = " ".join(values)
+        raise InvalidParameter(f"invalid filter '{name}=[{shown}]'", hint="give true or false")
 
     def exact(self, name: str, value: str) -> bool:
         """Whether *value* equals one of the alternatives, or *name* is not filtered on."""

@@ -78,7 +78,10 @@ def volumes(values: Values) -> tuple[list[str], list[str]]:
         return [], []
     from moorage.cli.specs import mounts
 
-    found = [mounts.volume(spec) for spec in values.many("volume")]
+    try:
+        found = [mounts.volume(spec) for spec in values.many("volume")]
+    except ValueError as e:
+        raise CommandError(str(e)) from e
     return [bind for bind, _ in found if bind], [path for _, path in found if path]
 
 

@@ -21,11 +21,10 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
         import os
 
         os.close(open_source(source))
-    session.api.post("/volumes/create", {"Name": name})
     response = session.api.request(
         "PUT",
         f"/volumes/{name}/archive",
-        {},
+        {"create": "1"},
         body=file_chunks(source),
         headers={"Content-Type": "application/x-tar"},
     )
