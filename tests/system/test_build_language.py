@@ -140,8 +140,29 @@ def test_configuration_and_history_reach_the_image(project: Project) -> None:
     lines = project.moor("history", "--no-trunc", "--format", "{{.CreatedBy}}", image).splitlines()
     assert lines[0] == 'CMD ["/bin/sh" "-c" "c"]'
     assert lines[1] == "RUN |1 V=3 /bin/sh -c true # buildkit"
-    assert "COPY a /w/ # buildkit" in lines
+    assert "COPY a . # buildkit" in lines
     project.remove("conf:1", "conf:2")
+
+
+@pytest.mark.parametrize(
+    ("user", "owner"),
+    [
+        ("tester", (1000, 1000)),
+        ("tester:extra", (1000, 2000)),
+        ("77", (77, 77)),
+        ("77:88", (77, 88)),
+        ("later", (0, 0)),
+    ],
+)
+def test_a_working_directory_belongs_to_the_user_who_works_there(
+    project: Project, user: str, owner: tuple[int, int]
+) -> None:
+    tree = project.tree(
+        f"FROM busybox\nRUN mkdir /there\nUSER {user}\nWORKDIR /there/new/deep\nUSER 0\n"
+        "RUN stat -c %u:%g /there /there/new /there/new/deep >/seen\n"
+    )
+    made = "{}:{}".format(*owner)
+    assert (tree / "seen").read_text().split() == ["0:0", made, made]
 
 
 def test_onbuild_runs_in_the_next_build(project: Project) -> None:

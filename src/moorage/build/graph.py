@@ -94,7 +94,7 @@ class MakeDirectory(Struct, frozen=True, kw_only=True, tag="mkdir"):
     """Make a directory with its parents, unless it is there."""
 
     path: str
-    owner: str | None = None
+    owner: str | None = None  # of what is made, as USER says it; None: root
 
 
 class Merge(Struct, frozen=True, kw_only=True, tag="merge"):

@@ -1,4 +1,4 @@
-"""Shapes of single cells: identifiers, times, quoted and shortened text."""
+"""Shapes of single cells: identifiers, times, shortened text."""
 
 from __future__ import annotations
 
@@ -20,13 +20,6 @@ def ellipsis(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + ELLIPSIS
 
 
-def quote(text: str) -> str:
-    """Quote as Go's ``strconv.Quote``."""
-    if text.isprintable() and '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return '"' + "".join(_quoted(char) for char in text) + '"'
-
-
 def age(epoch_seconds: float) -> str:
     """Return ``3 hours ago``."""
     return units.human_duration(clock.now_ns() / 1e9 - epoch_seconds) + " ago"
@@ -44,19 +37,6 @@ def go_time(epoch_ns: int, *, local: bool = True) -> str:
 def labels(table: dict[str, str] | None) -> str:
     """Return ``key=value`` pairs in order of the keys."""
     return ",".join(f"{key}={value}" for key, value in sorted((table or {}).items()))
-
-
-def _quoted(char: str) -> str:
-    simple = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\", "\a": "\\a"}
-    simple |= {"\b": "\\b", "\f": "\\f", "\v": "\\v"}
-    if char in simple:
-        return simple[char]
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

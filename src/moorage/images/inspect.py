@@ -61,6 +61,7 @@ def run_config(config: ContainerConfig) -> ImageConfig:
         env=config.env,
         cmd=config.cmd,
         healthcheck=config.healthcheck,
+        args_escaped=config.args_escaped,
         volumes=config.volumes,
         working_dir=config.working_dir,
         entrypoint=config.entrypoint,

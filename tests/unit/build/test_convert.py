@@ -131,10 +131,53 @@ def test_configuration_and_history_of_every_instruction() -> None:
     assert config.on_build == ["RUN z"]
     assert config.env == ["PATH=/bin", "B=base", "Q=1"]
     assert converted.author == "me"
+    assert config.args_escaped
+    history = [step.history for step in converted.target.steps if step.history]
+    assert {entry.author for entry in history} == {""}
+    check = "Test:[CMD-SHELL t] Interval:0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:2"
+    assert [entry.created_by for entry in history] == [
+        "LABEL a=b c",
+        "EXPOSE [80/tcp 90/udp 91/udp]",
+        "USER u:g",
+        "VOLUME [/v /w]",
+        "WORKDIR /x",
+        "WORKDIR /x/y",
+        "STOPSIGNAL SIGINT",
+        "SHELL [/bin/b -c]",
+        'ENTRYPOINT ["/bin/b" "-c" "run"]',
+        'CMD ["x" "y z"]',
+        f"HEALTHCHECK {{{check}}}",
+        "ENV Q=1",
+        "MAINTAINER me",
+    ], "ONBUILD is not in the history"
+
+
+def test_history_of_files_and_commands() -> None:
+    converted, _ = run(
+        "FROM base AS first\nARG A=1\nARG NONE\nENV A=2\nFROM first\nARG C=3 A=9\nWORKDIR /w\n"
+        "ARG WHO=me\nCOPY --parents --chown=$WHO:us --chmod=0640 --link a b/ ./x/\n"
+        'ADD f .\nRUN z\nRUN ["p", "a b"]\n'
+    )
     history = [step.history.created_by for step in converted.target.steps if step.history]
-    assert 'CMD ["x" "y z"]' in history
-    assert "VOLUME [/v /w]" in history
-    assert "WORKDIR /x/y" in history
+    arguments = "|4 A=2 NONE= C=3 WHO=me"
+    assert history == [
+        "ARG C=3 A=9",
+        "WORKDIR /w",
+        "ARG WHO=me",
+        "COPY --parents --chown=me:us --chmod=0640 a b/ ./x/ # buildkit",
+        "ADD f . # buildkit",
+        f"RUN {arguments} /bin/sh -c z # buildkit",
+        f"RUN {arguments} p a b # buildkit",
+    ]
+
+
+def test_a_stage_has_the_arguments_of_the_one_it_is_based_on() -> None:
+    text = "FROM base AS a\nARG X=5\nFROM a\nENV Y=$X\nARG X\nENV Z=$X\nRUN c\n"
+    converted, _ = run(text)
+    assert (converted.config.env or [])[-2:] == ["Y=5", "Z=5"]
+    assert "X=5" in execs(converted)[-1].environment
+    converted, _ = run("FROM base AS a\nARG X=5\nFROM base\nENV Y=$X\n")
+    assert (converted.config.env or [])[-1] == "Y="
 
 
 def test_entrypoint_drops_the_command_of_the_base_only() -> None:

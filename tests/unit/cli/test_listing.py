@@ -12,7 +12,8 @@ from moorage.cli.failure import CommandError
 from moorage.cli.format import containers, disk, images, stats
 from moorage.cli.format.listing import render
 from moorage.cli.format.tabwriter import align
-from moorage.cli.text import go_time, natural, quote
+from moorage.cli.text import go_time, natural
+from moorage.lib.gotext import quote
 
 ANY = "0.0.0.0"
 CONTAINER = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO, Final
 
 from msgspec import Struct, structs
@@ -40,12 +41,7 @@ def copy(root_fd: int, operation: Copy, sources: Sequence[SourceRoot | None]) ->
     a file inside of the destination is replaced.
     Raises: NotFound (a source), InvalidParameter, OSError.
     """
-    owner = None
-    if operation.owner is not None:
-        files = users.read_user_files(root_fd)
-        found = users.look_up(operation.owner, files)
-        by_number = operation.owner.isdigit()
-        owner = (found.uid, found.uid if by_number else found.gid)
+    owner = _owner(root_fd, operation.owner) if operation.owner is not None else None
     exclude = Matcher(operation.exclude) if operation.exclude else None
     plan = [(action, _selected(action, operation, sources)) for action in operation.actions]
     count = sum(len(items) + len(action.files) for action, items in plan)
@@ -149,8 +145,21 @@ def _selected(
 
 
 def make_directory(root_fd: int, operation: MakeDirectory) -> None:
-    """Do a WORKDIR. Raises: InvalidParameter (something is in the way)."""
-    os.close(make_directories(root_fd, operation.path))
+    """Do a WORKDIR: what is made belongs to USER, to root if there is no such user (yet).
+
+    Raises: InvalidParameter (something is in the way).
+    """
+    owner = (0, 0)
+    if operation.owner is not None:
+        with suppress(InvalidParameter):
+            owner = _owner(root_fd, operation.owner)
+    os.close(make_directories(root_fd, operation.path, owner=owner))
+
+
+def _owner(root_fd: int, text: str) -> tuple[int, int]:
+    """Resolve ``user[:group]``; a lone number is the group's too. Raises: InvalidParameter."""
+    found = users.look_up(text, users.read_user_files(root_fd))
+    return (found.uid, found.uid if text.isdigit() else found.gid)
 
 
 def is_archive(root_fd: int, path: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from moorage.cli.format.listing import Table
 from moorage.cli.row import Row
-from moorage.cli.text import age, ellipsis, go_time, labels, quote, short_id
+from moorage.cli.text import age, ellipsis, go_time, labels, short_id
 from moorage.lib import units
+from moorage.lib.gotext import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -32,6 +32,7 @@ class ImageConfig(Struct, frozen=True, kw_only=True, rename="pascal", omit_defau
     env: list[str] | None = None
     cmd: list[str] | None = None
     healthcheck: HealthConfig | None = None
+    args_escaped: bool = False
     volumes: dict[str, dict[str, object]] | None = None
     working_dir: str = ""
     entrypoint: list[str] | None = None

@@ -328,6 +328,7 @@ class _Converter:
             state.author = other.author
             state.platform = other.platform
             state.scope.environment = dict(other.scope.environment)
+            state.scope.arguments = dict(other.scope.arguments)
             state.base_history = other.base_history
             state.base_layers = other.base_layers
             state.base_created = other.base_created

@@ -43,9 +43,11 @@ def copy(
     scope = state.scope
     keyword = "ADD" if instruction.add else "COPY"
     sources = [scope.expand(raw) for raw in instruction.sources]
-    destination = _destination(state, scope.expand(instruction.destination))
+    given = scope.expand(instruction.destination)
+    destination = _destination(state, given)
     _check(instruction, keyword, len(sources), destination)
     mode = _mode(scope.expand(instruction.chmod))
+    owner = scope.expand(instruction.chown)
     inputs: list[Vertex] = [Vertex(Scratch()) if instruction.link else state.vertex]
     actions: list[CopyAction] = []
     local: list[str] = []
@@ -81,7 +83,7 @@ def copy(
     operation = Copy(
         actions=tuple(actions),
         destination=destination,
-        owner=scope.expand(instruction.chown) or None,
+        owner=owner or None,
         mode=mode or None,
         parents=instruction.parents,
         exclude=tuple(scope.expand(pattern) for pattern in instruction.exclude),
@@ -92,7 +94,14 @@ def copy(
         vertex = state.add_vertex(
             Merge(), (state.vertex, vertex), instruction.line, name=f"[{state.label}] merge"
         )
-    created_by = _created_by(keyword, instruction, sources, destination, mode)
+    flags = [
+        *(["--parents"] if instruction.parents else []),
+        *([f"--chown={owner}"] if owner else []),
+        *([f"--chmod={mode}"] if mode else []),
+    ]
+    shown = [remotes.redact(source) for source in sources]
+    shown += [f"<<{doc.name}" for doc in instruction.heredocs]
+    created_by = " ".join([keyword, *flags, *shown, given, "# buildkit"])
     state.record(instruction.line.original, instruction.line, created_by, vertex)
 
 
@@ -192,20 +201,3 @@ def _remote(
         stage=state.label,
         use_cache=state.use_cache,
     )
-
-
-def _created_by(
-    keyword: str, instruction: CopyInstruction, sources: list[str], destination: str, mode: str
-) -> str:
-    parts = [keyword]
-    if instruction.chown:
-        parts.append(f"--chown={instruction.chown}")
-    if mode:
-        parts.append(f"--chmod={mode}")
-    if instruction.link:
-        parts.append("--link")
-    if instruction.parents:
-        parts.append("--parents")
-    parts += [remotes.redact(source) for source in sources]
-    parts += [f"<<{doc.name}" for doc in instruction.heredocs]
-    return " ".join([*parts, destination, "# buildkit"])

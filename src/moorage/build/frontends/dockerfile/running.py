@@ -50,7 +50,8 @@ def run(
     vertex = state.add_vertex(
         operation, tuple(inputs), instruction.line, proxy=state.scope.proxies()
     )
-    prefix = f"|{len(declared)} {' '.join(declared)} " if declared else ""
+    shown = state.scope.shown_arguments()
+    prefix = f"|{len(shown)} {' '.join(shown)} " if shown else ""
     created_by = f"RUN {prefix}{' '.join(arguments)} # buildkit"
     state.record(instruction.line.original, instruction.line, created_by, vertex)
 

@@ -1,8 +1,8 @@
 """Which variables a stage sees: ARG, ENV, predefined and platform arguments, the client's values.
 
-ENV hides an ARG of the same name. A predefined proxy variable needs no ARG, reaches commands, and
-counts neither for the history nor for the cache. Platform arguments exist before the first FROM; a
-stage sees them after it has declared them.
+ENV hides an ARG of the same name. A stage based on another has its ARGs too. A predefined proxy
+variable needs no ARG, reaches commands, and counts neither for the history nor for the cache.
+Platform arguments exist before the first FROM; a stage sees them after it has declared them.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Scope:
         return found
 
     def declare(self, name: str, default: str | None) -> str | None:
-        """``ARG name[=default]``: return the value it has from now on."""
+        """``ARG name[=default]``: return the value it brings; without one an earlier one stays."""
         value = self._given.get(name)
         if value is not None:
             self.consumed.add(name)
@@ -106,7 +106,8 @@ class Scope:
             value = default
         else:
             value = self._inherited.get(name)
-        self.arguments[name] = value
+        if value is not None or name not in self.arguments:
+            self.arguments[name] = value
         return value
 
     def proxies(self) -> tuple[str, ...]:
@@ -118,6 +119,13 @@ class Scope:
             and name not in self.environment
             and (value := self._given.get(name))
         )
+
+    def shown_arguments(self) -> list[str]:
+        """Return all declared arguments as the history of a RUN shows them."""
+        return [
+            f"{name}={self.environment.get(name, value or '')}"
+            for name, value in self.arguments.items()
+        ]
 
     def run_arguments(self) -> list[str]:
         """Return the declared arguments with a value that ENV does not hide, sorted."""

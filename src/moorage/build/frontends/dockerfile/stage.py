@@ -6,7 +6,6 @@ in ``copying``.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 import signal
@@ -32,6 +31,7 @@ from moorage.build.frontends.dockerfile.lint import Linter
 from moorage.build.frontends.dockerfile.scope import Scope
 from moorage.build.frontends.dockerfile.source import SyntaxFault
 from moorage.build.graph import MakeDirectory, Operation, Vertex
+from moorage.lib import gotext
 from moorage.spec.engine.health import HealthConfig
 from moorage.spec.oci.image import ContainerConfig, History
 from moorage.spec.platforms import Platform
@@ -128,7 +128,6 @@ class StageState:
             self.vertex = vertex
         entry = History(
             created_by=created_by,
-            author=self.author,
             comment=COMMENT,
             empty_layer=vertex is None,
         )
@@ -150,7 +149,7 @@ def apply(state: StageState, instruction: StageInstruction) -> None:
         _healthcheck(state, instruction)
     elif isinstance(instruction, Onbuild):
         state.set_config(on_build=[*(state.config.on_build or []), instruction.trigger])
-        _note(state, instruction.line, f"ONBUILD {instruction.trigger}")
+        state.steps.append(Step(instruction.line.original, instruction.line))
     elif isinstance(instruction, Value):
         _VALUES[instruction.kind](state, instruction)
     elif isinstance(instruction, Values):
@@ -186,11 +185,6 @@ def in_shell(state: StageState, command: Command) -> list[str]:
     return [*state.shell, *command.words] if command.in_shell else list(command.words)
 
 
-def go_strings(values: Iterable[str]) -> str:
-    """Show strings as Go's ``%q`` does."""
-    return f"[{' '.join(json.dumps(value, ensure_ascii=False) for value in values)}]"
-
-
 def _entry(state: StageState, entry: Entry) -> None:
     arguments = in_shell(state, entry.command)
     if entry.kind == "SHELL":
@@ -198,13 +192,13 @@ def _entry(state: StageState, entry: Entry) -> None:
         _note(state, entry.line, f"SHELL [{' '.join(arguments)}]")
         return
     if entry.kind == "CMD":
-        state.set_config(cmd=arguments)
+        state.set_config(cmd=arguments, args_escaped=True)
         state.cmd_is_own = True
     else:
         state.set_config(entrypoint=arguments)
         if not state.cmd_is_own:
             state.set_config(cmd=None)
-    _note(state, entry.line, f"{entry.kind} {go_strings(arguments)}")
+    _note(state, entry.line, f"{entry.kind} {gotext.quoted(arguments)}")
 
 
 def _healthcheck(state: StageState, check: Healthcheck) -> None:
@@ -223,7 +217,16 @@ def _healthcheck(state: StageState, check: Healthcheck) -> None:
         retries=check.retries,
     )
     state.set_config(healthcheck=health)
-    _note(state, check.line, f"HEALTHCHECK {go_strings(test)}")
+    shown = {
+        "Test": f"[{' '.join(test)}]",
+        "Interval": gotext.duration(health.interval),
+        "Timeout": gotext.duration(health.timeout),
+        "StartPeriod": gotext.duration(health.start_period),
+        "StartInterval": gotext.duration(health.start_interval),
+        "Retries": str(health.retries),
+    }
+    text = " ".join(f"{name}:{value}" for name, value in shown.items())
+    _note(state, check.line, f"HEALTHCHECK {{{text}}}")
 
 
 def _workdir(state: StageState, value: Value) -> None:
@@ -238,7 +241,8 @@ def _workdir(state: StageState, value: Value) -> None:
     if path == "/":
         _note(state, value.line, f"WORKDIR {path}")
         return
-    vertex = state.add_vertex(MakeDirectory(path=path), (state.vertex,), value.line)
+    operation = MakeDirectory(path=path, owner=state.config.user or None)
+    vertex = state.add_vertex(operation, (state.vertex,), value.line)
     state.record(value.line.original, value.line, f"WORKDIR {path}", vertex)
 
 
@@ -273,9 +277,10 @@ _VALUES: Final[dict[str, Callable[[StageState, Value], None]]] = {
 
 
 def _lists(state: StageState, values: Values) -> None:
-    expanded = [word for raw in values.values for word in state.scope.expand_words(raw)]
+    given = sorted(values.values) if values.kind == "EXPOSE" else values.values
+    expanded = [word for raw in given for word in state.scope.expand_words(raw)]
     if values.kind == "EXPOSE":
-        ports = sorted({port for word in expanded for port in parse_ports(word)})
+        ports = [port for word in expanded for port in parse_ports(word)]
         state.set_config(exposed_ports={**(state.config.exposed_ports or {}), **_set(ports)})
         _note(state, values.line, f"EXPOSE [{' '.join(ports)}]")
         return
