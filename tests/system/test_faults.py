@@ -10,15 +10,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support import containers as c
 from support import images
-from support.api import Api
+from support.api import Api, Response
 from support.daemon import Daemon
+from support.hungfs import hung
 
 pytestmark = [pytest.mark.requires("root", "overlayfs"), pytest.mark.timeout(120)]
 MakeDaemon = Callable[..., Daemon]
@@ -187,6 +190,112 @@ def test_fault_11_what_hangs_holds_up_nobody_else(daemon: Daemon) -> None:
             thread.join(60)
     assert not any(thread.is_alive() for thread in asked)
     api.post(f"/containers/{frozen}/unpause").ok(204)
+
+
+@pytest.mark.requires("fuse")
+def test_fault_11_a_file_system_that_hangs_holds_up_who_asked_for_it_alone(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    """moby#33870: more callers than any pool has threads wait for a dead NFS server."""
+    api = daemon.api
+    well = c.sleeper(api, name="well")
+    volume = {"type": "none", "o": "bind", "device": f"{tmp_path}/hung/x"}
+    api.post("/volumes/create", {"Name": "dead", "DriverOpts": volume}).ok(201)
+    answers: list[Response] = []
+
+    def ask(number: int) -> None:
+        kinds: tuple[dict[str, Any], ...] = (
+            {"Binds": [f"{tmp_path}/hung/x:/x"]},
+            {"Mounts": [{"Type": "bind", "Source": f"{tmp_path}/hung/x", "Target": "/x"}]},
+            {"Mounts": [{"Type": "volume", "Source": "dead", "Target": "/x"}]},
+            {"Devices": [{"PathOnHost": f"{tmp_path}/hung/x", "PathInContainer": "/dev/x"}]},
+            {"Binds": [f"{tmp_path}/hung/x:/proc"]},
+        )
+        host = {"NetworkMode": "none", **kinds[number % len(kinds)]}
+        body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": host}
+        made = api.post("/containers/create", body, name=f"stuck{number}")
+        answers.append(made)
+        if made.status == 201:
+            answers.append(api.post(f"/containers/stuck{number}/start"))
+
+    asked = [threading.Thread(target=ask, args=(number,)) for number in range(40)]
+    with hung(tmp_path / "hung") as dead:
+        for thread in asked:
+            thread.start()
+        dead.wait_asked()
+        for path in ("/containers/json?all=1&size=1", "/info", "/system/df", "/volumes", "/events"):
+            query = "&until=1" if "?" in path else "?until=1"
+            head = f"GET {api.prefix}{path}{query} HTTP/1.1\r\nHost: d\r\n\r\n"
+            assert api.exchange(head.encode(), timeout=20).startswith(b"HTTP/1.1 200"), path
+        assert c.exec_(api, well, "echo", "on") == (0, "on\n")
+        assert c.ask(api, "echo", "fine") == "fine"
+        api.post(f"/containers/{well}/restart", t=5).ok(204)
+        assert any(thread.is_alive() for thread in asked)
+        dead.give_up()
+        for thread in asked:
+            thread.join(40)
+    assert not any(thread.is_alive() for thread in asked)
+    failed = [answer for answer in answers if answer.status not in {201, 204}]
+    assert {answer.status for answer in failed} <= {400, 500}
+    assert not [answer.message for answer in failed if "internal error" in answer.message]
+
+
+@pytest.mark.requires("fuse")
+def test_fault_7_a_process_that_no_signal_ends(make_daemon: MakeDaemon, tmp_path: Path) -> None:
+    """It sleeps in the kernel (D): it is listed, and its end is seen when it comes."""
+    daemon = make_daemon().start()
+    api = daemon.api
+    daemon.load(images.busybox())
+    with hung(tmp_path / "hung") as dead:
+        stuck = c.run(api, "ls", "/x/y", name="stuck", host={"Binds": [f"{tmp_path}/hung:/x"]})
+        dead.wait_asked()
+        api.post(f"/containers/{stuck}/kill").ok(204)
+        assert c.state(api, stuck)["Running"] is True
+        assert api.get(f"/containers/{stuck}/top").ok().json()["Processes"]
+        assert c.ask(api, "echo", "fine") == "fine"
+        daemon.restart(kill=True)
+        assert c.state(api, stuck)["Running"] is True
+        dead.give_up()
+        assert c.wait(api, stuck) == 137
+    api.delete(f"/containers/{stuck}").ok(204)
+
+
+@pytest.mark.requires("fuse")
+def test_fault_11_a_daemon_that_something_holds_up_still_stops(
+    make_daemon: MakeDaemon, tmp_path: Path
+) -> None:
+    daemon = make_daemon(config={"shutdown-timeout": 1}).start()
+    api = daemon.api
+    daemon.load(images.busybox())
+    with hung(tmp_path / "hung") as dead:
+        stuck = c.create(api, host={"Binds": [f"{tmp_path}/hung/x:/x"]})
+        asked = threading.Thread(target=lambda: _quietly(api, f"/containers/{stuck}/start"))
+        asked.start()
+        dead.wait_asked()
+        process = daemon.process
+        assert process is not None
+        process.terminate()
+        c.until(lambda: not _is_serving(daemon), 25)
+        dead.give_up()
+        process.wait(20)
+        asked.join(20)
+    assert "forced to end" in daemon.log_tail()
+    daemon.start()
+    assert c.state(api, stuck)["Running"] is False
+    api.delete(f"/containers/{stuck}").ok(204)
+
+
+def _quietly(api: Api, path: str) -> None:
+    with suppress(OSError, HTTPException):
+        api.post(path)
+
+
+def _is_serving(daemon: Daemon) -> bool:
+    """Whether the process is more than what the kernel cannot end yet."""
+    try:
+        return (Path(f"/proc/{daemon.pid}/fd") / "1").exists() and not _is_dead(daemon.pid)
+    except OSError:
+        return False
 
 
 def _parent(pid: int) -> int:

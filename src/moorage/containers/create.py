@@ -221,7 +221,7 @@ async def _make_volumes(
             made.append(await _make_volume(parts, record.id, mount, undo))
             continue
         if mount.type == "bind" and not mount.create_source:
-            await offload.run("fs", prepare.require_source, mount)
+            await offload.run_disposable(prepare.require_source, mount)
         made.append(mount)
     return made
 

@@ -32,14 +32,14 @@ async def mount(source: str, place: Path, user: Identity) -> str:
 
     Raises: System (the kernel or the file system cannot).
     """
-    owner = await offload.run("fs", os.stat, source)
+    owner = await offload.run_disposable(os.stat, source)
     if (owner.st_uid, owner.st_gid) == (user.uid, user.gid):
         return source
     await offload.run("fs", release, place)
     uids, gids = idmap.swapped(owner.st_uid, user.uid), idmap.swapped(owner.st_gid, user.gid)
     try:
         async with _user_namespace(uids, gids) as namespace:
-            await offload.run("fs", _bind, Path(source), place, namespace)
+            await offload.run_disposable(_bind, Path(source), place, namespace)
     except OSError as error:
         raise System(
             f"cannot map the owner of {source}: {error.strerror or error}",

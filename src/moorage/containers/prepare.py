@@ -56,7 +56,7 @@ async def _mount(parts: Parts, container: Container, record: MountRecord, user: 
         source = str(await _volume(parts, container, record, user))
     elif record.type == "bind":
         source = record.source
-        await offload.run("fs", _check_bind, record)
+        await offload.run_disposable(_check_bind, record)
     elif record.type == "image":
         source = str(await _image(parts, user or container.id, record))
     if record.map_owner and not user:
@@ -126,20 +126,32 @@ def _view_key(user: str, record: MountRecord) -> str:
 
 def require_source(record: MountRecord) -> None:
     """Refuse a bind of nothing. Blocks in stat(2). Raises: InvalidParameter."""
-    if not Path(record.source).exists():
+    if not _exists(record.source):
         raise InvalidParameter(
             'invalid mount config for type "bind": bind source path does not exist:'
             f" {record.source}"
         )
 
 
+def _exists(source: str) -> bool:
+    try:
+        os.stat(source)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise InvalidParameter(
+            f'invalid mount config for type "bind": stat {source}:'
+            f" {os.strerror(error.errno or 0).lower()}"
+        ) from error
+    return True
+
+
 def _check_bind(record: MountRecord) -> None:
-    path = Path(record.source)
     if not record.create_source:
         require_source(record)
-    elif not path.exists():
+    elif not _exists(record.source):
         try:
-            path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            Path(record.source).mkdir(mode=0o755, parents=True, exist_ok=True)
         except OSError as error:
             raise System(
                 f"error while creating mount source path '{record.source}':"

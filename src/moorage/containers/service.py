@@ -83,6 +83,11 @@ class Containers:
         """Stop all containers in parallel, unless they are to outlive the daemon."""
         await shutdown.close(self.parts)
 
+    @property
+    def closing_limit_s(self) -> float | None:
+        """How long the end of the daemon may take; None for ever."""
+        return shutdown.limit_s(self.parts)
+
     def get(self, reference: str) -> Container:
         """Find a container. Raises: NotFound, InvalidParameter (ambiguous)."""
         return self.parts.store.get(reference)

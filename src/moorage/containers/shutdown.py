@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from moorage.containers import restart, stop
 from moorage.lib.errors import MoorageError
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from moorage.containers.parts import Parts
 
 log = logging.getLogger(__name__)
+_GRACE_S: Final = 5.0  # for what comes beside the stopping
+
+
+def limit_s(parts: Parts) -> float | None:
+    """Return how long the end of the daemon may take; None: for ever, as a container may.
+
+    Longer takes what hangs: a file system behind a start. What it leaves half done the next
+    daemon finishes, as after a crash.
+    """
+    limits = [float(parts.settings.shutdown_timeout_s)]
+    if not parts.settings.live_restore:
+        given = (c.record.config.stop_timeout for c in parts.store.all() if c.active)
+        limits += [float(timeout_s) for timeout_s in given if timeout_s is not None]
+    return None if min(limits) < 0 else max(limits) + _GRACE_S
 
 
 async def close(parts: Parts) -> None:

@@ -79,7 +79,7 @@ async def _devices(host: HostConfig) -> devices.GivenDevices:
     if host.privileged:
         return await offload.run("fs", devices.all_of_host)
     if host.devices:
-        return await offload.run("fs", devices.resolve, host.devices)
+        return await offload.run_disposable(devices.resolve, host.devices)
     return devices.GivenDevices()
 
 

@@ -17,7 +17,7 @@ from moorage.daemon import listeners, notify, tls, wiring
 from moorage.daemon.commandline import CommandLine
 from moorage.daemon.config import Config
 from moorage.daemon.reload import Reloader
-from moorage.daemon.signals import Signals
+from moorage.daemon.signals import Signals, end_at_once
 from moorage.daemon.validate import host_port, without_effect
 from moorage.engine.engine import Engine
 from moorage.lib import clock, heap
@@ -64,6 +64,8 @@ async def serve(config: Config, line: CommandLine) -> None:
         notify.notify("READY=1")
         await signals.wait_stop()
         notify.notify("STOPPING=1")
+        if (limit_s := engine.containers.closing_limit_s) is not None:
+            asyncio.get_running_loop().call_later(limit_s, end_at_once)
         for acceptor in acceptors:
             acceptor.close()
         await server.close()

@@ -30,10 +30,15 @@ class Signals:
         self._count += 1
         log.info("processing signal %s", name)
         if self._count >= _IMPATIENT:
-            log.warning("forced to end without cleaning up")
-            signal.raise_signal(signal.SIGKILL)
+            end_at_once()
         self._stop.set()
 
     async def wait_stop(self) -> None:
         """Wait for the signal to stop."""
         await self._stop.wait()
+
+
+def end_at_once() -> None:
+    """End as in a crash: the next daemon finishes what was begun."""
+    log.warning("forced to end without cleaning up")
+    signal.raise_signal(signal.SIGKILL)

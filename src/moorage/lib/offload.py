@@ -4,7 +4,8 @@
 ``cpu``  hashing and compression, which release the GIL
 ``net``  blocking sockets and name look-ups
 A *disposable* thread serves whatever changes the thread itself (setns, unshare, chroot) and must
-never return to a pool.
+never return to a pool, and whatever looks at a path that a user named: behind it may lie a file
+system that hangs (NFS, FUSE), and a pool's few threads would soon all hang there (moby#33870).
 """
 
 from __future__ import annotations

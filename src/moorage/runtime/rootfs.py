@@ -63,8 +63,8 @@ def _check_mounts(root_fd: int, root: str, mounts: Sequence[Mount]) -> None:
         inside = place == _PROC or place.startswith(f"{_PROC}/")
         if not inside or place in _SHOWN_IN_PROC:
             continue
-        if place == _PROC and mount.source and os.path.realpath(mount.source) == _PROC:
-            continue  # the host's own
+        if place == _PROC and (mount.source or "").rstrip("/") == _PROC:
+            continue  # the host's own; a name that may be a link to it is not followed
         raise InvalidParameter(
             f'"{mount.destination}" cannot be mounted because it is inside {_PROC}'
         )

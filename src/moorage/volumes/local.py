@@ -118,7 +118,7 @@ class LocalDriver:
         elif options.networked:
             await offload.run_disposable(_mount_from_network, options, path)
         else:
-            await offload.run("fs", mount_options, options, path)
+            await offload.run_disposable(mount_options, options, path)
         return path
 
     def _mount_image(self, name: str) -> None:

@@ -417,7 +417,7 @@ class Volumes:
         """
         record = self._require(name)
         target = self._subpath_directory(name, user) / ids.token()
-        await offload.run("fs", subpath.bind, Path(record.mountpoint), inside, target)
+        await offload.run_disposable(subpath.bind, Path(record.mountpoint), inside, target)
         return target
 
     def _subpath_directory(self, name: str, user: str) -> Path:
@@ -446,7 +446,7 @@ class Volumes:
         user = f"copy-up-{ids.token()}"
         path = await self.mount(name, user)
         try:
-            await offload.run("fs", copyup.populate, path, rootfs, inside)
+            await offload.run_disposable(copyup.populate, path, rootfs, inside)
         except OSError as error:
             raise System(f"failed to copy the image's content to volume {name}: {error}") from error
         finally:
