@@ -3,6 +3,7 @@
 ::
 
     build/contexts/<random>/        files of one build, removed with its session
+    build/contexts/<random>.tar     the archive they come in, until they are unpacked
     build/kept/<client's key>/files the last context of a client's directory
     build/kept/<client's key>/index what is in it, as the client describes it
 
@@ -16,28 +17,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
 
 import msgspec
 from msgspec import Struct
 
-from moorage.build import ignore
-from moorage.build.files.select import walk
-from moorage.build.ignore import Matcher
-from moorage.build.session import ContextFiles
-from moorage.kernel.openat2 import openat2
-from moorage.lib import atomicfile, bridge, ids, offload, removal
-from moorage.lib.errors import InvalidParameter
-from moorage.storage.archive import chunks, compression
-from moorage.storage.archive.extract import extract
-from moorage.storage.archive.options import ExtractOptions
-
-IGNORE_FILE: Final = ".dockerignore"
-_READ_LIMIT: Final = 4 << 20
-_OPTIONS: Final = ExtractOptions(owner=(0, 0), devices=False)
+from moorage.build import contextfiles
+from moorage.build.contextfiles import ContextFiles, Packed
+from moorage.build.operations import whole
+from moorage.lib import atomicfile, bridge, ids, offload
 
 
 class FileFact(Struct, frozen=True, array_like=True):
@@ -65,14 +55,19 @@ class Contexts:
         self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def receive(self, body: AsyncIterator[bytes]) -> ContextFiles:
-        """Unpack a tar, compressed or not, to a context of its own.
+        """Take a tar, compressed or not, for a context of its own.
 
         Raises: InvalidParameter (no archive, or a hostile one).
         Cancel: nothing is left.
         """
         files = self.empty()
+        archive = _archive(files.root)
         try:
-            await bridge.feed(body, lambda file: unpack(files.root, file))
+            listing = await bridge.feed(body, lambda file: contextfiles.store(file, archive))
+            if listing is not None:
+                files.packed = Packed(archive, listing)
+            else:
+                await whole.blocking(_unpack, files.root)
         except BaseException:
             files.release()
             raise
@@ -82,9 +77,7 @@ class Contexts:
         """Return a context without files."""
         root = self._fresh / ids.token()
         root.mkdir(mode=0o755)
-        return ContextFiles(
-            root, identity=f"context:{root.name}", release=lambda: atomicfile.remove_tree(root)
-        )
+        return ContextFiles(root, identity=f"context:{root.name}", release=lambda: _remove(root))
 
     # --- kept contexts -------------------------------------------------------------------------
 
@@ -119,15 +112,19 @@ class Update:
         self._known = {path: digest for path, digest in had.digests.items() if path in same}
         (self._place / "index").unlink(missing_ok=True)
         gone = [path for path in had.facts if path not in same]
-        _remove(files, sorted(gone, reverse=True), keep=self._facts)
+        contextfiles.remove_below(files, sorted(gone, reverse=True), keep=self._stays_directory)
         self._wanted = [path for path in self._facts if path not in same]
         return self._wanted
+
+    def _stays_directory(self, path: str) -> bool:
+        wanted = self._facts.get(path)
+        return wanted is not None and stat.S_ISDIR(wanted.mode)
 
     async def finish(self, body: AsyncIterator[bytes]) -> ContextFiles:
         """Take the tar of the files that were wanted; the context is complete afterwards."""
         files = self._place / "files"
         try:
-            await bridge.feed(body, lambda file: unpack(files, file))
+            await bridge.feed(body, lambda file: contextfiles.unpack(files, file))
         except BaseException:
             self._free()
             raise
@@ -169,102 +166,17 @@ def _read_index(place: Path) -> _Index | None:
         return None
 
 
-def _remove(root: Path, paths: Iterable[str], keep: dict[str, FileFact]) -> None:
-    """Remove *paths*, children first; a directory that stays one keeps what is in it."""
-    root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for path in paths:
-            wanted = keep.get(path)
-            if wanted is not None and stat.S_ISDIR(wanted.mode):
-                continue
-            with suppress(FileNotFoundError, NotADirectoryError):
-                _remove_one(root_fd, path)
-    finally:
-        os.close(root_fd)
+def _archive(root: Path) -> Path:
+    return root.with_name(f"{root.name}.tar")
 
 
-def _remove_one(root_fd: int, path: str) -> None:
-    parent, _, name = path.rpartition("/")
-    fd = openat2(root_fd, parent or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        removal.remove(fd, name)
-    finally:
-        os.close(fd)
+def _unpack(root: Path) -> None:
+    archive = _archive(root)
+    with archive.open("rb") as file:
+        contextfiles.unpack(root, file)
+    archive.unlink()
 
 
-def unpack(root: Path, file: BinaryIO) -> None:
-    """Unpack a tar, compressed or not, below *root*. Blocking.
-
-    Raises: InvalidParameter.
-    """
-    root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _, plain = compression.decompress(chunks.of_file(file))
-        extract(root_fd, "", plain, _OPTIONS)
-    finally:
-        os.close(root_fd)
-
-
-def read_file(root: Path, path: str) -> bytes | None:
-    """Return a file of a context, links followed inside of it; None if it is not there.
-
-    Raises: InvalidParameter (no regular file, or too large).
-    """
-    try:
-        fd = _open(root, path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise InvalidParameter(f"cannot read {path} of the build context: {error}") from error
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidParameter(f"{path} of the build context is not a regular file")
-        if status.st_size > _READ_LIMIT:
-            raise InvalidParameter(
-                f"{path} of the build context is larger than {_READ_LIMIT} bytes"
-            )
-        return file.read()
-
-
-def _open(root: Path, path: str) -> int:
-    root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return openat2(root_fd, path.lstrip("/"), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    finally:
-        os.close(root_fd)
-
-
-def ignore_rules(root: Path, dockerfile: str) -> Matcher | None:
-    """Return what ``NAME.dockerignore``, or else ``.dockerignore``, leaves out.
-
-    Raises: InvalidParameter (a malformed pattern).
-    """
-    for path in (f"{dockerfile}.dockerignore", IGNORE_FILE):
-        content = read_file(root, path)
-        if content is not None:
-            patterns = ignore.parse(content)
-            return Matcher(patterns) if patterns else None
-    return None
-
-
-def apply_ignore(root: Path, matcher: Matcher) -> None:
-    """Remove what *matcher* leaves out of a context."""
-    root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    excluded: list[str] = []
-    try:
-        for _, _, path, status in walk(root_fd):
-            kept_above = stat.S_ISDIR(status.st_mode) and not matcher.prunes(path)
-            if matcher.excludes(path) and not kept_above:
-                excluded.append(path)
-        _remove(root, sorted(excluded, reverse=True), keep={})
-    finally:
-        os.close(root_fd)
-
-
-def near_names(root: Path, path: str) -> list[str]:
-    """Return the names beside *path* in a context, for a message."""
-    try:
-        return sorted(os.listdir(root / os.path.dirname(path.lstrip("/"))))
-    except OSError:
-        return []
+def _remove(root: Path) -> None:
+    _archive(root).unlink(missing_ok=True)
+    atomicfile.remove_tree(root)

@@ -16,9 +16,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from moorage.build import contexts as context_files
-from moorage.build import image, remotes
+from moorage.build import contextfiles, image, remotes
 from moorage.build.cache import Cache
+from moorage.build.contextfiles import ContextFiles
 from moorage.build.contexts import Contexts
 from moorage.build.exporters.export import Exporters
 from moorage.build.exporters.product import Product
@@ -38,7 +38,7 @@ from moorage.build.operations.worker import BuildJob, DaemonWorker
 from moorage.build.options import BuildOptions
 from moorage.build.progress import Event, Progress, StatusEvent, VertexEvent, WarningEvent
 from moorage.build.result import Files, Snapshot
-from moorage.build.session import ContextFiles, Session, Sessions
+from moorage.build.session import Session, Sessions
 from moorage.build.solver import Build, Solver, VertexFailed
 from moorage.build.transfer.document import Travelling, collect
 from moorage.build.transfer.service import Transfers
@@ -138,7 +138,7 @@ class Builder:
             main, dockerfile = await self._fetch_context(options, session, dockerfile)
         name = options.dockerfile or "Dockerfile"
         if dockerfile is None:
-            dockerfile = await offload.run("fs", _find_dockerfile, main.root, name)
+            dockerfile = await offload.run("fs", _find_dockerfile, main, name)
         parsed = parser.parse(dockerfile, name)
         _check_syntax(parsed)
         linter = Linter(parsed, options.build_args.get("BUILDKIT_DOCKERFILE_CHECK"))
@@ -149,12 +149,7 @@ class Builder:
     async def ignore(self, plan: Plan) -> None:
         """Take what ``.dockerignore`` excludes out of a context that came whole."""
         main = plan.session.contexts[converting.CONTEXT]
-        matcher = await offload.run(
-            "fs", context_files.ignore_rules, main.root, plan.options.dockerfile
-        )
-        plan.session.ignored = matcher
-        if matcher is not None and not main.filtered:
-            await offload.run("fs", context_files.apply_ignore, main.root, matcher)
+        plan.session.ignored = await offload.run("fs", main.ignore, plan.options.dockerfile)
 
     async def _fetch_context(
         self, options: BuildOptions, session: Session, dockerfile: bytes | None
@@ -178,11 +173,9 @@ class Builder:
             path = found.root / found.file
             if await offload.run("fs", _is_archive, found):
                 with path.open("rb") as file:
-                    await offload.run("fs", context_files.unpack, main.root, file)
+                    await offload.run("fs", contextfiles.unpack, main.root, file)
             else:
-                dockerfile = await offload.run(
-                    "fs", context_files.read_file, found.root, found.file
-                )
+                dockerfile = await offload.run("fs", contextfiles.read_file, found.root, found.file)
         else:
             raise InvalidParameter(
                 f"remote context {options.remote!r} is neither a Git repository nor an http(s) URL"
@@ -485,12 +478,12 @@ def _check_syntax(dockerfile: Dockerfile) -> None:
         )
 
 
-def _find_dockerfile(root: Path, name: str) -> bytes:
-    content = context_files.read_file(root, name)
+def _find_dockerfile(context: ContextFiles, name: str) -> bytes:
+    content = context.read(name)
     if content is None and name == "Dockerfile":
-        content = context_files.read_file(root, "dockerfile")
+        content = context.read("dockerfile")
     if content is None:
-        near = context_files.near_names(root, name)
+        near = context.names_beside(name)
         hint = f"the context has: {', '.join(near[:8])}" if near else "the context is empty"
         raise NotFound(f"Cannot locate specified Dockerfile: {name}", hint=hint)
     return content

@@ -8,11 +8,12 @@ no part of operations, keys, history or progress.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from moorage.build.contextfiles import ContextFiles
 from moorage.build.ignore import Matcher
 from moorage.lib import atomicfile, clock
 from moorage.lib.errors import NotFound
@@ -20,17 +21,6 @@ from moorage.registry.credentials import Credentials
 
 IDLE_S: Final = 600.0
 SECRET_LIMIT: Final = 512 << 10  # bytes, as BuildKit
-
-
-@dataclass(slots=True)
-class ContextFiles:
-    """One set of files given by the client."""
-
-    root: Path
-    identity: str
-    known: dict[str, bytes] = field(default_factory=dict)  # content digests by path
-    release: Callable[[], None] = lambda: None
-    filtered: bool = False  # the client has applied .dockerignore already
 
 
 class Update(Protocol):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moorage.build.files.copy import Copier, Style
-from moorage.build.files.select import select
+from moorage.build.files.select import Disk, select
 from moorage.lib.errors import NotFound
 
 
@@ -63,8 +63,8 @@ def test_paths_with_parents(tree: int, tmp_path: Path, source: str, arrived: set
 
 def test_what_is_not_there_is_named(tree: int) -> None:
     with pytest.raises(NotFound, match=r'"/a/ff": not found'):
-        select(tree, "a/ff", parents=True)
-    assert select(tree, "*.none", required=False) == []
+        select(Disk(tree), "a/ff", parents=True)
+    assert select(Disk(tree), "*.none", required=False) == []
 
 
 def copied(tree: int, tmp_path: Path, source: str, *, parents: bool) -> set[str]:
@@ -74,7 +74,7 @@ def copied(tree: int, tmp_path: Path, source: str, *, parents: bool) -> set[str]
     fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
     try:
         copier = Copier(fd, Style(owner=(os.getuid(), os.getgid())))
-        for item in select(tree, source, parents=parents):
+        for item in select(Disk(tree), source, parents=parents):
             copier.copy(tree, item, "/", into_directory=True)
     finally:
         os.close(fd)

@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -31,10 +31,59 @@ class Selected(Struct, frozen=True):
     keeps_path: bool = False  # --parents: a directory is copied as itself, not only its content
 
 
+class Tree(Protocol):
+    """Files below a root, links resolved inside of it; ``""`` is the root itself."""
+
+    def mode(self, path: str) -> int | None:
+        """Return the mode with the kind, the last link followed; None if nothing is there."""
+
+    def own_mode(self, path: str) -> int | None:
+        """Return it with the last link not followed."""
+
+    def names(self, directory: str) -> list[str]:
+        """Return what *directory* holds; nothing if it is none."""
+
+
+class Disk:
+    """The files below an open directory."""
+
+    def __init__(self, root_fd: int) -> None:
+        self._root = root_fd
+
+    def mode(self, path: str) -> int | None:
+        """Return the mode with the kind, the last link followed; None if nothing is there."""
+        return self._status(path, os.O_PATH)
+
+    def own_mode(self, path: str) -> int | None:
+        """Return it with the last link not followed."""
+        return self._status(path, os.O_PATH | os.O_NOFOLLOW)
+
+    def names(self, directory: str) -> list[str]:
+        """Return what *directory* holds; nothing if it is none."""
+        try:
+            fd = openat2(self._root, directory or ".", os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        try:
+            return os.listdir(fd)
+        finally:
+            os.close(fd)
+
+    def _status(self, path: str, flags: int) -> int | None:
+        try:
+            fd = openat2(self._root, path or ".", flags)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            return os.fstat(fd).st_mode
+        finally:
+            os.close(fd)
+
+
 def select(
-    root_fd: int, path: str, *, parents: bool = False, required: bool = True
+    tree: Tree, path: str, *, parents: bool = False, required: bool = True
 ) -> list[Selected]:
-    """Return what *path*, which may hold wildcards, names below the root.
+    """Return what *path*, which may hold wildcards, names in *tree*.
 
     Raises: NotFound (nothing; names near matches).
     """
@@ -43,21 +92,21 @@ def select(
     prefix = _plain(before)
     relative = _plain(f"{prefix}/{after}")
     if _WILD.search(relative):
-        names = sorted(_expand(root_fd, "", relative.split("/")))
+        names = sorted(_expand(tree, "", relative.split("/")))
     else:
-        names = [relative] if _stat(root_fd, relative) is not None else []
+        names = [relative] if tree.mode(relative) is not None else []
     found: list[Selected] = []
     for name in names:
-        status = _stat(root_fd, name)
-        if status is None:
+        mode = tree.mode(name)
+        if mode is None:
             continue
-        is_directory = stat.S_ISDIR(status.st_mode)
+        is_directory = stat.S_ISDIR(mode)
         target = posixpath.basename(name)
         if parents:
             target = name[len(prefix) :].strip("/") if prefix else name
         found.append(Selected(name, target, is_directory, keeps_path=parents))
     if not found and required:
-        raise _missing(root_fd, relative)
+        raise _missing(tree, relative)
     return found
 
 
@@ -65,77 +114,44 @@ def _plain(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in {"", "."})
 
 
-def _stat(root_fd: int, path: str) -> os.stat_result | None:
-    try:
-        fd = openat2(root_fd, path or ".", os.O_PATH)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        return os.fstat(fd)
-    finally:
-        os.close(fd)
-
-
-def _names(root_fd: int, directory: str) -> list[str]:
-    try:
-        fd = openat2(root_fd, directory or ".", os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    try:
-        return os.listdir(fd)
-    finally:
-        os.close(fd)
-
-
 @lru_cache(maxsize=256)
 def _component(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern), re.DOTALL)
 
 
-def _expand(root_fd: int, base: str, parts: list[str]) -> Iterator[str]:
+def _expand(tree: Tree, base: str, parts: list[str]) -> Iterator[str]:
     """Yield what matches *parts* below *base*."""
     if not parts:
         yield base
         return
     head, rest = parts[0], parts[1:]
     if head == "**":
-        yield from _expand(root_fd, base, rest) if rest else ()
-        for name in _names(root_fd, base):
+        yield from _expand(tree, base, rest) if rest else ()
+        for name in tree.names(base):
             child = posixpath.join(base, name)
-            status = _lstat(root_fd, child)
-            if status is not None and stat.S_ISDIR(status.st_mode):
-                yield from _expand(root_fd, child, parts)
+            mode = tree.own_mode(child)
+            if mode is not None and stat.S_ISDIR(mode):
+                yield from _expand(tree, child, parts)
             elif not rest:
                 yield child
         return
     if not _WILD.search(head):
         child = posixpath.join(base, head)
-        if _stat(root_fd, child) is not None:
-            yield from _expand(root_fd, child, rest)
+        if tree.mode(child) is not None:
+            yield from _expand(tree, child, rest)
         return
     expression = _component(head)
-    for name in _names(root_fd, base):
+    for name in tree.names(base):
         if expression.match(name):
-            yield from _expand(root_fd, posixpath.join(base, name), rest)
+            yield from _expand(tree, posixpath.join(base, name), rest)
 
 
-def _lstat(root_fd: int, path: str) -> os.stat_result | None:
-    try:
-        fd = openat2(root_fd, path, os.O_PATH | os.O_NOFOLLOW)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        return os.fstat(fd)
-    finally:
-        os.close(fd)
-
-
-def _missing(root_fd: int, path: str) -> NotFound:
+def _missing(tree: Tree, path: str) -> NotFound:
     """Say what is missing, and what is there that looks like it."""
     parent, name = posixpath.split(path)
-    while parent and _stat(root_fd, parent) is None:
+    while parent and tree.mode(parent) is None:
         parent, name = posixpath.split(parent)
-    near = difflib.get_close_matches(name, _names(root_fd, parent), n=_NEAR, cutoff=0.6)
+    near = difflib.get_close_matches(name, tree.names(parent), n=_NEAR, cutoff=0.6)
     hint = None
     if near:
         hint = "near matches: " + ", ".join(posixpath.join("/", parent, name) for name in near)

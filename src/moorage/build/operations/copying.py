@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from msgspec import Struct, structs
 
 from moorage.build.files.copy import Copier, Style, is_directory, make_directories
-from moorage.build.files.select import Selected, select
+from moorage.build.files.select import Disk, Selected, select
 from moorage.build.graph import Copy, CopyAction, MakeDirectory
 from moorage.build.ignore import Matcher
 from moorage.build.operations import stubs
@@ -140,7 +140,9 @@ def _selected(
     return [
         item
         for path in action.paths
-        for item in select(source.fd, path, parents=operation.parents, required=action.required)
+        for item in select(
+            Disk(source.fd), path, parents=operation.parents, required=action.required
+        )
     ]
 
 

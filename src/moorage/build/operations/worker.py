@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from msgspec import Struct
-
 from moorage.build import cache as caches
 from moorage.build.cache import Cache, Record
-from moorage.build.files.digest import of_selection
-from moorage.build.files.select import Selected, select
+from moorage.build.contextfiles import ContextFiles
+from moorage.build.files.digest import Part, of_files
 from moorage.build.graph import (
     ContextSource,
     Copy,
@@ -27,14 +25,13 @@ from moorage.build.graph import (
     Vertex,
     operation_key,
 )
-from moorage.build.ignore import Matcher
 from moorage.build.operations import copying, whole
 from moorage.build.operations.copying import SourceRoot
 from moorage.build.operations.fetching import Fetching
 from moorage.build.operations.running import Host, Running
 from moorage.build.recovery import new_layer_id
 from moorage.build.result import Files, LayerRef, Result, Snapshot
-from moorage.build.session import ContextFiles, Session
+from moorage.build.session import Session
 from moorage.build.solver import Build, Step
 from moorage.build.transfer.incoming import Incoming, fetched
 from moorage.lib import clock, offload
@@ -119,9 +116,18 @@ class DaemonWorker:
         for index, paths in wanted.items():
             source = inputs[index]
             if isinstance(source, Files):
-                part = _Part(tuple(paths), parents, exclude, owners=not source.as_root)
-                memory = _memory(source, build)
-                found[index] = await offload.run("fs", _content, source.root, part, memory)
+                part = Part(
+                    paths=tuple(paths),
+                    parents=parents,
+                    exclude=exclude,
+                    owners=not source.as_root,
+                )
+                given = _given(source, build)
+                found[index] = await (
+                    offload.run("fs", of_files, source.root, part, {})
+                    if given is None
+                    else whole.blocking(given.digest, part)
+                )
         return found
 
     async def _copied_content(self, operation: Copy, inputs: Sequence[Result]) -> dict[int, str]:
@@ -133,13 +139,18 @@ class DaemonWorker:
                 continue
             if source.chain_id is not None:
                 paths = tuple((path, action.required) for path in action.paths)
-                part = _Part(paths, operation.parents, operation.exclude, owners=True)
+                part = Part(
+                    paths=paths,
+                    parents=operation.parents,
+                    exclude=operation.exclude,
+                    owners=True,
+                )
                 found[index] = await offload.run("fs", self._in_layers, source.chain_id, part)
         return found
 
-    def _in_layers(self, chain_id: Digest, part: _Part) -> str:
+    def _in_layers(self, chain_id: Digest, part: Part) -> str:
         with self._host.views.view(chain_id) as root:
-            return _content(root, part, {})
+            return of_files(root, part, {})
 
     async def look_up(
         self, vertex: Vertex, inputs: Sequence[Result], keys: Sequence[str], build: Build
@@ -210,6 +221,7 @@ class DaemonWorker:
         """Do the operation of *vertex*."""
         if not isinstance(build, BuildJob):
             raise System("a build without its job")
+        await _have_files(inputs, build)
         match vertex.operation:
             case ImageSource():
                 return await offload.run("fs", self._image, vertex.operation)
@@ -382,12 +394,20 @@ def _directory(undo: ExitStack, path: Path) -> int:
     return fd
 
 
-def _memory(source: Files, build: Build) -> dict[str, bytes]:
+def _given(source: Files, build: Build) -> ContextFiles | None:
+    """Return the client's context that *source* is."""
     if isinstance(build, BuildJob):
         for files in build.session.contexts.values():
             if files.root == source.root:
-                return files.known
-    return {}
+                return files
+    return None
+
+
+async def _have_files(inputs: Sequence[Result], build: Build) -> None:
+    """Unpack the contexts among *inputs*: until now their listings have sufficed."""
+    for source in inputs:
+        if isinstance(source, Files) and (given := _given(source, build)) is not None:
+            await whole.blocking(given.unpack)
 
 
 def _base(vertex: Vertex, inputs: Sequence[Result]) -> Snapshot:
@@ -404,27 +424,6 @@ def _key(start: bytes, parts: Sequence[str]) -> str:
     for part in parts:
         state.update(b"\0" + part.encode())
     return f"sha256:{state.hexdigest()}"
-
-
-class _Part(Struct, frozen=True):
-    """What of a tree is used: paths, each with whether it must be there."""
-
-    paths: tuple[tuple[str, bool], ...]
-    parents: bool
-    exclude: tuple[str, ...]
-    owners: bool
-
-
-def _content(root: Path, part: _Part, known: dict[str, bytes]) -> str:
-    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        selection: list[Selected] = []
-        for path, required in part.paths:
-            selection += select(root_fd, path, parents=part.parents, required=required)
-        matcher = Matcher(part.exclude) if part.exclude else None
-        return of_selection(root_fd, selection, owners=part.owners, exclude=matcher, known=known)
-    finally:
-        os.close(root_fd)
 
 
 def clamp_times(root: Path, epoch_s: int) -> None:
