@@ -191,6 +191,35 @@ def test_macvlan_containers_on_the_wire(moored: HostedDaemon, neighbour: Host) -
     place.close()
 
 
+def test_macvlan_networks_may_share_a_parent(moored: HostedDaemon, neighbour: Host) -> None:
+    wire = ("-d", "macvlan", "-o", "parent=eth0")
+    for name, subnet in (("first", "10.77.0"), ("second", "10.71.0")):
+        fixed = ("--subnet", f"{subnet}.0/24", "--ip-range", f"{subnet}.128/28")
+        moored.docker("network", "create", *wire, *fixed, name)
+    failed = moored.cli.run("network", "create", *wire, "-o", "macvlan_mode=passthru", "third")
+    assert "cannot use mode passthru, macvlan network" in failed.err
+    failed = moored.cli.run("network", "create", "-d", "ipvlan", "-o", "parent=eth0", "third")
+    assert "is already using parent interface eth0" in failed.err
+    moored.sleeper("two", "--network", "second")
+    one = moored.sleeper("one", "--network", "first")
+    one.serve(80, "one")
+    assert neighbour.word(moored.address("one", "first"), 80) == "one"
+    one.close()
+
+
+def test_a_sub_interface_goes_with_the_last_network_on_it(moored: HostedDaemon) -> None:
+    wire = ("-d", "macvlan", "-o", "parent=eth0.7")
+    made = moored.cli.run("network", "create", *wire, "--subnet", "10.70.0.0/24", "first")
+    if "8021q" in made.err:
+        pytest.skip("this kernel makes no 802.1q sub-interfaces")
+    moored.docker("network", "create", *wire, "--subnet", "10.71.0.0/24", "second")
+    moored.restart()
+    moored.docker("network", "rm", "first")
+    assert "eth0.7" in links(moored.host)
+    moored.docker("network", "rm", "second")
+    assert "eth0.7" not in links(moored.host)
+
+
 def test_config_only_networks(moored: HostedDaemon) -> None:
     moored.docker("network", "create", "--config-only", "--subnet", "10.97.0.0/24", "plan")
     moored.docker("network", "create", "--config-from", "plan", "real")
@@ -225,6 +254,42 @@ def test_a_bridge_deleted_by_hand_comes_back_with_its_ports(moored: HostedDaemon
     moored.docker("rm", "-f", "one", "two")
     moored.docker("network", "rm", "hand")
     one.close()
+
+
+def test_what_went_while_the_daemon_was_away_comes_back_with_it(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "-o", "com.docker.network.bridge.name=br-away", "away")
+    one = moored.sleeper("one", "--network", "away")
+    two = moored.sleeper("two", "--network", "away")
+    one.serve(80, "one")
+    address = moored.address("one", "away")
+    moored.stop()
+    moored.host.run("ip", "link", "del", "br-away")
+    two.inside(lambda: subprocess.run(["ip", "link", "del", "eth0"], check=True))
+    moored.start()
+    assert two.word(address, 80) == "one"
+    one.close()
+
+
+@pytest.mark.parametrize("point", ["connect.after_record", "disconnect.after_namespace"])
+def test_a_killed_change_leaves_what_inspect_says(moored: HostedDaemon, point: str) -> None:
+    moored.docker("network", "create", "net")
+    place = moored.sleeper("one", "--network", "net")
+    faults = moored.root / "faults"
+    if "disconnect" in point:
+        moored.docker("network", "connect", "bridge", "one")
+    faults.write_text(f"networks.{point}=kill")
+    moored.cli.run("network", point.partition(".")[0], "bridge", "one")
+    faults.write_text("")
+    assert moored.process is not None
+    moored.process.wait(10)
+    moored.restart(kill=True)
+    shown = json.loads(moored.docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", "one"))
+    addresses = place.inside(lambda: subprocess.check_output(["ip", "-4", "addr"], text=True))
+    assert len(shown) == 2
+    assert all(f"inet {n['IPAddress']}/" in addresses for n in shown.values())
+    moored.docker("network", "disconnect", "bridge", "one")
+    addresses = place.inside(lambda: subprocess.check_output(["ip", "-4", "addr"], text=True))
+    assert addresses.count("inet ") == 2  # lo, and the network that is left
 
 
 def test_a_removed_network_can_be_made_again_at_once(moored: HostedDaemon) -> None:

@@ -309,6 +309,52 @@ def test_one_etcd_member_may_be_missing(cluster: Cluster) -> None:
     wait_until(lambda: one.resolve("two")[0] == "NOERROR", 15)
 
 
+@pytest.mark.parametrize("device", ["ov", "vx"])
+def test_a_bridge_or_tunnel_deleted_by_hand_comes_back(cluster: Cluster, device: str) -> None:
+    make_network(cluster, "hand", "--subnet", "10.206.0.0/24")
+    one = cluster.daemons[0].sleeper("one", "--network", "hand")
+    beside = cluster.daemons[0].sleeper("beside", "--network", "hand")
+    two = cluster.daemons[1].sleeper("two", "--network", "hand")
+    two.serve(80, "two")
+    one.serve(80, "one")
+    address = cluster.daemons[1].address("two", "hand")
+    wait_until(lambda: one.word(address, 80, timeout=1) == "two", 20)
+    network = cluster.daemons[0].docker("network", "inspect", "-f", "{{.Id}}", "hand")[:12]
+    cluster.hosts[0].run("ip", "link", "del", f"{device}-{network}")
+    wait_until(lambda: one.word(address, 80, timeout=1) == "two", 20)
+    assert beside.word(cluster.daemons[0].address("one", "hand"), 80) == "one"
+    # and while the daemon is away
+    cluster.daemons[0].stop()
+    cluster.hosts[0].run("ip", "link", "del", f"{device}-{network}")
+    cluster.daemons[0].start()
+    wait_until(lambda: one.word(address, 80, timeout=1) == "two", 20)
+    assert beside.word(cluster.daemons[0].address("one", "hand"), 80) == "one"
+    one.close()
+    two.close()
+
+
+def test_a_daemon_that_starts_without_the_store_joins_when_it_comes(cluster: Cluster) -> None:
+    make_network(cluster, "late", "--subnet", "10.207.0.0/24")
+    one = cluster.daemons[0].sleeper("one", "--network", "late")
+    two = cluster.daemons[1].sleeper("two", "--network", "late")
+    two.serve(80, "two")
+    address = cluster.daemons[1].address("two", "late")
+    wait_until(lambda: one.word(address, 80, timeout=1) == "two", 20)
+    for host in cluster.hosts:
+        cluster.stop_member(host)
+    cluster.daemons[0].restart()
+    refused = cluster.daemons[0].cli.run("run", "--rm", "--network", "late", "busybox", "true")
+    assert refused.code == 125
+    cluster.daemons[0].sleeper("local")  # what needs no store goes on
+    for host in cluster.hosts:
+        cluster.start_member(host)
+    wait_until(lambda: all(map(cluster.healthy, cluster.hosts)), 20)
+    wait_until(lambda: one.word(address, 80, timeout=1) == "two", 20)
+    wait_until(lambda: one.resolve("two")[1] == [address], 20)
+    cluster.daemons[0].docker("run", "--rm", "--network", "late", "busybox", "true")
+    two.close()
+
+
 def test_a_network_in_use_elsewhere_is_not_removed(cluster: Cluster) -> None:
     make_network(cluster, "wide")
     cluster.daemons[1].sleeper("user", "--network", "wide")

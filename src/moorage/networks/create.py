@@ -14,7 +14,7 @@ from moorage.lib.failpoint import failpoint
 from moorage.networks import hostlock, ipam, naming
 from moorage.networks.config import AddressPool
 from moorage.networks.domain import Domain
-from moorage.networks.drivers import options
+from moorage.networks.drivers import options, parent
 from moorage.networks.ipam import IPNetwork, Subnet
 from moorage.networks.records import NetworkRecord
 from moorage.networks.registry import BUILTIN
@@ -134,13 +134,11 @@ def _refuse_same_device(domain: Domain, network: NetworkRecord) -> None:
     if not network.device:
         return
     for other in domain.registry.networks.values():
-        if other.device != network.device or other.driver != network.driver:
+        if other.device != network.device:
             continue
-        if network.driver == "macvlan":
-            raise Forbidden(
-                f"network {other.id} is already using parent interface {network.device}"
-            )
-        if network.driver == "bridge":
+        if {network.driver, other.driver} <= parent.DRIVERS:
+            parent.refuse_shared(network, other)
+        if network.driver == other.driver == "bridge":
             raise Forbidden(
                 f"cannot create network {network.id} ({network.device}): conflicts with network"
                 f" {other.id} ({other.device}): networks have same bridge name"

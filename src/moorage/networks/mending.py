@@ -1,62 +1,117 @@
-"""A bridge that somebody deleted while the daemon runs: it is made again, with its ports."""
+"""What the host has lost of a network is made again: a bridge, a tunnel, a container's interface.
+
+Somebody deletes a device while the daemon runs; or the daemon is killed between two steps, or finds
+at its start that the host has changed meanwhile.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from moorage.lib import offload
 from moorage.lib.errors import MoorageError
 from moorage.netlink import link
 from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
+from moorage.networks import attach, endpoints, sandbox
 from moorage.networks.domain import Domain
+from moorage.networks.records import Endpoint, SandboxRecord
 
 log = logging.getLogger(__name__)
 
 
-def is_wanted(domain: Domain, device: str) -> bool:
-    """Whether *device*, which is gone, was a bridge of ours; most interfaces that go are not."""
-    return any(_is_bridge(domain, n, device) for n in domain.registry.networks)
+def losers(domain: Domain, device: str) -> list[str]:
+    """Return the ids of the networks that need *device*, which is gone; for most there are none."""
+    return [
+        network.id
+        for network in domain.registry.networks.values()
+        if not network.config_only and domain.driver(network).lost(network, device)
+    ]
 
 
-def _is_bridge(domain: Domain, network_id: str, device: str) -> bool:
-    network = domain.registry.networks[network_id]
-    return network.device == device and network.driver == "bridge" and network.own_device
-
-
-async def mend(domain: Domain, device: str) -> None:
-    """Make the bridge *device* again, unless its network has been removed."""
-    async with domain.creating:  # the network may be half made, or about to go
-        for network_id in list(domain.registry.networks):
-            if not _is_bridge(domain, network_id, device):
+async def mend(domain: Domain, device: str, network_ids: Collection[str]) -> None:
+    """Make *device* again for the networks that have lost it, unless they have been removed."""
+    async with domain.creating:  # a network may be half made, or about to go
+        for network_id in network_ids:
+            network = domain.registry.networks.get(network_id)
+            if network is None:
                 continue
-            network = domain.registry.networks[network_id]
             try:
-                await domain.driver(network).create(network)
-                ports = _ports(domain, network_id)
-                await offload.run("net", _plug, device, ports)
+                found = await domain.driver(network).create(network)
+                if found != network:
+                    domain.registry.enter(found)
+                await replug(domain, [network_id])
             except (MoorageError, OSError) as error:
-                log.warning("bridge %s was deleted and cannot be mended: %s", device, error)
+                log.warning("%s was deleted and cannot be mended: %s", device, error)
             else:
-                log.warning("bridge %s was deleted from outside and has been restored", device)
+                log.warning("%s was deleted from outside and has been restored", device)
 
 
-def _ports(domain: Domain, network_id: str) -> dict[str, bool]:
-    """Return the ports of a bridge, and whether each needs hairpin mode."""
-    sandboxes = domain.registry.sandboxes
+async def replug(domain: Domain, network_ids: Collection[str]) -> None:
+    """Plug in what of the containers' endpoints is not, on these networks.
+
+    Raises: OSError.
+    """
+    await offload.run("net", _plug_ports, _ports(domain, network_ids))
+    wanted = defaultdict[Path, list[str]](list)
+    mine = list(_endpoints(domain, network_ids))
+    for made, endpoint in mine:
+        if attach.wire(domain, made, endpoint) is not None:
+            wanted[domain.handle(made.id)].append(endpoint.interface)
+    missing = await offload.run_disposable(sandbox.missing, wanted) if wanted else {}
+    for made, endpoint in mine:
+        if endpoint.interface in missing.get(domain.handle(made.id), ()):
+            await _add(domain, made, endpoint)
+
+
+async def _add(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> None:
+    """Give a container back an interface; one that cannot be had is for its owner to see to."""
+    wire = attach.wire(domain, made, endpoint)
+    gateway = endpoints.gateway(domain.registry, made.endpoints)
+    if wire is None:
+        return
+    who = f"interface {endpoint.interface} of container {made.request.name}"
+    try:
+        await offload.run_disposable(sandbox.add, domain.handle(made.id), wire, gateway)
+    except OSError as error:
+        log.warning("%s is gone and cannot be mended: %s", who, error)
+    else:
+        log.warning("%s was gone and has been restored", who)
+
+
+def _endpoints(
+    domain: Domain, network_ids: Collection[str]
+) -> Iterator[tuple[SandboxRecord, Endpoint]]:
+    for network_id in network_ids:
+        for container_id, endpoint in domain.registry.members[network_id].items():
+            yield domain.registry.sandboxes[container_id], endpoint
+
+
+def _ports(domain: Domain, network_ids: Collection[str]) -> dict[str, tuple[str, bool]]:
+    """Return the ports of bridges: of which one, and whether in hairpin mode."""
     return {
-        endpoint.port: bool(sandboxes[container].published)
-        for container, endpoint in domain.registry.members[network_id].items()
+        endpoint.port: (
+            domain.registry.networks[endpoint.network_id].device,
+            bool(made.published),
+        )
+        for made, endpoint in _endpoints(domain, network_ids)
         if endpoint.port
     }
 
 
-def _plug(device: str, ports: dict[str, bool]) -> None:
-    """Plug interfaces that are still there into a bridge. Blocking."""
+def _plug_ports(ports: Mapping[str, tuple[str, bool]]) -> None:
+    """Plug interfaces that are still there into their bridges. Blocking."""
+    if not ports:
+        return
     with NetlinkSocket() as host:
-        bridge = link.read(host, device).index
-        for port, hairpin in ports.items():
+        links = {found.name: found for found in link.read_all(host)}
+        for port, (device, hairpin) in ports.items():
+            bridge, found = links.get(device), links.get(port)
+            if bridge is None or found is None or found.master == bridge.index:
+                continue
             with suppress(NetlinkError):  # its container has just left
-                index = link.read(host, port).index
-                host.run(link.set_master(index, bridge))
-                host.run(link.port_hairpin(index, on=hairpin), link.set_up(port))
+                host.run(link.set_master(found.index, bridge.index))
+                host.run(link.port_hairpin(found.index, on=hairpin), link.set_up(port))

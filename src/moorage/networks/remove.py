@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from msgspec import structs
+
 from moorage.lib import clock, units
 from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError
 from moorage.lib.failpoint import failpoint
 from moorage.networks import naming
 from moorage.networks.domain import Domain
+from moorage.networks.drivers import parent
 from moorage.networks.records import NetworkRecord
 from moorage.networks.registry import BUILTIN
 from moorage.spec.engine.filters import Filters
@@ -71,6 +74,7 @@ async def take_down(domain: Domain, network: NetworkRecord) -> None:
 
 
 async def _unmake(domain: Domain, network: NetworkRecord) -> None:
+    network = _hand_down(domain, network)
     if not network.config_only:
         try:
             await domain.driver(network).remove(network)
@@ -78,6 +82,16 @@ async def _unmake(domain: Domain, network: NetworkRecord) -> None:
             log.warning("network %s left something behind: %s", network.name, error)
     if domain.ipam is not None:
         await domain.ipam.release_pools(network)
+
+
+def _hand_down(domain: Domain, network: NetworkRecord) -> NetworkRecord:
+    """Leave a parent interface we made to another network that uses it, if there is one."""
+    if network.own_device and network.driver in parent.DRIVERS:
+        for other in domain.registry.networks.values():
+            if other.device == network.device and other.driver in parent.DRIVERS:
+                domain.registry.enter(structs.replace(other, own_device=True))
+                return structs.replace(network, own_device=False)
+    return network
 
 
 async def prune(domain: Domain, filters: Filters) -> NetworkPruneResponse:

@@ -12,6 +12,7 @@ import errno
 import ipaddress
 import os
 import socket
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -134,7 +135,7 @@ def remove(handle: Path, interface: str, gateway: Gateway, *, give_back: str = "
                 _give_back(inside, interface, give_back, host_fd)
                 return
         # The kernel takes it out of its lists in a millisecond, and waits 15 more for its readers.
-        offload.until(lambda: not _is_there(interface), delete_link, interface)
+        offload.until(lambda: not is_there(interface), delete_link, interface)
     finally:
         os.close(host_fd)
 
@@ -149,7 +150,8 @@ def _give_back(inside: NetlinkSocket, interface: str, name: str, namespace: int)
             raise
 
 
-def _is_there(interface: str) -> bool:
+def is_there(interface: str) -> bool:
+    """Whether the calling thread's namespace has such an interface. Never blocks."""
     try:
         return socket.if_nametoindex(interface) > 0
     except OSError:
@@ -163,6 +165,19 @@ def enter(handle: Path) -> None:
         namespaces.setns(fd, namespaces.CLONE_NEWNET)
     finally:
         os.close(fd)
+
+
+def missing(wanted: Mapping[Path, Iterable[str]]) -> dict[Path, set[str]]:
+    """Return which interfaces are not in the namespaces where they are *wanted*, by handle.
+
+    Blocking; the calling thread stays in one of them. A namespace that is gone misses nothing.
+    """
+    found: dict[Path, set[str]] = {}
+    for handle, interfaces in wanted.items():
+        with suppress(OSError):
+            enter(handle)
+            found[handle] = {name for name in interfaces if not is_there(name)}
+    return found
 
 
 def unpin(handle: Path) -> None:

@@ -178,11 +178,18 @@ class Networks:
             self._domain.registry.enter(found)
 
     async def restore(self, running: Collection[str]) -> None:
-        """Adopt the sandboxes of *running* containers and release all others; call after open."""
+        """Adopt the sandboxes of *running* containers and release all others; call after open.
+
+        What an adopted one has lost meanwhile is plugged in again.
+        """
         alive = set(running)
         for container_id in list(self._domain.registry.sandboxes):
             if container_id not in alive:
                 await attach.leave(self._domain, container_id)
+        try:
+            await mending.replug(self._domain, list(self._domain.registry.networks))
+        except OSError as error:
+            attach.log.warning("containers may have lost interfaces: %s", error)
 
     async def close(self) -> None:
         """Stop the daemon's part; traffic, names and published ports of containers go on."""
@@ -289,9 +296,9 @@ class Networks:
         self._start(work, "evict")
 
     def _lost(self, device: str) -> None:
-        """Mend a bridge that somebody has deleted."""
-        if mending.is_wanted(self._domain, device):
-            self._start(mending.mend(self._domain, device), f"mend {device}")
+        """Mend a device that somebody has deleted."""
+        if losers := mending.losers(self._domain, device):
+            self._start(mending.mend(self._domain, device, losers), f"mend {device}")
 
     def _start(self, work: Coroutine[object, object, object], name: str) -> None:
         self._background = [task for task in self._background if not task.done()]

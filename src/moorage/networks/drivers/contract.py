@@ -61,6 +61,9 @@ class Driver(Protocol):
     async def remove(self, network: NetworkRecord) -> None:
         """Unmake the network; what is gone is fine."""
 
+    def lost(self, network: NetworkRecord, device: str) -> bool:
+        """Whether *device*, gone from the host, is one that ``create`` is to make again."""
+
     async def create_endpoint(
         self, network: NetworkRecord, endpoint: Endpoint, key: str
     ) -> Endpoint:
@@ -93,6 +96,10 @@ class LocalDriver:
     async def disclaim(self, network: NetworkRecord) -> None:
         """Nobody else to ask."""
         del network
+
+    def lost(self, network: NetworkRecord, device: str) -> bool:
+        """The network's own device is made again; one of the user's is not ours to make."""
+        return network.own_device and device == network.device
 
     async def create_endpoint(
         self, network: NetworkRecord, endpoint: Endpoint, key: str

@@ -43,13 +43,12 @@ class Ipvlan(LocalDriver):
                     hint=", ".join(known),
                 )
         options.mtu(network.options, 0)
-        device = options.interface_name(parent.name_of(network), "parent interface")
-        return structs.replace(network, device=device)
+        return parent.choose(network)
 
     async def create(self, network: NetworkRecord) -> NetworkRecord:
         """Find or make the parent."""
-        own = await offload.run("net", parent.ensure, network)
-        return structs.replace(network, own_device=own)
+        await offload.run("net", parent.ensure, network)
+        return network
 
     async def remove(self, network: NetworkRecord) -> None:
         """Delete the parent if we made it."""

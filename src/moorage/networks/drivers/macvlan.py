@@ -6,8 +6,6 @@ import ipaddress
 from contextlib import suppress
 from typing import Final
 
-from msgspec import structs
-
 from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter
 from moorage.netlink import link, route
@@ -48,15 +46,14 @@ class Macvlan(LocalDriver):
         options.mtu(network.options, 0)
         if options.boolean(network.options, HOST_ACCESS, default=False) and mode != "bridge":
             raise InvalidParameter(f"{HOST_ACCESS} needs {MODE}=bridge")
-        device = options.interface_name(parent.name_of(network), "parent interface")
-        return structs.replace(network, device=device)
+        return parent.choose(network)
 
     async def create(self, network: NetworkRecord) -> NetworkRecord:
         """Find or make the parent, and the host's own access if it is wanted."""
-        own = await offload.run("net", parent.ensure, network)
+        await offload.run("net", parent.ensure, network)
         if _accessible(network):
             await offload.run("net", _open_access, network)
-        return structs.replace(network, own_device=own)
+        return network
 
     async def remove(self, network: NetworkRecord) -> None:
         """Delete what we made."""

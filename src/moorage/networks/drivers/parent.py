@@ -6,14 +6,20 @@ import errno
 import re
 from typing import Final
 
-from moorage.lib.errors import InvalidParameter, System
+from msgspec import structs
+
+from moorage.lib.errors import Forbidden, InvalidParameter, System
 from moorage.netlink import link
 from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
+from moorage.networks import sandbox
+from moorage.networks.drivers import options
 from moorage.networks.records import NetworkRecord
 
 PARENT: Final = "parent"
 _SUBINTERFACE: Final = re.compile(r"(.+)\.(\d{1,4})\Z")
 _VLAN_IDS: Final = range(1, 4095)
+_PASSTHRU: Final = "passthru"
+DRIVERS: Final = frozenset({"macvlan", "ipvlan"})  # whose devices are parents
 
 
 def name_of(network: NetworkRecord) -> str:
@@ -22,8 +28,51 @@ def name_of(network: NetworkRecord) -> str:
     return f"dm-{network.id[:12]}" if network.internal or not wanted else wanted
 
 
-def ensure(network: NetworkRecord) -> bool:
-    """Make the parent if it is missing and can be made; return whether it is ours. Blocking.
+def choose(network: NetworkRecord) -> NetworkRecord:
+    """Return *network* with its parent: ours, if nothing has that name yet.
+
+    Raises: InvalidParameter.
+    """
+    device = options.interface_name(name_of(network), "parent interface")
+    if device == "lo":
+        raise InvalidParameter(f"loopback interface is not a valid {network.driver} parent link")
+    return structs.replace(network, device=device, own_device=not sandbox.is_there(device))
+
+
+def refuse_shared(network: NetworkRecord, other: NetworkRecord) -> None:
+    """Refuse a parent that *other* has too, where the kernel cannot give it to both.
+
+    Raises: Forbidden.
+    """
+    modes = [_mode(network), _mode(other)]
+    if network.driver == other.driver == "macvlan":
+        if modes[0] == _PASSTHRU:
+            raise Forbidden(
+                f"cannot use mode passthru, macvlan network {other.id} is already using parent"
+                f" interface {network.device}"
+            )
+        if modes[1] == _PASSTHRU:
+            raise Forbidden(
+                f"macvlan network {other.id} is already using parent interface {network.device}"
+                " in mode passthru"
+            )
+    elif network.driver != other.driver or modes[0] != modes[1]:
+        raise Forbidden(
+            f"network {other.id} is already using parent interface {network.device}",
+            hint="macvlan and ipvlan, or two modes of ipvlan, cannot share one; eth0.10 makes"
+            " an 802.1q sub-interface of eth0",
+        )
+
+
+def _mode(network: NetworkRecord) -> str:
+    given = network.options
+    if network.driver == "macvlan":
+        return given.get("macvlan_mode", "bridge")
+    return f"{given.get('ipvlan_mode', 'l2')} {given.get('ipvlan_flag', 'bridge')}"
+
+
+def ensure(network: NetworkRecord) -> None:
+    """Make the parent if it is missing and can be made. Blocking.
 
     Raises: InvalidParameter, for a parent that is not there; System.
     """
@@ -31,11 +80,11 @@ def ensure(network: NetworkRecord) -> bool:
     with NetlinkSocket() as host:
         if _exists(host, name):
             host.run(link.set_up(name))
-            return network.own_device and name.startswith("dm-")
+            return
         if name.startswith("dm-"):
             # A bridge without ports: kernels without the dummy driver have this too.
             host.run(link.bridge(name, mac=_mac(network), mtu=0))
-            return True
+            return
         found = _SUBINTERFACE.match(name)
         if not found:
             raise InvalidParameter(
@@ -54,7 +103,6 @@ def ensure(network: NetworkRecord) -> bool:
             if error.errno == errno.EOPNOTSUPP:
                 raise System("this kernel has no 802.1q support", hint="modprobe 8021q") from error
             raise System(f"cannot make the sub-interface {name}: {error}") from error
-        return True
 
 
 def _exists(host: NetlinkSocket, name: str) -> bool:

@@ -166,6 +166,11 @@ class Remote:
     async def remove(self, network: NetworkRecord) -> None:
         """Nothing of it is ours."""
 
+    def lost(self, network: NetworkRecord, device: str) -> bool:
+        """Devices are the plugin's."""
+        del network, device
+        return False
+
     async def create_endpoint(
         self, network: NetworkRecord, endpoint: Endpoint, key: str
     ) -> Endpoint:

@@ -158,6 +158,16 @@ class Devices:
             self._open.add(network.id)
         self._changed()
 
+    def lost(self, network: NetworkRecord, device: str) -> bool:
+        """Note that a device has gone; whether the network needs it, and is to be opened anew."""
+        needed = {network.device, _tunnel(network.id)}
+        if is_encrypted(network) and self._wireguard is not None:
+            needed.add(self._wireguard.device)
+        if device not in needed or network.id not in self._open:
+            return False
+        self._open.discard(network.id)
+        return True
+
     async def close(self, network: NetworkRecord) -> None:
         """Take away what ``open`` made."""
         async with self._kernel:

@@ -267,6 +267,10 @@ class Overlay:
         """Take the network away from this host."""
         await self._devices.close(network)
 
+    def lost(self, network: NetworkRecord, device: str) -> bool:
+        """Open a network anew that has lost its bridge, its tunnel, or what encrypts it."""
+        return self._devices.lost(network, device)
+
     # -- endpoints
 
     async def create_endpoint(

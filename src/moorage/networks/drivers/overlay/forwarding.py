@@ -62,7 +62,10 @@ def open_tunnel(tunnel: Tunnel, remotes: Iterable[Remote]) -> None:
         except NetlinkError as error:
             if error.errno != errno.EEXIST:
                 raise
-        index = link.read(host, tunnel.name).index
+        found = link.read(host, tunnel.name)
+        index = found.index
+        if found.master != bridge:  # the bridge was deleted, and is another one now
+            host.run(link.set_master(index, bridge))
         host.run(link.port_learning(index, on=False, flood=True))
         for remote in remotes:
             host.run(*_entries(index, remote))
