@@ -54,6 +54,10 @@ class Plugins:
             [warning for _, _, warning in found if warning],
         )
 
+    def shun(self, name: str) -> None:
+        """Leave a plugin that does not answer out of ``all`` for a while; ``get`` still asks it."""
+        self._shunned[name] = clock.monotonic() + _SHUNNED_S
+
     async def _try(self, name: str) -> tuple[PluginClient | None, frozenset[str], str]:
         if self._shunned.get(name, 0.0) > clock.monotonic():
             return None, frozenset(), f"plugin {name} does not answer"
@@ -61,7 +65,7 @@ class Plugins:
             async with asyncio.timeout(_LISTING_TIMEOUT_S):
                 client, implements = await self._activate(name, _LISTING_TIMEOUT_S)
         except (MoorageError, TimeoutError) as error:
-            self._shunned[name] = clock.monotonic() + _SHUNNED_S
+            self.shun(name)
             return None, frozenset(), str(error) or f"plugin {name} does not answer"
         return client, implements, ""
 
@@ -74,7 +78,7 @@ class Plugins:
                 client = PluginClient(self._client, address)
                 known = client, await self._ask(client, timeout_s)
                 self._active[address] = known
-            self._shunned.pop(name, None)
+                self._shunned.pop(name, None)
             return known
 
     async def _ask(self, client: PluginClient, timeout_s: float) -> frozenset[str]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Final, TypeVar
 
-from moorage.lib.errors import MoorageError, NotFound
+from moorage.lib.errors import DeadlineExceeded, MoorageError, NotFound, Unavailable
 from moorage.plugins.protocol import PluginClient
 from moorage.plugins.registry import Plugins
 from moorage.volumes.driver import DriverVolume, VolumeDriver
 from moorage.volumes.local import LocalDriver
 from moorage.volumes.plugin import SUBSYSTEM, PluginDriver
+
+T = TypeVar("T")
+_IN_PASSING_S: Final = 5.0
 
 
 class Drivers:
@@ -33,11 +39,6 @@ class Drivers:
             raise NotFound(f"error looking up volume plugin {name}: {error.message}") from error
         return await self._driver(client)
 
-    async def plugins(self) -> tuple[list[PluginDriver], list[str]]:
-        """Return the drivers that are plugins, and warnings about those that do not answer."""
-        clients, warnings = await self._plugins.all(SUBSYSTEM)
-        return [await self._driver(client) for client in clients], warnings
-
     async def _driver(self, client: PluginClient) -> PluginDriver:
         if client not in self._connected:
             self._connected[client] = await PluginDriver.connect(client)
@@ -45,23 +46,44 @@ class Drivers:
 
     async def find_volume(self, name: str) -> tuple[PluginDriver, DriverVolume] | None:
         """Return the volume *name* of any plugin, or None; a plugin that fails is passed over."""
-        for driver in (await self.plugins())[0]:
+        for client in (await self._plugins.all(SUBSYSTEM))[0]:
             with suppress(MoorageError):
-                return driver, await driver.get(name)
+                said = await self._ask(client, lambda driver: driver.get(name))
+                return self._connected[client], said
         return None
 
     async def plugin_volumes(self) -> tuple[list[tuple[PluginDriver, DriverVolume]], list[str]]:
         """Return the volumes the plugins have, and warnings about plugins that fail."""
-        drivers, warnings = await self.plugins()
+        clients, warnings = await self._plugins.all(SUBSYSTEM)
         found: list[tuple[PluginDriver, DriverVolume]] = []
-        for driver in drivers:
+        for client in clients:
             try:
-                found += [(driver, volume) for volume in await driver.list()]
+                listed = await self._ask(client, lambda driver: driver.list())
             except MoorageError as error:
-                warnings.append(f"volume driver {driver.name}: {error}")
+                warnings.append(f"volume driver {client.name}: {error}")
+            else:
+                found += [(self._connected[client], volume) for volume in listed]
         return found, warnings
+
+    async def _ask(
+        self, client: PluginClient, question: Callable[[PluginDriver], Awaitable[T]]
+    ) -> T:
+        """Ask a plugin about volumes that need not be its own, which must not hold others up.
+
+        One that hangs or is gone is left out of such questions for a while.
+        Raises: MoorageError.
+        """
+        try:
+            async with asyncio.timeout(_IN_PASSING_S):
+                return await question(await self._driver(client))
+        except TimeoutError as error:
+            self._plugins.shun(client.name)
+            raise DeadlineExceeded(f"no answer in {_IN_PASSING_S:.0f} s") from error
+        except Unavailable:
+            self._plugins.shun(client.name)
+            raise
 
     async def names(self) -> list[str]:
         """Return the names of all drivers, for ``info``."""
-        plugins, _ = await self.plugins()
-        return sorted({self.local.name, *(driver.name for driver in plugins)})
+        clients, _ = await self._plugins.all(SUBSYSTEM)
+        return sorted({self.local.name, *(client.name for client in clients)})

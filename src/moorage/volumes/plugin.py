@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 from msgspec import Struct, field
 
-from moorage.lib.errors import NotFound, NotImplemented_, System
+from moorage.lib import offload
+from moorage.lib.errors import MoorageError, NotFound, NotImplemented_, System
 from moorage.plugins.protocol import Nothing, PluginClient, PluginRefusal
 from moorage.volumes.driver import DriverVolume
 from moorage.volumes.record import VolumeRecord
@@ -16,7 +18,6 @@ Answer = TypeVar("Answer", bound=Struct)
 SUBSYSTEM: Final = "VolumeDriver"
 _LONG_S: Final = 120.0  # creating or mounting may mean work elsewhere
 _SHORT_S: Final = 60.0
-_LIST_S: Final = 5.0
 
 
 class _CreateRequest(Struct, frozen=True, rename="pascal"):
@@ -113,19 +114,26 @@ class PluginDriver:
         return answer.volume.described(name)
 
     async def list(self) -> list[DriverVolume]:
-        """Describe all volumes, quickly or not at all."""
-        answer = await self._call("List", Nothing(), _ListAnswer, _LIST_S)
+        """Describe all volumes."""
+        answer = await self._call("List", Nothing(), _ListAnswer, _SHORT_S)
         return [volume.described() for volume in answer.volumes if volume.name]
 
     async def mount(self, volume: VolumeRecord, user: str) -> Path:
         """Bring the volume up. Raises: System, if what the plugin says is no directory's path."""
         answer = await self._call("Mount", _MountRequest(volume.name, user), _MountAnswer, _LONG_S)
         path = Path(answer.mountpoint)
+        lie = ""
         if not path.is_absolute() or ".." in path.parts:
+            lie = "it must be an absolute path"
+        elif not await offload.run_disposable(path.exists):
+            lie = "there is nothing at that place"
+        if lie:
+            with suppress(MoorageError):
+                await self.unmount(volume, user)
             raise System(
                 f"plugin {self.name} gave {answer.mountpoint!r} as the mountpoint of volume"
                 f" {volume.name}",
-                hint="it must be an absolute path",
+                hint=lie,
             )
         return path
 
