@@ -27,11 +27,21 @@ class Children:
         self._reader = reader
         loop.watch(reader, IN, self._reap)
 
-    def spawn(self, argv: Sequence[str], stdio: tuple[int, int, int], on_end: OnEnd) -> None:
-        """Start *argv* with *stdio*; signals and their mask are as a fresh process expects."""
+    def spawn(
+        self,
+        argv: Sequence[str],
+        stdio: tuple[int, int, int],
+        on_end: OnEnd,
+        program: str | None = None,
+    ) -> None:
+        """Start *argv* with *stdio*, from the file *program* if it is not the first argument.
+
+        Signals and their mask are as a fresh process expects.
+        Raises: OSError.
+        """
         actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in enumerate(stdio)]
         pid = os.posix_spawn(
-            argv[0],
+            program or argv[0],
             list(argv),
             _ENVIRONMENT,
             file_actions=actions,

@@ -34,6 +34,7 @@ class Control:
         self._on_gone = on_gone
         self._open = True
         self.greeted = False  # whether it gets events
+        self.fds: list[int] = []  # that came with messages, in their order
         loop.watch(connection.fileno(), IN, self._readable)
 
     def send(self, message: protocol.Message, fds: tuple[int, ...] = ()) -> None:
@@ -50,11 +51,12 @@ class Control:
 
     def _readable(self, _events: int) -> None:
         try:
-            chunk = self._socket.recv(READ_SIZE)
+            chunk, fds = lean.receive(self._socket, READ_SIZE)
         except BlockingIOError:
             return
         except OSError:
-            chunk = b""
+            chunk, fds = b"", []
+        self.fds += fds
         if not chunk:
             self.close()
             return
@@ -82,12 +84,15 @@ class Control:
 
 
 class Attachment:
-    """A client of the process's streams; an ``Output`` of Stdio."""
+    """A client of the process's streams; an ``Output`` of Stdio.
+
+    *source*: its connection, and what has been read of it already.
+    """
 
     def __init__(
         self,
         loop: Loop,
-        control: Control,
+        source: tuple[lean.Socket, bytes],
         stdio: Stdio,
         request: protocol.Message,
         on_gone: Callable[[Attachment], None],
@@ -107,7 +112,8 @@ class Attachment:
         self._open = True
         self._reading = True
         self._ending = False
-        self._socket, rest = control.detach()
+        self._socket, rest = source
+        self._socket.settimeout(0)
         self._frames = protocol.FrameReader()
         self._take(rest)
         self.refresh()

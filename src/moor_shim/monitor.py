@@ -3,7 +3,7 @@
 ::
 
     NEW ──create──► CREATED ──start──► RUNNING ──process ends──► DRAINING ──► ENDED ──► gone
-     └──(exec)─────────────start──────────►┘
+     └──(exec)────────────create──────────►┘
 
 A container whose daemon goes away before its start is removed again: nobody knows of it yet.
 After the end the monitor stays only while a control connection does, or output is unsent.
@@ -46,6 +46,7 @@ class Monitor:
         self._abandoned = False
         self._sink: sinks.Sink | None = None
         self._delete_waiters: list[tuple[Control, object]] = []
+        self._listener: lean.Socket | None = None  # of a container
         self._stdio: Stdio
         self._process: Process
         self._accept(first)
@@ -57,12 +58,13 @@ class Monitor:
 
     def _listen(self) -> None:
         # by a relative path: a socket's has 108 bytes only
-        self._listener = lean.listen(protocol.SOCKET, 64)
-        self._loop.watch(self._listener.fileno(), IN, self._incoming)
+        listener = self._listener = lean.listen(protocol.SOCKET, 64)
 
-    def _incoming(self, _events: int) -> None:
-        with suppress(OSError):
-            self._accept(lean.accept(self._listener))
+        def incoming(_events: int) -> None:
+            with suppress(OSError):
+                self._accept(lean.accept(listener))
+
+        self._loop.watch(listener.fileno(), IN, incoming)
 
     def _control_gone(self, control: Control) -> None:
         self._controls.remove(control)
@@ -119,13 +121,17 @@ class Monitor:
         )
 
     def _attach(self, control: Control, number: object, request: protocol.Message) -> None:
-        request["stdin_once"] = self._job["io"]["stdin_once"]
-        attachment = Attachment(self._loop, control, self._stdio, request, self._attachment_gone)
-        self._attachments.append(attachment)
-        self._stdio.outputs.append(attachment)
+        attachment = self._join(control.detach(), request)
         attachment.reply({"id": number})
         if self._state == "ended":
             attachment.finish()
+
+    def _join(self, source: tuple[lean.Socket, bytes], request: protocol.Message) -> Attachment:
+        request["stdin_once"] = self._job["io"]["stdin_once"]
+        attachment = Attachment(self._loop, source, self._stdio, request, self._attachment_gone)
+        self._attachments.append(attachment)
+        self._stdio.outputs.append(attachment)
+        return attachment
 
     # -- life
 
@@ -133,27 +139,23 @@ class Monitor:
         self._job = job
         try:
             os.chdir(job["directory"])
-            self._listen()
+            if job["kind"] == "container":  # nobody but its daemon knows of an exec
+                self._listen()
         except OSError:  # given up already: the task's directory is gone
             self._loop.stop()
             return
-        io = job["io"]
-        self._stdio = Stdio(self._loop, tty=io["tty"], open_stdin=io["open_stdin"])
-        self._stdio.on_eof = self._output_ended
-        self._stdio.on_stdin_space = self._stdin_space
-        if io["console_size"]:
-            self._stdio.resize(*io["console_size"])
-        try:
-            self._sink = sinks.make(io["log"], self._loop, self._children)
-        except (OSError, ValueError) as error:
-            control.send({"id": number, "error": f"failed to initialize logging driver: {error}"})
+        complaint = self._open_streams(job["io"])
+        if complaint is not None:
+            control.send({"id": number, "error": complaint})
             self._loop.stop()
             return
-        if self._sink is not None:
-            self._stdio.outputs.append(self._sink)
-        self._process = Process(job, self._children, self._stdio)
+        sealed = control.fds.pop(0) if job["sealed"] else -1
+        self._process = Process(job, self._children, self._stdio, sealed)
         if not self._process.is_container:
-            self._greet(control, number)
+            if job["attach"]:
+                stream = lean.Socket(fileno=control.fds.pop(0))
+                self._join((stream, b""), job["attach"])
+            self._start(control, number)
             return
 
         def created(complaint: str | None) -> None:
@@ -170,6 +172,21 @@ class Monitor:
         self._busy = True
         self._process.create(created)
 
+    def _open_streams(self, io: protocol.Message) -> str | None:
+        """Make the streams and open the log; return a complaint, or None."""
+        self._stdio = Stdio(self._loop, tty=io["tty"], open_stdin=io["open_stdin"])
+        self._stdio.on_eof = self._output_ended
+        self._stdio.on_stdin_space = self._stdin_space
+        if io["console_size"]:
+            self._stdio.resize(*io["console_size"])
+        try:
+            self._sink = sinks.make(io["log"], self._loop, self._children)
+        except (OSError, ValueError) as error:
+            return f"failed to initialize logging driver: {error}"
+        if self._sink is not None:
+            self._stdio.outputs.append(self._sink)
+        return None
+
     def _fail(self, control: Control, number: object, complaint: str) -> None:
         """Report that the process could not be made, and end without a trace of it."""
 
@@ -184,10 +201,11 @@ class Monitor:
 
     def _take_process(self) -> None:
         pid = self._process.pid
-        task = {"pid": pid, "start_time": start_time(pid), "monitor": os.getpid()}
-        lean.replace(protocol.TASK_FILE, protocol.encode(task))
-        if self._process.is_container and self._job.get("oom"):
-            self._oom = OomWatch(self._loop, self._job["oom"], self._oom_happened)
+        if self._process.is_container:
+            task = {"pid": pid, "start_time": start_time(pid), "monitor": os.getpid()}
+            lean.replace(protocol.TASK_FILE, protocol.encode(task))
+            if self._job.get("oom"):
+                self._oom = OomWatch(self._loop, self._job["oom"], self._oom_happened)
         self._children.claim(pid, self._process_ended)
         self._children.forget_unclaimed()
 
@@ -255,7 +273,7 @@ class Monitor:
             self._stdio.outputs.remove(self._sink)
             self._sink.close()
         assert self._exit is not None  # noqa: S101 - set before this state
-        if not self._abandoned:
+        if self._process.is_container and not self._abandoned:
             lean.replace(protocol.EXIT_FILE, protocol.encode(self._exit))
         self._broadcast({"event": "exit", **self._exit})
         for attachment in tuple(self._attachments):
@@ -299,7 +317,8 @@ class Monitor:
         Output that an exec left to a process behind it is still read, so that it is not stopped.
         """
         if self._deleted and not self._controls and not self._attachments:
-            self._listener.close()
+            if self._listener is not None:
+                self._listener.close()
             if self._process.is_container or self._stdio.ended():
                 self._loop.stop()
 

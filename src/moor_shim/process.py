@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from moor_shim import lean, protocol
+from moor_shim import cgroup, lean, protocol
 from moor_shim.children import Children
 from moor_shim.stdio import Stdio
 
@@ -17,7 +17,9 @@ class Process:
     A container is made by ``create`` and let run by ``start``; an exec needs ``start`` only.
     """
 
-    def __init__(self, job: protocol.Message, children: Children, stdio: Stdio) -> None:
+    def __init__(
+        self, job: protocol.Message, children: Children, stdio: Stdio, sealed: int
+    ) -> None:
         self._children = children
         self._stdio = stdio
         self.is_container = job["kind"] == "container"
@@ -30,6 +32,7 @@ class Process:
             "--log-format",
             "json",
         ]
+        self._sealed = sealed  # descriptor of a copy of the runtime, or -1
         self._fifo: str | None = job["start_fifo"]
         self._plain_state: str | None = job["plain_state"]
         self._groups: list[str] = job["cgroups"]
@@ -112,7 +115,8 @@ class Process:
             on_done(complaint)
 
         try:
-            self._children.spawn([*self._command, *arguments], ends, ended)
+            self._spawn(arguments, ends, ended)
+            cgroup.hurry()
         except OSError as error:
             on_done(f"{self._command[0]}: {error.strerror}")
         finally:
@@ -133,11 +137,24 @@ class Process:
     def _run(self, arguments: list[str], on_end: Callable[[int], None]) -> None:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         try:
-            self._children.spawn([*self._command, *arguments], (null, null, null), on_end)
+            self._spawn(arguments, (null, null, null), on_end)
         except OSError:
             on_end(127)
         finally:
             os.close(null)
+
+    def _spawn(
+        self, arguments: list[str], stdio: tuple[int, int, int], on_end: Callable[[int], None]
+    ) -> None:
+        argv = [*self._command, *arguments]
+        if self._sealed >= 0:
+            try:
+                self._children.spawn(argv, stdio, on_end, f"/proc/self/fd/{self._sealed}")
+            except OSError:  # a kernel whose policy forbids to run such a file
+                self._sealed = -1
+            else:
+                return
+        self._children.spawn(argv, stdio, on_end)
 
     def _complaint(self, code: int) -> str | None:
         if code == 0:

@@ -4,11 +4,14 @@
 
     moord ──fork+fd──► zygote            one SEQPACKET pair, each message carries one socket
       │                  └─fork─► monitor      that socket is the monitor's first control connection
-      ├──{"op":"create",…}──────► │            JSON lines; requests carry "id", answers repeat it
+      ├──{"op":"create",…}+fds──► │            JSON lines; requests carry "id", answers repeat it
       │ ◄─{"id":1,"pid":…}+pidfd──┤
       ├──{"op":"start"}─────────► │
       │ ◄─{"event":"exit",…}──────┤            events carry no "id"
       └──{"op":"delete"}────────► ┘
+
+With ``create`` come a sealed copy of the OCI runtime (if ``"sealed"``) and, for an exec, the socket
+of its first attachment (if ``"attach"``). An exec is started by it too: one round trip.
 
 Later connections come in by ``monitor.sock`` in the task's directory: a control connection begins
 with ``hello`` (answered like ``create``), an attachment with ``attach``, after whose answer both
@@ -17,10 +20,13 @@ sides send frames only. A frame is the header of Docker's multiplexed streams an
 Files of a task's directory::
 
     config.json | process.json   what the OCI runtime is to run
+    runtime.log                  what the OCI runtime said; monitor.err: why a monitor died
+
+and of a container's, for a later daemon (of an exec it knows nothing)::
+
     monitor.sock                 control and attach connections; the directory is 0700
     task.json                    pid and start time of the process, once it exists
     exit.json                    how it ended; appears whole (rename)
-    runtime.log                  what the OCI runtime said; monitor.err: why a monitor died
 """
 
 from __future__ import annotations

@@ -14,12 +14,13 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from moor_shim import lean, monitor, protocol
+from moor_shim import cgroup, lean, monitor, protocol
 from moor_shim.sinks import jsonfile, lines, local, rotation
 
 PR_SET_NAME: Final = 15  # linux/prctl.h
 PR_SET_CHILD_SUBREAPER: Final = 36
 REQUEST_FD: Final = 3
+MEMBERS_FD: Final = cgroup.MEMBERS_FD
 
 _WARM: Final = (jsonfile, lines, local, rotation)  # shared by all monitors, loaded once
 _prctl: Final = ctypes.CDLL(None, use_errno=True).prctl
@@ -74,12 +75,13 @@ def _become_monitor(control: int) -> None:
 
 
 def main() -> None:
-    """Serve the socket that the daemon left as descriptor 3."""
+    """Serve the socket that the daemon left as descriptor 3; 4 is the list of our cgroup."""
     os.umask(0o022)  # the runtime makes directories inside of containers with it
     os.chdir("/proc")  # holds no file system, and takes no stray file of a monitor without a task
-    os.closerange(REQUEST_FD + 1, os.sysconf("SC_OPEN_MAX"))  # whatever the daemon's parent leaked
+    os.closerange(MEMBERS_FD + 1, os.sysconf("SC_OPEN_MAX"))  # whatever the daemon's parent leaked
     _prctl(PR_SET_NAME, b"moor-zygote", 0, 0, 0)
     lean.write_if_allowed("/proc/self/oom_score_adj", b"-999")  # a lost monitor is a lost end
-    os.set_inheritable(REQUEST_FD, False)  # noqa: FBT003
+    for fd in (REQUEST_FD, MEMBERS_FD):
+        os.set_inheritable(fd, False)  # noqa: FBT003
     serve(lean.Socket(fileno=REQUEST_FD))
     sys.exit(0)

@@ -85,6 +85,14 @@ async def test_no_descriptor_of_the_host_is_in_a_container_or_an_exec(b: Bench) 
     await task.delete()
 
 
+async def test_crun_runs_from_a_copy_that_no_container_can_change(b: Bench) -> None:
+    task = await b.create("sleep", "100")
+    assert os.readlink(f"/proc/{task.pid}/exe").startswith("/memfd:crun")  # waits for its start
+    await task.start()
+    await until(lambda: not os.readlink(f"/proc/{task.pid}/exe").startswith("/memfd:"))
+    await task.delete()
+
+
 async def test_system_calls_that_docker_refuses(b: Bench) -> None:
     script = "unshare -U true || echo no-userns; mount -t tmpfs t /tmp || echo no-mount"
     _, out, _ = await b.run("sh", "-c", script)

@@ -135,6 +135,36 @@ async def test_zygote_is_replaced(kit_root: Path) -> None:
         await task.delete()
 
 
+async def test_monitor_made_in_advance_is_used_replaced_and_not_kept(kit_root: Path) -> None:
+    async with bench(kit_root / f"r{secrets.token_hex(3)}") as b:
+        b.runtime.expect_task()
+        (spare,) = await some_children(b.runtime.zygote_pid)
+        task = await b.create("sleep", "100")
+        await task.start()
+        assert children(b.runtime.zygote_pid) == [spare]
+        b.runtime.expect_task()
+        (killed,) = set(await some_children(b.runtime.zygote_pid, 2)) - {spare}
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: not alive(killed))
+        assert await b.run("echo", "again") == (0, "again\n", "")
+        b.runtime.expect_task()
+        (unused,) = set(await some_children(b.runtime.zygote_pid, 2)) - {spare}
+        await until(lambda: not alive(unused))
+        await task.delete()
+
+
+def children(pid: int) -> list[int]:
+    """Return the living children of *pid*."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [child for child in map(int, text.split()) if alive(child)]
+
+
+async def some_children(pid: int, count: int = 1) -> list[int]:
+    """Wait until *pid* has *count* living children, and return them."""
+    await until(lambda: len(children(pid)) == count)
+    return children(pid)
+
+
 async def test_daemon_that_dies_during_create_leaves_nothing(kit_root: Path) -> None:
     root = kit_root / f"r{secrets.token_hex(3)}"
     for point in ("runtime.create.after_bundle", "runtime.create.after_launch"):

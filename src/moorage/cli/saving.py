@@ -15,18 +15,15 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 
 
-def save_body(
-    session: Session, path: str, query: dict[str, object], target: str, failure: str
-) -> None:
+def save_body(session: Session, path: str, query: dict[str, object], target: str) -> None:
     """Write the body of a GET to the file *target*, or to standard output if it is empty.
 
-    *failure* begins the message about a target that cannot be written. A file appears whole or not
-    at all: an archive cut short never has the final name.
+    A file appears whole or not at all: an archive cut short never has the final name.
     """
     if not target and session.out.is_terminal:
         raise CommandError("cowardly refusing to save to a terminal. Use the -o flag or redirect")
     if target:
-        _check_target(target, failure)
+        _check_target(target)
     response = session.api.request("GET", path, query)
     if not target:
         for chunk in response.chunks():
@@ -67,10 +64,9 @@ def open_source(source: str) -> int:
         raise CommandError(f"open {source}: {(e.strerror or str(e)).lower()}") from e
 
 
-def _check_target(target: str, failure: str) -> None:
+def _check_target(target: str) -> None:
     folder = os.path.dirname(target) or "."
     if not os.path.isdir(folder):
-        reason = f"invalid output path: stat {folder}: no such file or directory"
-        raise CommandError(f"{failure}: {reason}")
+        raise CommandError(f'invalid output path: directory "{folder}" does not exist')
     if os.path.isdir(target):
-        raise CommandError(f"{failure}: cannot write to a directory")
+        raise CommandError(f'invalid output path: "{target}" must be a regular file')

@@ -50,6 +50,7 @@ class Execs:
         """
         _check(config)
         require_runnable(container)
+        self._parts.runtime.expect_task()
         self._forget_old()
         session = ExecSession(ids.new_id(), container, config)
         self._sessions[session.id] = session
@@ -201,7 +202,7 @@ def require_runnable(container: Container) -> None:
     if not container.active:
         raise Conflict(f"container {container.id} is not running")
     if container.state is State.PAUSED:
-        raise Conflict(f"container {container.name} is paused, unpause the container before exec")
+        raise Conflict(f"container {container.id} is paused, unpause the container before exec")
     require_not_restarting(container)
 
 

@@ -40,7 +40,6 @@ from moorage.containers.files import write_name_files
 from moorage.containers.parts import Parts
 from moorage.images.image import ImageUse
 from moorage.lib import tasks
-from moorage.lib.errors import MoorageError
 
 if TYPE_CHECKING:
     from moorage.containers.attach import Attached
@@ -136,12 +135,8 @@ class Containers:
 
     async def kill(self, reference: str, signal: str) -> None:
         """Send a signal."""
-        try:
-            work = kill.kill(self.parts, self.get(reference), signal)
-            await tasks.finish(work, self.parts.supervisor, "kill")
-        except MoorageError as error:
-            error.message = f"cannot kill container: {reference}: {error.message}"
-            raise
+        work = kill.kill(self.parts, self.get(reference), signal)
+        await tasks.finish(work, self.parts.supervisor, "kill")
 
     async def pause(self, reference: str) -> None:
         """Freeze."""

@@ -71,6 +71,16 @@ class Attachment:
         self._socket.close()
 
 
+def begin() -> tuple[Attachment, socket.socket]:
+    """Return an attachment to a process that is yet to be made, and what its monitor needs of it.
+
+    The socket is the caller's to hand over (``create``) and close.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.settimeout(0)
+    return Attachment(ours, b""), theirs
+
+
 async def attach(directory: Path, *, stdin: bool, stdout: bool, stderr: bool) -> Attachment:
     """Attach to the task in *directory*.
 

@@ -127,6 +127,8 @@ def job(
         "container_id": container_id,
         "directory": str(directory),
         "runtime": runtime.command(),
+        "sealed": False,
+        "attach": None,
         "start_fifo": start_fifo,
         "plain_state": plain_state,
         "cgroup": str(group.directory()) if group else None,

@@ -48,8 +48,8 @@ class Connection:
         self._open = True
         self._loop.add_reader(connection.fileno(), self._readable)
 
-    async def request(self, operation: str, /, **arguments: object) -> protocol.Message:
-        """Ask; return the answer.
+    async def request(self, operation: str, /, *fds: int, **arguments: object) -> protocol.Message:
+        """Ask, and hand over *fds* (which stay ours too); return the answer.
 
         Raises: System (the monitor refuses: its complaint alone), MonitorGone.
         """
@@ -59,6 +59,8 @@ class Connection:
         self._waiting[number] = answer
         try:
             encoded = protocol.encode({"op": operation, "id": number, **arguments})
+            if fds:  # the first request of a connection: there is room for its beginning
+                encoded = encoded[socket.send_fds(self._socket, [encoded], fds) :]
             await self._loop.sock_sendall(self._socket, encoded)
             reply = await answer
         except OSError as error:

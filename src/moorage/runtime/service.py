@@ -10,6 +10,7 @@ import msgspec
 
 from moor_shim import protocol
 from moorage.kernel import pidfd, spawn
+from moorage.kernel.sealed import SealedCopies
 from moorage.lib import atomicfile, offload
 from moorage.lib.errors import Conflict, InvalidParameter, System
 from moorage.lib.failpoint import failpoint
@@ -51,6 +52,7 @@ class Runtime:
         self._on_oom = on_oom
         self._filters = FilterCache(state_root / "seccomp")
         self._zygote = Zygote(supervisor)
+        self._copies = SealedCopies()
         self._fitness: host.Fitness | None = None
         self._tasks: dict[str, Task] = {}  # the running containers
 
@@ -86,11 +88,11 @@ class Runtime:
         await offload.run("cpu", self._filters.annotation, usual)
 
     def expect_task(self) -> None:
-        """Get ready for a ``create`` that will come soon: the first monitor takes 50 ms longer.
+        """Get ready for a ``create`` or an exec's start that will come soon.
 
         Raises: System.
         """
-        self._zygote.start()
+        self._zygote.expect_fork()
 
     async def create(
         self, container_id: str, *, runtime: str | None = None, spec: Spec, io: ProcessIO
@@ -218,6 +220,7 @@ class Runtime:
             task.disconnect()
         self._tasks.clear()
         await self._zygote.close()
+        self._copies.close()
 
     def _forget(self, task: Task) -> None:
         if self._tasks.get(task.container_id) is task:
@@ -244,6 +247,7 @@ class Runtime:
             runtime=runtime,
             group=self.fitness.cgroups.cgroup(cgroups_path),
             zygote=self._zygote,
+            copies=self._copies,
             on_oom=self._on_oom,
             on_deleted=self._forget,
         )

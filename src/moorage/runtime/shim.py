@@ -7,18 +7,21 @@ import os
 import select
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import moor_shim
 from moor_shim import zygote
 from moorage.kernel import spawn
+from moorage.kernel.cgroup import hybrid
 from moorage.lib.errors import System
 from moorage.lib.tasks import Supervisor
 
 _START: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); from moor_shim.zygote import main; main()"
 )
+_SPARE_S: Final = 3.0
 
 
 class Zygote:
@@ -29,6 +32,8 @@ class Zygote:
         self._socket: socket.socket | None = None
         self._process: spawn.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._spare: socket.socket | None = None
+        self._spare_ends: asyncio.TimerHandle | None = None
 
     @property
     def pid(self) -> int:
@@ -46,13 +51,17 @@ class Zygote:
         interpreter = os.path.realpath(sys.executable)
         package = str(Path(moor_shim.__file__).parent.parent)
         argv = [interpreter, *spawn.LEAN_PYTHON, "-c", _START, package]
+        members = _own_members()
         try:
-            process = spawn.start(argv, files={zygote.REQUEST_FD: theirs.fileno()})
+            process = spawn.start(
+                argv, files={zygote.REQUEST_FD: theirs.fileno(), zygote.MEMBERS_FD: members}
+            )
         except OSError as error:
             ours.close()
             raise System(f"cannot start the monitors' zygote: {error}") from error
         finally:
             theirs.close()
+            os.close(members)
         self._socket = ours
         self._process = process
         self._watcher = self._supervisor.start(self._watch(process, ours), "zygote")
@@ -65,11 +74,42 @@ class Zygote:
                 self._socket = None
             ours.close()
 
+    def expect_fork(self) -> None:
+        """Make a monitor in advance: a client that creates starts a moment later.
+
+        One at most; it goes again if nobody comes for it.
+        Raises: System.
+        """
+        if self._spare is None:
+            self._spare = self._fork()
+            loop = asyncio.get_running_loop()
+            self._spare_ends = loop.call_later(_SPARE_S, self._drop_spare)
+
     def fork(self) -> socket.socket:
         """Return the first control connection of a new monitor.
 
         Raises: System.
         """
+        spare = self._take_spare()
+        if spare is None:
+            return self._fork()
+        if _is_hung_up(spare):
+            spare.close()
+            return self._fork()
+        return spare
+
+    def _take_spare(self) -> socket.socket | None:
+        if self._spare_ends is not None:
+            self._spare_ends.cancel()
+        spare, self._spare, self._spare_ends = self._spare, None, None
+        return spare
+
+    def _drop_spare(self) -> None:
+        spare = self._take_spare()
+        if spare is not None:
+            spare.close()
+
+    def _fork(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             for attempt in range(2):
@@ -102,10 +142,23 @@ class Zygote:
 
     async def close(self) -> None:
         """Let the zygote end; monitors stay."""
+        self._drop_spare()
         if self._socket is not None:
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._watcher is not None:
             await self._watcher
+
+
+def _own_members() -> int:
+    """Open the list of the group that we, the zygote and the monitors are in.
+
+    Where there is none it is /dev/null: all that is ever written to it changes nothing.
+    """
+    with suppress(OSError):
+        members = hybrid.own_members(hybrid.host())
+        if members is not None:
+            return os.open(members, os.O_WRONLY | os.O_CLOEXEC)
+    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def _is_hung_up(connection: socket.socket) -> bool:

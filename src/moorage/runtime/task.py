@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from moor_shim import protocol
 from moorage.kernel import pidfd as pidfds
 from moorage.kernel import spawn
 from moorage.kernel.cgroup.contract import Cgroup
+from moorage.kernel.sealed import SealedCopies
 from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import Conflict, System
 from moorage.runtime import attachment, bundle, limits, oci, stats
@@ -46,8 +48,30 @@ class Place:
     runtime: oci.OciRuntime
     group: Cgroup
     zygote: Zygote
+    copies: SealedCopies
     on_oom: Callable[[str], None] | None
     on_deleted: Callable[[Task], None]
+
+
+class Order:
+    """What the monitor of an exec is told at its start."""
+
+    def __init__(self, job: protocol.Message, process: Process) -> None:
+        self.job = job
+        self.process = process
+        self.stream: socket.socket | None = None  # the monitor's end of the attachment
+
+    def attach(self, *, stdin: bool, stdout: bool, stderr: bool) -> Attachment:
+        """Attach to the streams that the process will have."""
+        assert self.stream is None  # noqa: S101 - see Task.attach
+        client, self.stream = attachment.begin()
+        self.job["attach"] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        return client
+
+    def close(self) -> None:
+        """Let go of the monitor's end."""
+        if self.stream is not None:
+            self.stream.close()
 
 
 class Task:
@@ -61,6 +85,7 @@ class Task:
         self._program = program
         self._pidfd = -1
         self._connection: Connection | None = None
+        self._order: Order | None = None  # of an exec: until its start
         self._launched = False  # whether the monitor has taken its order
         self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._deleting = asyncio.Lock()
@@ -141,10 +166,8 @@ class Task:
 
         Raises: StartFailed (126, 127), System.
         """
-        if self._connection is None:
-            raise MonitorGone
         try:
-            reply = await self._connection.request("start")
+            await self._start()
         except System as error:
             if not self._is_container:
                 self._end(unknown_end())
@@ -154,7 +177,19 @@ class Task:
                 program=self._program,
                 runtime=self._place.runtime.name,
             )
-        self.take(reply)
+
+    async def _start(self) -> None:
+        order, self._order = self._order, None
+        if order is not None:
+            try:
+                bundle.write(self._place.directory, "process.json", order.process)
+                await self.launch(order.job, order.stream)
+            finally:
+                order.close()
+        elif self._connection is None:
+            raise MonitorGone
+        else:
+            self.take(await self._connection.request("start"))
 
     async def wait(self) -> ExitStatus:
         """Wait for the end; any number of waiters, also after the end."""
@@ -239,8 +274,11 @@ class Task:
     async def attach(self, *, stdin: bool, stdout: bool, stderr: bool) -> Attachment:
         """Connect to the streams, before the start or later; several clients at once.
 
+        Before the start of an exec: one.
         Raises: Conflict (the monitor is gone).
         """
+        if self._order is not None:
+            return self._order.attach(stdin=stdin, stdout=stdout, stderr=stderr)
         return await attachment.attach(
             self._place.directory, stdin=stdin, stdout=stdout, stderr=stderr
         )
@@ -249,7 +287,7 @@ class Task:
         """Prepare another process in the container; ``start`` of the result runs it.
 
         Its own monitor waits for it; ``delete`` of the result must follow, also after a failure.
-        Raises: Conflict (the container has ended), System.
+        Raises: Conflict (the container has ended).
         """
         if self._ended.done():
             raise Conflict(f"container {self.container_id} is not running")
@@ -260,38 +298,37 @@ class Task:
             runtime=self._place.runtime,
             group=self._place.group,
             zygote=self._place.zygote,
+            copies=self._place.copies,
             on_oom=None,
             on_deleted=self._place.on_deleted,
         )
-        bundle.write(directory, "process.json", bundle.prepare_process(process, io))
         program = process.args[0] if process.args else ""
         task = Task(place, is_container=False, program=program)
-        try:
-            await task.launch(
-                bundle.job(
-                    kind="exec",
-                    container_id=self.container_id,
-                    directory=directory,
-                    runtime=self._place.runtime,
-                    io=io,
-                )
-            )
-        except BaseException:
-            task.abandon()
-            raise
+        job = bundle.job(
+            kind="exec",
+            container_id=self.container_id,
+            directory=directory,
+            runtime=self._place.runtime,
+            io=io,
+        )
+        task._order = Order(job, bundle.prepare_process(process, io))
         return task
 
-    async def launch(self, job: protocol.Message) -> None:
-        """Make the monitor and give it its order.
+    async def launch(self, job: protocol.Message, stream: socket.socket | None = None) -> None:
+        """Make the monitor and give it its order; *stream* is its end of an attachment.
 
         Raises: System, with the runtime's complaint; MonitorGone.
         """
+        runtime = self._place.runtime
+        sealed = self._place.copies.of(runtime.path) if runtime.is_crun else None
+        job["sealed"] = sealed is not None
+        fds = [fd for fd in (sealed, stream.fileno() if stream else None) if fd is not None]
         for attempt in range(_LAUNCHES):
             first = self._place.zygote.fork()
             self.use(Connection(first, self.on_event, self.on_lost))
             assert self._connection is not None  # noqa: S101 - just set
             try:
-                reply = await self._connection.request("create", **job)
+                reply = await self._connection.request("create", *fds, **job)
             except MonitorGone:
                 self.disconnect()
                 if attempt + 1 == _LAUNCHES or not self._place.zygote.forget_dead():
@@ -336,6 +373,8 @@ class Task:
             self._close_pidfd()
             atomicfile.remove_tree(self._place.directory)
             self._end(unknown_end())
+            if self._order is not None:
+                self._order.close()
             self._deleted = True
             self._place.on_deleted(self)
 

@@ -76,13 +76,6 @@ class ContainerRow(Row):
         """Return the names of the networks."""
         return ",".join((self.summary.get("NetworkSettings") or {}).get("Networks") or {})
 
-    def platform(self) -> object:
-        """Return the image's platform; a nil pointer where it is not known."""
-        from moorage.cli.template.values import Nil
-
-        descriptor = self.summary.get("ImageManifestDescriptor") or {}
-        return descriptor.get("platform") or Nil("pointer")
-
     def label(self, name: str) -> str:
         """Return one label."""
         return str((self.summary.get("Labels") or {}).get(name, ""))
@@ -97,7 +90,9 @@ class ContainerRow(Row):
         "Mounts": mounts,
         "Names": names,
         "Networks": networks,
-        "Platform": platform,
+        "Platform": lambda self: (self.summary.get("ImageManifestDescriptor") or {}).get(
+            "platform"
+        ),
         "Ports": lambda self: ports(self.summary.get("Ports") or []),
         "RunningFor": lambda self: age(self.summary["Created"]),
         "Size": size,
@@ -159,10 +154,5 @@ TABLE = Table(
         "LocalVolumes": "LOCAL VOLUMES",
         "Networks": "NETWORKS",
     },
-    raw=(
-        *(("container_id", "ID"), ("image", "Image"), ("command", "Command")),
-        *(("created_at", "CreatedAt"), ("state", "State"), ("status", "Status")),
-        *(("names", "Names"), ("labels", "Labels"), ("ports", "Ports")),
-    ),
 )
-SIZED_TABLE = Table((*TABLE.columns, "Size"), TABLE.headings, (*TABLE.raw, ("size", "Size")))
+SIZED_TABLE = Table((*TABLE.columns, "Size"), TABLE.headings)

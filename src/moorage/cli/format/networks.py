@@ -63,5 +63,4 @@ TABLE = Table(
         "Labels": "LABELS",
         "CreatedAt": "CREATED AT",
     },
-    raw=(("network_id", "ID"), ("name", "Name"), ("driver", "Driver"), ("scope", "Scope")),
 )

@@ -66,5 +66,4 @@ TABLE = Table(
         "Group": "GROUP",
         "Status": "STATUS",
     },
-    raw=(("name", "Name"), ("driver", "Driver")),
 )

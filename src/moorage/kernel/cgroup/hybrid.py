@@ -74,6 +74,18 @@ def host() -> Host:
     return structs.replace(found, stray=tuple(stray))
 
 
+def own_members(found: Host) -> Path | None:
+    """Return the file of the group that this process is in, in any of the trees; None if unseen."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        tree = found.v1.get(controllers.partition(",")[0]) if controllers else found.v2
+        if tree is not None and "/.." not in path:
+            members = tree / path.lstrip("/") / "cgroup.procs"
+            if members.exists():
+                return members
+    return None
+
+
 def in_use(v2: Path) -> bool:
     """Whether any group of the v2 tree hands controllers to groups below it."""
     return any(path.read_text().strip() for path in v2.rglob("cgroup.subtree_control"))

@@ -92,7 +92,7 @@ def number(field: bytes) -> int:
     try:
         return int(field.strip(b" \0") or b"0", 8)
     except ValueError as error:
-        raise InvalidParameter("archive/tar: invalid tar header: letters in a number") from error
+        raise InvalidParameter(f"archive/tar: invalid tar header: number {field!r}") from error
 
 
 def parse_records(data: bytes) -> dict[str, bytes]:

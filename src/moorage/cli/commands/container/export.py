@@ -13,13 +13,7 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Write a container's file system as a tar archive."""
-    save_body(
-        session,
-        f"/containers/{arguments[0]}/export",
-        {},
-        values.text("output"),
-        "failed to export container",
-    )
+    save_body(session, f"/containers/{arguments[0]}/export", {}, values.text("output"))
 
 
 COMMAND = Command(

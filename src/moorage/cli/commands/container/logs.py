@@ -20,8 +20,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     if since or until:
         from moorage.cli import timestamps
 
-        since = timestamps.parse(since, "since")
-        until = timestamps.parse(until, "until")
+        since, until = timestamps.parse(since), timestamps.parse(until)
     follow = values.flag("follow")
     response = session.api.request(
         "GET",

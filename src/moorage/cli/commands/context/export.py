@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import os
 
-from moorage.cli.commands.context import describing
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
 from moorage.client import jsonwire
-from moorage.client.contexts import DEFAULT, ContextStore
+from moorage.client.contexts import ContextStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,12 +39,7 @@ def archive(session: Session, name: str) -> bytes:
     """Return the tar archive of a context."""
     from tarfile import TarFile, TarInfo
 
-    if name == DEFAULT:
-        endpoint, certificates = describing.copy_of(session, DEFAULT)
-        meta = {"Name": DEFAULT, "Metadata": {}, "Endpoints": {"docker": endpoint}}
-    else:
-        meta = ContextStore(session.config_directory).get(name).meta
-        certificates = describing.copy_of(session, name)[1]
+    context = ContextStore(session.config_directory).get(name)
     buffer = io.BytesIO()
     with TarFile(fileobj=buffer, mode="w") as tar:
 
@@ -54,9 +48,10 @@ def archive(session: Session, name: str) -> bytes:
             entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
 
-        add("meta.json", jsonwire.encode(meta).encode(), 0o644)
-        for file, content in certificates.items():
-            add(f"tls/docker/{file}", content, 0o600)
+        add("meta.json", jsonwire.encode(context.meta).encode(), 0o644)
+        for file, path in context.tls_files().items():
+            with open(path, "rb") as opened:
+                add(f"tls/docker/{file}", opened.read(), 0o600)
     return buffer.getvalue()
 
 

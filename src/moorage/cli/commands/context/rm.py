@@ -5,6 +5,7 @@ from __future__ import annotations
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.client.contexts import DEFAULT, ContextStore
+from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ def run(session: Session, values: Values, names: list[str]) -> None:
                 continue
             session.config.values.pop("currentContext", None)
             session.config.save()
-        if not store.exists(name):
+        try:
+            store.remove(name)
+        except MoorageError as e:
             if not force:
-                failures.append(f'context "{name}" does not exist')
+                failures.append(str(e))
             continue
-        store.remove(name)
         session.out.line(name)
     if failures:
         raise CommandError("\n".join(failures))
