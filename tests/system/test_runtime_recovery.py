@@ -137,32 +137,38 @@ async def test_zygote_is_replaced(kit_root: Path) -> None:
 
 async def test_monitor_made_in_advance_is_used_replaced_and_not_kept(kit_root: Path) -> None:
     async with bench(kit_root / f"r{secrets.token_hex(3)}") as b:
-        b.runtime.expect_task()
-        (spare,) = await some_children(b.runtime.zygote_pid)
+        (used,) = await expected_monitors(b)
         task = await b.create("sleep", "100")
+        assert parent(task.pid) == used
         await task.start()
-        assert children(b.runtime.zygote_pid) == [spare]
-        b.runtime.expect_task()
-        (killed,) = set(await some_children(b.runtime.zygote_pid, 2)) - {spare}
+        (killed,) = await expected_monitors(b, used)
         os.kill(killed, signal.SIGKILL)
         await until(lambda: not alive(killed))
         assert await b.run("echo", "again") == (0, "again\n", "")
-        b.runtime.expect_task()
-        (unused,) = set(await some_children(b.runtime.zygote_pid, 2)) - {spare}
+        (unused,) = await expected_monitors(b, used)
         await until(lambda: not alive(unused))
         await task.delete()
 
 
-def children(pid: int) -> list[int]:
-    """Return the living children of *pid*."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [child for child in map(int, text.split()) if alive(child)]
+def parent(pid: int) -> int:
+    """Return the parent of *pid*."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-async def some_children(pid: int, count: int = 1) -> list[int]:
-    """Wait until *pid* has *count* living children, and return them."""
-    await until(lambda: len(children(pid)) == count)
-    return children(pid)
+async def expected_monitors(b: Bench, *others: int) -> list[int]:
+    """Let a monitor be made in advance where there are *others* only; return it."""
+    found: list[int] = []
+
+    def others_and(count: int) -> bool:
+        pid = b.runtime.zygote_pid
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text() if pid else ""
+        found[:] = [m for m in map(int, text.split()) if alive(m) and m not in others]
+        return len(found) == count
+
+    await until(lambda: others_and(0))
+    b.runtime.expect_task()
+    await until(lambda: others_and(1))
+    return found
 
 
 async def test_daemon_that_dies_during_create_leaves_nothing(kit_root: Path) -> None:
