@@ -14,6 +14,7 @@ from moor_shim import lean, protocol
 from moor_shim.loop import IN, OUT, Loop
 
 READ_SIZE: Final = 65536
+TERMINAL_SIZE: Final = 1 << 20  # bytes; more than the kernel keeps of a terminal's output
 STDIN_HIGH: Final = 65536  # bytes waiting for the process: above it clients are not read
 
 
@@ -135,17 +136,17 @@ class Stdio:
 
         return ready
 
-    def _pump(self, fd: int) -> bool:
-        """Read once; return whether there may be more."""
+    def _pump(self, fd: int) -> int:
+        """Read once; return how many bytes, 0 if there are none now."""
         try:
             chunk = os.read(fd, READ_SIZE)
         except BlockingIOError:
-            return False
+            return 0
         except OSError:  # EIO: the last holder of a terminal has closed it
             chunk = b""
         if not chunk:
             self._end(fd)
-            return False
+            return 0
         stream = self._sources[fd]
         full = False
         for output in tuple(self.outputs):
@@ -153,14 +154,18 @@ class Stdio:
             full = full or output.full()
         if full:
             self.refresh()
-        return True
+        return len(chunk)
 
     def drain(self) -> None:
-        """Read what is there now, whether or not clients are full: the process has ended."""
+        """Read what is there now, whether or not clients are full: the process has ended.
+
+        No more than a pipe holds: one that it left behind may go on writing for ever.
+        """
         self._begun = True
         for fd in tuple(self._sources):
-            while fd in self._sources and self._pump(fd):
-                pass
+            left = _capacity(fd)
+            while left > 0 and fd in self._sources and (size := self._pump(fd)):
+                left -= size
         self.refresh()
 
     def ended(self) -> bool:
@@ -242,6 +247,14 @@ class Stdio:
             self._loop.forget(fd)
             del self._sources[fd]
             os.close(fd)
+
+
+def _capacity(fd: int) -> int:
+    """Return the most that can wait in *fd*, a pipe or the master of a terminal."""
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+    except OSError:
+        return TERMINAL_SIZE
 
 
 def _nothing() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import resource
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from support.certificates import Authority
+from support.containers import until
 from support.daemon import Daemon, free_port
 
 pytestmark = pytest.mark.requires("root", "openssl")
@@ -50,6 +53,13 @@ def ping(port: int, context: ssl.SSLContext) -> int:
         connection.close()
 
 
+def answers(port: int, context: ssl.SSLContext) -> bool:
+    try:
+        return ping(port, context) == 200
+    except OSError:
+        return False
+
+
 def test_tlsverify_takes_only_clients_of_its_authority(
     make_daemon: MakeDaemon, authority: Authority, tmp_path: Path
 ) -> None:
@@ -70,6 +80,25 @@ def test_tls_without_verify_takes_clients_without_certificate(
 ) -> None:
     _, port = tls_daemon(make_daemon, authority, "--tls")
     assert ping(port, client_context(authority, None)) == 200
+
+
+def test_a6_strangers_take_no_more_than_their_part_of_the_descriptors(
+    make_daemon: MakeDaemon, authority: Authority
+) -> None:
+    """Who has not shown a certificate yet cannot keep others out by opening connections."""
+    daemon, port = tls_daemon(make_daemon, authority, "--tlsverify")
+    usual = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (200, usual[1]))
+    with ExitStack() as opened:
+        for _ in range(400):
+            silent = socket.create_connection(("127.0.0.1", port), timeout=5)
+            opened.enter_context(silent)
+        assert daemon.api.get("/_ping").status == 200
+        descriptors = Path(f"/proc/{daemon.pid}/fd")
+        until(lambda: len(list(descriptors.iterdir())) < 100, 5)
+        assert daemon.api.get("/info").status == 200
+    context = client_context(authority, "client")
+    until(lambda: answers(port, context))
 
 
 def test_a_handshake_that_does_not_come_holds_no_connection(

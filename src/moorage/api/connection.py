@@ -97,8 +97,11 @@ class Connection(asyncio.Protocol):
         self._out.pause()
 
     def resume_writing(self) -> None:
-        """Let the writers go on."""
+        """Let the writers go on, and answer what was held back."""
         self._out.resume()
+        if self._request is None and self._stream is None and not self._lingering:
+            self._resume_reading()
+            self._advance()
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived."""
@@ -109,7 +112,7 @@ class Connection(asyncio.Protocol):
             return
         if self._request is None and not self._buffer:
             ready = self._server.ready(self._kind).get(data)
-            if ready is not None and self._out.keep_alive:
+            if ready is not None and self._out.keep_alive and not self._out.is_full:
                 self._transport.write(ready)
                 return
         self._buffer = self._buffer + data if self._buffer else data
@@ -187,6 +190,9 @@ class Connection(asyncio.Protocol):
         buffer = self._buffer
         if not self._out.keep_alive or self._transport.is_closing():
             self._buffer = b""
+            return False
+        if self._out.is_full:  # a client that asks on and on and reads no answer
+            self._transport.pause_reading()
             return False
         end = buffer.find(_END_OF_HEAD)
         if end < 0 or end > HEAD_LIMIT:

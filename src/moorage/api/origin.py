@@ -1,7 +1,8 @@
 """Guards of a TCP listener against web pages: DNS rebinding (Host), cross-site requests (Origin).
 
 A browser can be made to send requests to a port of its own host. The API knows no CORS, and a
-request that bears the marks of a browser on another site is refused.
+request that bears the marks of a browser on another site is refused; another port of the same host
+is another site.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class HostCheck:
         if len(self._passed) < _REMEMBERED:
             self._passed.add(host)
         origin = headers.get("origin")
-        if origin is not None and host_name(origin.partition("://")[2]) != host_name(host):
+        if origin is not None and origin.partition("://")[2].lower() != host.strip().lower():
             raise Forbidden("requests from web pages of other sites are refused")
         if headers.get("sec-fetch-site", "none") in {"cross-site", "same-site"}:
             raise Forbidden("requests from web pages of other sites are refused")

@@ -176,6 +176,8 @@ def parse_query(raw: str) -> dict[str, list[str]]:
     """
     if not raw:
         return {}
+    if ";" in raw:  # Go drops such a pair: an authorisation plugin would see another query
+        raise InvalidParameter("invalid semicolon separator in query")
     try:
         pairs = parse_qsl(
             raw, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS, errors="strict"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,13 +21,39 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 HANDSHAKE_TIMEOUT_S: Final = 10.0
+_HANDSHAKE_LIMIT: Final = 1024
 _READ_SIZE: Final = 256 << 10
+
+
+class Handshakes:
+    """Clients that are still shaking hands: anybody may be one, so there may not be too many."""
+
+    def __init__(self) -> None:
+        self._open: set[TlsProtocol] = set()
+
+    def begin(self, one: TlsProtocol) -> bool:
+        """Whether there is room for *one* more: they get a quarter of the descriptors."""
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if len(self._open) >= min(descriptors // 4, _HANDSHAKE_LIMIT):
+            return False
+        self._open.add(one)
+        return True
+
+    def end(self, one: TlsProtocol) -> None:
+        """Forget *one*; repeated is fine."""
+        self._open.discard(one)
 
 
 class TlsProtocol(asyncio.Protocol):
     """Between the socket's transport and the protocol made by *factory* once hands are shaken."""
 
-    def __init__(self, context: ssl.SSLContext, factory: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        handshakes: Handshakes,
+        factory: Callable[[], asyncio.Protocol],
+    ) -> None:
+        self._handshakes = handshakes
         self._factory = factory
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
@@ -41,6 +68,9 @@ class TlsProtocol(asyncio.Protocol):
         """Wait for the client's hello."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self._raw = transport
+        if not self._handshakes.begin(self):
+            transport.abort()
+            return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(HANDSHAKE_TIMEOUT_S, transport.abort)
 
@@ -51,6 +81,7 @@ class TlsProtocol(asyncio.Protocol):
             self._inner.connection_lost(exc)
 
     def _disarm(self) -> None:
+        self._handshakes.end(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

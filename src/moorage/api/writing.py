@@ -31,6 +31,11 @@ class Writer:
         """Let the writers go on."""
         self._writable.set()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more should wait: the client has not read what was written."""
+        return not self._writable.is_set()
+
     def lose(self) -> None:
         """Let the writers fail: the client has gone."""
         self.gone = True

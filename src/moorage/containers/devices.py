@@ -15,6 +15,8 @@ from moorage.spec.engine.hostconfig import DeviceMapping, DeviceRequest
 from moorage.spec.oci.runtime import LinuxDevice, LinuxDeviceCgroup
 
 _RULE: Final = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})\Z")
+_MAX_NUMBER: Final = (1 << 63) - 1
+_MAX_DIGITS: Final = 19
 _SKIPPED: Final = frozenset({"pts", "shm", "fd", "mqueue", "lxc", ".lxc", ".lxd-mounts", ".udev"})
 _MADE_BY_RUNTIME: Final = frozenset(
     {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
@@ -64,12 +66,20 @@ def parse_rules(rules: Sequence[str]) -> list[LinuxDeviceCgroup]:
             LinuxDeviceCgroup(
                 allow=True,
                 type=kind,
-                major=None if major == "*" else int(major),
-                minor=None if minor == "*" else int(minor),
+                major=_number(major, "major", rule),
+                minor=_number(minor, "minor", rule),
                 access=access,
             )
         )
     return parsed
+
+
+def _number(text: str, which: str, rule: str) -> int | None:
+    if text == "*":
+        return None
+    if len(text) > _MAX_DIGITS or int(text) > _MAX_NUMBER:
+        raise InvalidParameter(f"invalid {which} value in device cgroup rule format: '{rule}'")
+    return int(text)
 
 
 def check_mappings(mappings: Sequence[DeviceMapping]) -> None:

@@ -193,9 +193,9 @@ async def serve(
         factory = functools.partial(Connection, server, kind, check)
         if kind == "tls":
             assert tls is not None  # noqa: S101 - no TLS listener is made without
-            from moorage.api.tls import TlsProtocol  # noqa: PLC0415 - loads OpenSSL
+            from moorage.api.tls import Handshakes, TlsProtocol  # noqa: PLC0415 - loads OpenSSL
 
-            factory = functools.partial(TlsProtocol, tls, factory)
+            factory = functools.partial(TlsProtocol, tls, Handshakes(), factory)
         if listener.socket.family == socket.AF_UNIX:
             acceptor = await loop.create_unix_server(factory, sock=listener.socket)
         else:

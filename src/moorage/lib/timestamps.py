@@ -10,7 +10,8 @@ from typing import Final
 from moorage.lib import clock, units
 from moorage.lib.errors import InvalidParameter
 
-_UNIX: Final = re.compile(r"(-?\d+)(?:\.(\d{1,9})\d*)?\Z")
+_UNIX: Final = re.compile(r"(-?[0-9]+)(?:\.([0-9]{1,9})[0-9]*)?\Z")
+_LAST_NS: Final = (1 << 63) - 1  # as Go counts them
 _LOCAL_FORMATS: Final = (
     "%Y-%m-%dT%H:%M:%S",
     "%Y-%m-%d %H:%M:%S",
@@ -25,8 +26,15 @@ def parse(text: str, *, now_ns: int | None = None) -> int:
 
     Takes seconds ``1700000000.5``, RFC 3339 (without a zone: the local one; without a time: its
     midnight), and Go's durations ``10m``, counted back from *now_ns*.
-    Raises: ValueError.
+    Raises: ValueError (also where 64 bits do not hold it).
     """
+    found = _parse(text, now_ns)
+    if abs(found) > _LAST_NS:
+        raise ValueError(f"time out of range: {text}")
+    return found
+
+
+def _parse(text: str, now_ns: int | None) -> int:
     if found := _UNIX.match(text):
         return int(found[1]) * 1_000_000_000 + int((found[2] or "").ljust(9, "0"))
     try:

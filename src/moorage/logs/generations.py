@@ -136,7 +136,7 @@ def close_all(opened: list[Opened]) -> None:
 def begin_of_tail(opened: list[Opened], codec: Codec[Any], count: int) -> tuple[int, int]:
     """Return (number of the first file that holds the last *count* records, where they begin).
 
-    Blocking. A file is read from its end, no further than needed; a compressed one whole.
+    Blocking. A file is read from its end, no further than needed.
     """
     last = len(opened) - 1
     if count == 0:
@@ -150,9 +150,7 @@ def begin_of_tail(opened: list[Opened], codec: Codec[Any], count: int) -> tuple[
 
 
 def _tail_of(opened: Opened, codec: Codec[Any], count: int) -> tuple[int, int]:
-    file = opened.file
-    if opened.generation.compressed:
-        return codec.tail(file.read(), count)
+    file = opened.file  # a compressed one is read anew for each step back, but never held whole
     size = file.seek(0, os.SEEK_END)
     block = _TAIL_BLOCK
     while True:

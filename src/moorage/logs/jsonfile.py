@@ -26,8 +26,11 @@ class JsonEntry(Struct, frozen=True, gc=False):
 
     @property
     def time_ns(self) -> int:
-        """When it was written."""
-        return clock.parse_rfc3339(self.time)
+        """When it was written; 0 if the record does not say (a disk lost a part of it)."""
+        try:
+            return clock.parse_rfc3339(self.time)
+        except ValueError:
+            return 0
 
     @property
     def attributes(self) -> Mapping[str, str]:

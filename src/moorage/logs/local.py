@@ -11,6 +11,7 @@ _LENGTH: Final = 4  # bytes before and after each record
 _MAX_RECORD: Final = 1 << 20
 _SOURCE, _TIME, _LINE, _PARTIAL, _METADATA = 1, 2, 3, 4, 5  # field numbers
 _VARINT, _BYTES = 0, 2  # wire types
+_VARINT_BITS: Final = 64
 _LAST: Final = 1  # field of the partial metadata
 
 
@@ -120,11 +121,11 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, _VARINT_BITS, 7):
         byte = message[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-        shift += 7
+    raise ValueError("a number without end")

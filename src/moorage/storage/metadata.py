@@ -77,15 +77,15 @@ class Database:
                 finally:
                     self._depth -= 1
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.execute("BEGIN IMMEDIATE")
             self._depth = 1
             try:
                 yield
+                self.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk ends it by itself
+                    self._connection.execute("ROLLBACK")
                 raise
-            else:
-                self._connection.execute("COMMIT")
             finally:
                 self._depth = 0
 
@@ -101,17 +101,27 @@ class Database:
             raise System(f"the database of the data-root cannot be written: {error}") from error
 
     def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
-        """Return the first row, or None."""
-        with self._lock:
-            row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
-            return row
+        """Return the first row, or None. Raises: System."""
+        try:
+            with self._lock:
+                row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
+                return row
+        except sqlite3.OperationalError as error:
+            raise _unreadable(error) from error
 
     def all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
-        """Return all rows."""
-        with self._lock:
-            return self._connection.execute(sql, values).fetchall()
+        """Return all rows. Raises: System."""
+        try:
+            with self._lock:
+                return self._connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise _unreadable(error) from error
 
     def close(self) -> None:
         """Checkpoint and close; safe to call twice."""
         with self._lock:
             self._connection.close()
+
+
+def _unreadable(error: sqlite3.Error) -> System:
+    return System(f"the database of the data-root cannot be read: {error}")

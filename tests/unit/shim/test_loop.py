@@ -138,6 +138,29 @@ def test_output_waits_for_a_full_client(loop: Loop) -> None:
     stdio.close()
 
 
+def test_a_drain_ends_though_others_write_on(loop: Loop) -> None:
+    """What an exec leaves behind may write for ever into the same pipe."""
+    stdio = Stdio(loop, tty=False, open_stdin=False)
+    ends = stdio.open()
+    got = 0
+
+    class Writer(Client):
+        def output(self, _stream: int, chunk: bytes) -> None:
+            nonlocal got
+            got += len(chunk)
+            assert got < 10 << 20, "it never ends"
+            os.write(ends[1], b"x" * len(chunk))
+
+    stdio.outputs.append(Writer())
+    os.write(ends[1], b"x" * 65536)
+    stdio.drain()
+    assert got >= 65536
+    assert not stdio.ended()
+    for fd in ends:
+        os.close(fd)
+    stdio.close()
+
+
 def test_stdin_holds_back_its_clients(loop: Loop) -> None:
     stdio = Stdio(loop, tty=False, open_stdin=True)
     child_in, child_out, child_err = stdio.open()

@@ -1,3 +1,4 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,40 @@ def test_a_store_of_a_newer_program_is_refused_with_the_way_out(tmp_path: Path) 
     db.migrate("t", [*STEPS, "CREATE TABLE u (id TEXT)"])
     with pytest.raises(System, match="newer"):
         db.migrate("t", STEPS)
+
+
+def test_a_full_disk_is_said_and_got_over(tmp_path: Path) -> None:
+    db = Database(tmp_path / "db")
+    db.migrate("t", STEPS)
+    row = db.one("PRAGMA page_count")
+    assert row is not None
+    db.execute(f"PRAGMA max_page_count={row[0]}")
+
+    def fill() -> None:
+        with db.transaction():
+            db.execute("INSERT INTO t VALUES ('a')")
+            db.execute("INSERT INTO t VALUES (?)", "x" * 100_000)
+
+    for _ in range(2):
+        with pytest.raises(System, match="cannot be written: database or disk is full"):
+            fill()
+    assert db.all("SELECT * FROM t") == []
+    db.execute("PRAGMA max_page_count=1000000")
+    fill()
+    assert len(db.all("SELECT * FROM t")) == 2
+
+
+def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
+    db = Database(tmp_path / "db")
+    db.migrate("t", [*STEPS, "CREATE TABLE u (t REFERENCES t DEFERRABLE INITIALLY DEFERRED)"])
+
+    def refused() -> None:
+        with db.transaction():
+            db.execute("INSERT INTO u VALUES ('absent')")
+
+    for _ in range(2):
+        with pytest.raises(sqlite3.IntegrityError):
+            refused()
+    with db.transaction():
+        db.execute("INSERT INTO t VALUES ('a')")
+    assert db.all("SELECT * FROM u") == []
