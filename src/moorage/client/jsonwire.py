@@ -51,8 +51,8 @@ def decode(text: bytes | str) -> Any:
         value, end = _scan(text, 0)
     except StopIteration:
         end, value = -1, None
-    except ValueError as e:
-        message = f"not JSON: {e}"
+    except (ValueError, SystemError) as e:  # the latter where json.decoder is not loaded
+        message = f"not JSON: {text[:80]!r}"
         raise ValueError(message) from e
     if end != len(text):
         message = f"not JSON: {text[:80]!r}"

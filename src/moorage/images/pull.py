@@ -36,6 +36,7 @@ from moorage.lib.errors import (
 )
 from moorage.lib.failpoint import failpoint
 from moorage.registry.credentials import ANONYMOUS, Credentials
+from moorage.registry.ways import first_answer, wanted_name
 from moorage.spec import digest as digests
 from moorage.spec import platforms
 from moorage.spec import reference as references
@@ -156,7 +157,7 @@ class Pulls:
         if not reference.is_name_only:
             _, changed = await self._pull_one(reporter, reference, ways, platform)
         else:
-            _, tags = await remote.first_answer(self._registries, ways, lambda way: way.tags())
+            _, tags = await first_answer(self._registries, ways, lambda way: way.tags())
             if not tags:
                 raise NotFound(f"repository {reference.familiar_name} has no tags")
             changed = False
@@ -175,7 +176,7 @@ class Pulls:
     ) -> tuple[Image, bool]:
         """Pull one tag or digest; return the image, and whether the name is new for it."""
         found = await remote.find(self._registries, ways, reference, platform or self._store.host)
-        reporter.say(f"Pulling from {reference.path}", id=remote.wanted_name(reference))
+        reporter.say(f"Pulling from {reference.path}", id=wanted_name(reference))
         sources = remote.sources(found.repository, ways)
         try:
             with self._leased(reference) as lease:

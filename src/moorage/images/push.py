@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
-from moorage.images import manifests, remote, variants
+from moorage.images import manifests, variants
 from moorage.images.compressed import CompressedLayers
 from moorage.images.image import Image
 from moorage.images.progress import Line, Message, Reporter
@@ -25,6 +25,7 @@ from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.registry import failures
 from moorage.registry.credentials import ANONYMOUS, Credentials
 from moorage.registry.failures import RegistryRefusal
+from moorage.registry.ways import first_answer, wanted_name
 from moorage.spec import gojson, mediatype, platforms
 from moorage.spec import reference as references
 from moorage.spec.digest import Digest
@@ -163,7 +164,7 @@ class Pushes:
     ) -> None:
         reference, image = order.reference, order.image
         probe = Digest(image.id)
-        way, _ = await remote.first_answer(
+        way, _ = await first_answer(
             self._registries, ways, lambda way: way.blob_size(probe), failures.of_push
         )
         try:
@@ -172,11 +173,11 @@ class Pushes:
             for descriptor, data in parcel.manifests[:-1]:
                 await way.put_manifest(descriptor.digest, descriptor.media_type, data)
             top, data = parcel.manifests[-1]
-            await way.put_manifest(remote.wanted_name(reference), top.media_type, data)
+            await way.put_manifest(wanted_name(reference), top.media_type, data)
         except RegistryRefusal as refused:
             raise failures.of_push(refused, reference) from refused
         self._name(order, parcel)
-        name = remote.wanted_name(reference)
+        name = wanted_name(reference)
         reporter.say(f"{name}: digest: {top.digest} size: {top.size}")
         reporter.aux(PushResult(tag=name, digest=top.digest, size=top.size))
         if parcel.instead_of is not None:

@@ -6,14 +6,13 @@ Mirrors are asked first; one that fails or lacks the image is passed over.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from moorage.images import manifests
-from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, System
-from moorage.registry import failures
-from moorage.registry.failures import RegistryRefusal
+from moorage.lib.errors import InvalidParameter, NotFound
+from moorage.registry.ways import first_answer, wanted_name
 from moorage.spec import digest as digests
 from moorage.spec import mediatype, platforms
 from moorage.spec.oci.descriptor import Descriptor, Manifest
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
     from moorage.registry.registries import Registries
     from moorage.registry.repository import FetchedManifest, Repository
 
-T = TypeVar("T")
 MAX_LAYERS: Final = 125  # as many as overlayfs and Docker take
 _MAX_NESTING: Final = 3  # indexes in indexes
-Translate = Callable[[RegistryRefusal, Reference], MoorageError]
 
 
 class RemoteImage(Struct, frozen=True, kw_only=True):
@@ -40,45 +37,6 @@ class RemoteImage(Struct, frozen=True, kw_only=True):
     indexes: tuple[FetchedManifest, ...]
     manifest: FetchedManifest
     document: Manifest
-
-
-async def first_answer(
-    registries: Registries,
-    ways: Sequence[Repository],
-    ask: Callable[[Repository], Awaitable[T]],
-    translate: Translate = failures.of_pull,
-) -> tuple[Repository, T]:
-    """Ask each way in turn; return the first that answers, with its answer.
-
-    Raises: MoorageError: the registry's own refusal rather than a mirror's or a connection's.
-    """
-    failure: MoorageError | None = None
-    refused_by_origin = False
-    answering: set[str] = set()  # hosts that spoke: no use in speaking to them without TLS
-    for way in ways:
-        if way.endpoint.insecure_alternative and way.endpoint.host in answering:
-            continue
-        try:
-            answer = await ask(way)
-        except RegistryRefusal as refused:
-            if failure is None or not way.endpoint.is_mirror:
-                failure = translate(refused, way.reference)
-            refused_by_origin = refused_by_origin or not way.endpoint.is_mirror
-            answering.add(way.endpoint.host)
-        except MoorageError as error:
-            if not isinstance(error, failures.Unreachable):
-                answering.add(way.endpoint.host)
-            if not refused_by_origin:
-                failure = error
-        else:
-            registries.note_plain(way.endpoint)
-            return way, answer
-    raise failure or System("no registry can serve this", hint="see registry-mirrors and certs.d")
-
-
-def wanted_name(reference: Reference) -> str:
-    """Return what is asked for: the digest, if there is one, else the tag."""
-    return reference.digest or reference.tag or "latest"
 
 
 async def find(

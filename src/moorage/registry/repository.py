@@ -227,6 +227,19 @@ class Repository:
                     raise System(f"{self.endpoint.host} resumed {digest} at the wrong place")
             yield start, response
 
+    async def config(self, digest: Digest) -> bytes:
+        """Return a blob that is no larger than a manifest may be, verified.
+
+        Raises: RegistryRefusal, DataLoss, System.
+        """
+        async with self.blob(digest) as (_, response):
+            data = await self._transport.read(response, MANIFEST_LIMIT)
+        if len(data) > MANIFEST_LIMIT:
+            raise System(f"{digest} at {self.endpoint.host} has more than {MANIFEST_LIMIT} bytes")
+        if _digest(data, digest) != digest:
+            raise DataLoss(f"{self.endpoint.host} gave other bytes than {digest}")
+        return data
+
     async def blob_size(self, digest: Digest) -> int | None:
         """Return the size of a blob the repository has, None if it has not.
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import moorage
 from moorage.client import jsonwire
 
+SOURCE = Path(moorage.__file__).parent.parent
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -49,3 +54,17 @@ def test_tokens_stay_as_the_daemon_wrote_them() -> None:
 def test_what_is_not_json_is_refused_by_its_beginning(text: str) -> None:
     with pytest.raises(ValueError, match="not JSON"):
         jsonwire.decode(text)
+
+
+@pytest.mark.parametrize("text", ["{", "[1,", '{"a"', '"open', "[1 2]", "nul", ""])
+def test_what_is_no_json_is_a_value_error_though_the_standard_module_is_not_loaded(
+    text: str,
+) -> None:
+    program = (
+        f"import sys; sys.path[:0] = [{str(SOURCE)!r}]\n"
+        "from moorage.client import jsonwire\n"
+        f"try: jsonwire.decode({text!r})\n"
+        "except ValueError as e: print('json.decoder' in sys.modules, e)"
+    )
+    done = subprocess.run([sys.executable, "-ISc", program], capture_output=True, text=True)  # noqa: PLW1510
+    assert (done.stdout, done.stderr) == (f"False not JSON: {text!r}\n", "")

@@ -1,21 +1,14 @@
-"""``moor manifest inspect``: the one command that asks a registry itself."""
+"""``moor manifest inspect``."""
 
 from __future__ import annotations
 
-import asyncio
-
+from moorage.cli import manifestlist
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.client import jsonwire
-from moorage.client.credentials import Credentials as Stored
-from moorage.client.credentials import registry_of
-from moorage.lib.errors import MoorageError
-from moorage.registry.credentials import Credentials
-from moorage.registry.failures import RegistryRefusal, of_pull
-from moorage.registry.proxies import Proxies
-from moorage.registry.registries import Registries
-from moorage.registry.settings import RegistrySettings
-from moorage.spec.reference import Reference, parse_with_default_tag
+from moorage.client.manifestlists import ManifestLists
+from moorage.spec import digest as digests
+from moorage.spec import mediatype
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,64 +16,60 @@ if TYPE_CHECKING:
     from moorage.cli.session import Session
     from moorage.client.jsonwire import Json
     from moorage.registry.repository import FetchedManifest
-
-INDEXES = ("manifest.list.v2+json", "image.index.v1+json")
+    from moorage.spec.reference import Reference
 
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
-    """Print a manifest or an index as the registry has it."""
-    reference = parse_with_default_tag(arguments[-1])
-    stored = Stored(session.config).find(registry_of(arguments[-1]))
-    settings = RegistrySettings(
-        proxies=Proxies.from_environment(session.environ),
-        insecure_hosts=frozenset({reference.domain}) if values.flag("insecure") else frozenset(),
-    )
-    found = asyncio.run(_fetch(settings, reference, stored))
-    if not values.flag("verbose"):
+    """Print a manifest of a local list, a local list, or what a registry has of that name."""
+    reference = manifestlist.named(arguments[-1])
+    lists = ManifestLists(session.config_directory)
+    verbose = values.flag("verbose")
+    if len(arguments) > 1:
+        one = lists.manifest(manifestlist.named(arguments[0], " for manifest list"), reference)
+        if one is None:
+            raise CommandError(f"No such manifest: {reference}")
+        shown = jsonwire.encode(one) if verbose else manifestlist.raw(one).decode()
+        session.out.line(jsonwire.indent(shown, "\t"))
+    elif local := lists.manifests(reference):
+        if verbose:
+            session.out.line(jsonwire.indent(jsonwire.encode(local), "\t"))
+        else:
+            session.out.line(manifestlist.combine(local)[1])
+    else:
+        _show(session, reference, verbose=verbose, insecure=values.flag("insecure"))
+
+
+def _show(session: Session, reference: Reference, *, verbose: bool, insecure: bool) -> None:
+    """Print what a registry has."""
+    found = manifestlist.fetch(session, reference, insecure=insecure)
+    is_index = mediatype.is_index(found.descriptor.media_type)
+    if verbose:
+        described = (
+            _describe_all(session, reference, found, insecure=insecure)
+            if is_index
+            else manifestlist.describe(session, reference, found, insecure=insecure)
+        )
+        session.out.line(jsonwire.indent(jsonwire.encode(described), "\t"))
+    elif is_index:
+        session.out.line(manifestlist.indented(found.data.decode()))
+    else:
         session.out.line(jsonwire.indent(found.data.decode(), "\t"))
-        return
-    described = _describe(reference, found)
-    session.out.line(jsonwire.indent(jsonwire.encode(described), "\t"))
 
 
-async def _fetch(settings: RegistrySettings, reference: Reference, stored: Json) -> FetchedManifest:
-    credentials = Credentials(
-        username=str(stored.get("username", "")),
-        password=str(stored.get("password", "")),
-        identity_token=str(stored.get("identitytoken", "")),
-        server_address=str(stored.get("serveraddress", "")),
-    )
-    registries = Registries(lambda: settings, user_agent="moor")
-    failure: MoorageError | None = None
-    try:
-        for repository in await registries.repositories(reference, credentials):
-            try:
-                return await repository.manifest(str(reference.digest or reference.tag))
-            except RegistryRefusal as e:
-                failure = of_pull(e, reference)
-            except MoorageError as e:
-                failure = e
-    finally:
-        await registries.close()
-    raise failure or CommandError(f"no registry serves {reference}")
-
-
-def _describe(reference: Reference, found: FetchedManifest) -> Json:
-    """Return what --verbose shows: reference, descriptor and the manifest itself."""
-    media_type = found.descriptor.media_type
-    manifest = jsonwire.decode(found.data)
-    kind = "SchemaV2Manifest" if "docker" in media_type else "OCIManifest"
-    if media_type.endswith(INDEXES):
-        kind = "Index"
-    return {
-        "Ref": str(reference),
-        "Descriptor": {
-            "mediaType": media_type,
-            "digest": str(found.descriptor.digest),
-            "size": found.descriptor.size,
-        },
-        kind: manifest,
-    }
+def _describe_all(
+    session: Session, reference: Reference, index: FetchedManifest, *, insecure: bool
+) -> list[Json]:
+    """Describe every manifest of an index, for the platforms the index says."""
+    described = []
+    for entry in jsonwire.decode(index.data).get("manifests") or []:
+        member = reference.with_digest(digests.parse(str(entry.get("digest"))))
+        found = manifestlist.fetch(session, member, insecure=insecure)
+        one = manifestlist.describe(session, member, found, insecure=insecure)
+        one["Ref"] = f"{reference}@{member.digest}"
+        if entry.get("platform"):
+            one["Descriptor"]["platform"] = entry["platform"]
+        described.append(one)
+    return described
 
 
 COMMAND = Command(
@@ -91,6 +80,6 @@ COMMAND = Command(
     complete="images",
     options=(
         Option("insecure", "", "bool", "Allow a registry without TLS"),
-        Option("verbose", "v", "bool", "Show the descriptor, too"),
+        Option("verbose", "v", "bool", "Show descriptors and platforms, too"),
     ),
 )
