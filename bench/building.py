@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +20,8 @@ from bench.chosen import Engines, daemons, load_base
 from bench.measure import Row, interleaved, seconds
 
 _DEBIAN_CLI = "/usr/bin/docker"
-_STAGE = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; echo {name} > /done"
+_LOOP = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
+_STAGE = _LOOP + "; echo {name} > /done"
 _BUILDERS = ("the classic builder", "BuildKit")
 
 
@@ -80,7 +81,11 @@ def steps(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
 
 
 def stages(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
-    """Four independent stages of equal length, and how near that is to one per core."""
+    """Four independent stages of equal length, and how near that is to what the cores give.
+
+    The same loops run as bare processes, one per core at a time, show what this machine gives
+    at the moment: its cores may be shared with others.
+    """
     names = "abcd"
     lines = []  # no two alike, or they would be done once
     for name in names:
@@ -89,12 +94,25 @@ def stages(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
     place = _project(scratch, "stages", lines)
     few = max(3, rounds // 6)
     rows = _compare("four independent stages", 0.6, engines, few, place, "--no-cache")
-    ours = [engine for engine in daemons(engines) if isinstance(engine, eng.Moorage)]
-    single = _compare("one", 1, ours, few, place, "--no-cache", "--target", "a")[-1]
-    turns = math.ceil(len(names) / (os.cpu_count() or 1))
-    share = Row(f"four stages / {turns} stages in a row (`moor build`)", "x", None)
-    share.medians["moorage"] = rows[-1].medians["moorage"] / single.medians["moorage"] / turns
-    return [*rows, share]
+    ours = next(e for e in daemons(engines) if isinstance(e, eng.Moorage))
+    line = _modern(ours, "--no-cache", "-t", "built:bench", str(place))
+    works = {"moorage": lambda: seconds(line), "bare": lambda: seconds(_bare(len(names)))}
+    share = interleaved(Row("", "ms", None), works, few)
+    row = Row("four stages / the same loops without a builder", "x", None)
+    row.medians["moorage"] = share.medians["moorage"] / share.medians["bare"]
+    sleeping = [text.replace(_LOOP, "sleep 1") for text in lines]
+    asleep = _project(scratch, "asleep", sleeping)
+    return [
+        *rows,
+        row,
+        *_compare("four stages that sleep 1 s", 1, engines, few, asleep, "--no-cache"),
+    ]
+
+
+def _bare(count: int) -> list[str]:
+    """Return the command line that runs *count* loops, one per core at a time."""
+    each = shlex.quote(f"busybox sh -c {shlex.quote(_LOOP)}")
+    return ["sh", "-c", f"seq {count} | xargs -P {os.cpu_count() or 1} -I_ sh -c {each}"]
 
 
 def changed_file(engines: Engines, rounds: int, scratch: Path) -> list[Row]:

@@ -340,6 +340,58 @@ def test_a_client_that_goes_away_ends_its_build(project: Project, daemon: Daemon
     assert leftovers(daemon) == []
 
 
+def test_a_shared_step_keeps_the_files_of_a_client_that_has_gone(
+    project: Project, api: Api
+) -> None:
+    """Two builds want one step; the first goes while it runs with that one's context."""
+    asked, go = threading.Event(), threading.Event()
+
+    class Gate(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            go.wait(30)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gate)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    dockerfile = (
+        "FROM busybox\nRUN --network=host --mount=type=bind,target=/c "
+        f"echo begun; wget -qO- {url}; cp /c/file /copied\n"
+    )
+    project.write(Dockerfile=dockerfile, file="content")
+
+    def statuses() -> set[str]:
+        return {past["Status"] for past in api.get("/build/history").json()[:2]}
+
+    body = archive(("Dockerfile", dockerfile.encode()), ("file", b"content"))
+    try:
+        head = f"POST /build HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        with api.raw(head.encode() + body) as first:
+            assert asked.wait(30)
+            flags = ("--progress", "plain", "--output", project.out)
+            with project.moor.start("build", *flags, project.root) as second:
+                assert second.stderr is not None
+                shown = b""
+                while b"begun\n" not in shown:
+                    line = second.stderr.readline()
+                    assert line, shown
+                    shown += line
+                first.close()
+                until(lambda: {"cancelled", "running"} <= statuses())
+                go.set()
+                assert second.wait(30) == 0, second.stderr.read()
+    finally:
+        go.set()
+        server.shutdown()
+        server.server_close()
+    assert (project.out / "copied").read_text() == "content"
+
+
 def test_a_build_is_cancelled_by_its_id(project: Project, docker: Cli, api: Api) -> None:
     project.write(Dockerfile="FROM busybox\nRUN sleep 1235\n")
     with docker.start("build", project.root) as process:

@@ -176,7 +176,7 @@ class SessionBuild(Struct, frozen=True, kw_only=True, rename="pascal"):
 @route("POST", "/build/session", "BuildSessionCreate")
 async def build_session_create(build: BuildStreams, body: SessionCreate) -> Created:
     """201."""
-    session = build.builder.sessions.create()
+    session = await build.builder.sessions.create()
     session.credentials = decode_config_header(body.auth)
     session.secrets = {name: _bytes(name, text) for name, text in body.secrets.items()}
     if body.dockerfile is not None:
@@ -277,7 +277,7 @@ async def _file(path: Path) -> AsyncIterator[bytes]:
 @route("DELETE", "/build/session/{id}", "BuildSessionDelete")
 async def build_session_delete(build: BuildStreams, id: str) -> NoContent:
     """204, also if it is gone."""
-    build.builder.sessions.end(id)
+    await build.builder.sessions.end(id)
     return NoContent()
 
 

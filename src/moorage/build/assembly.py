@@ -19,6 +19,7 @@ from moorage.build.operations.running import Host
 from moorage.build.operations.worker import DaemonWorker
 from moorage.build.recovery import recover
 from moorage.build.service import Builder, Settings
+from moorage.build.slots import Slots
 from moorage.build.solver import Solver
 from moorage.build.transfer.service import Transfers
 from moorage.build.upkeep import Upkeep
@@ -91,7 +92,7 @@ async def assemble(
         cache=cache,
         contexts=Contexts(roots.data),
         history=History(database=database, root=roots.data),
-        solver=Solver(worker=worker, supervisor=supervisor, slots=cores),
+        solver=Solver(worker=worker, supervisor=supervisor, slots=Slots(cores)),
         worker=worker,
         images=neighbours,
         transfers=Transfers(

@@ -57,7 +57,9 @@ class Packed:
 class ContextFiles:
     """One set of files given by the client. All methods block.
 
-    ``_unpacking`` guards ``packed``, which is None once the files are in ``root``.
+    It is released when its session is closed and nothing uses it any more: a step done once for
+    two builds goes on with the files of a client that has gone.
+    ``_lock`` guards ``packed``, which is None once the files are in ``root``, and the users.
     """
 
     root: Path
@@ -66,14 +68,28 @@ class ContextFiles:
     release: Callable[[], None] = lambda: None
     filtered: bool = False  # the client has applied .dockerignore already
     packed: Packed | None = None
-    _unpacking: threading.Lock = field(default_factory=threading.Lock)
+    _users: int = 1  # the session
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def use(self) -> None:
+        """Keep the files until ``leave``."""
+        with self._lock:
+            self._users += 1
+
+    def leave(self) -> None:
+        """Release the files, if nobody else uses them; the session's end is one ``leave``."""
+        with self._lock:
+            self._users -= 1
+            last = self._users == 0
+        if last:
+            self.release()
 
     def unpack(self) -> None:
         """Put the files where ``root`` is, if they are not there yet.
 
         Raises: InvalidParameter (a hostile archive), OSError.
         """
-        with self._unpacking:
+        with self._lock:
             if (packed := self.packed) is None:
                 return
             with packed.path.open("rb") as file:

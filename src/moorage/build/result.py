@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from moorage.build.contextfiles import ContextFiles
 from moorage.spec.digest import Digest
 
 
@@ -39,6 +40,7 @@ class Files(Struct, frozen=True, kw_only=True):
     identity: str
     as_root: bool = True  # the owners on disk mean nothing: all belongs to root
     file: str = ""  # the only file, for a download
+    context: ContextFiles | None = None  # if a client has sent them: perhaps not yet unpacked
     is_kept: bool = False  # its files are replaced, never written to: links to them may be made
 
 

@@ -8,14 +8,15 @@ no part of operations, keys, history or progress.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
 from moorage.build.contextfiles import ContextFiles
 from moorage.build.ignore import Matcher
-from moorage.lib import atomicfile, clock
+from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import NotFound
 from moorage.registry.credentials import Credentials
 
@@ -41,15 +42,26 @@ class Session:
     agents: dict[str, Path] = field(default_factory=dict)  # ssh id -> socket that leads to it
     credentials: dict[str, Credentials] = field(default_factory=dict)  # by registry
     used: float = 0.0
+    builds: int = 0  # running; a session with one does not expire
     dockerfile: bytes | None = None
     updates: dict[str, Update] = field(default_factory=dict)  # contexts on their way
     ignored: Matcher | None = None  # what .dockerignore leaves out of the main context
     outputs: dict[str, Path] = field(default_factory=dict)  # what the client fetches at the end
 
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Let the session live as long as a build does."""
+        self.builds += 1
+        try:
+            yield
+        finally:
+            self.builds -= 1
+            self.used = clock.monotonic()
+
     def close(self) -> None:
-        """Forget everything."""
+        """Forget everything. Blocking."""
         for files in self.contexts.values():
-            files.release()
+            files.leave()
         self.contexts.clear()
         self.secrets.clear()
         for path in self.outputs.values():
@@ -63,9 +75,9 @@ class Sessions:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
 
-    def create(self) -> Session:
+    async def create(self) -> Session:
         """Begin a session; drop those that were forgotten."""
-        self._expire()
+        await self._expire()
         session = Session(secrets.token_hex(16), used=clock.monotonic())
         self._sessions[session.id] = session
         return session
@@ -78,13 +90,14 @@ class Sessions:
         session.used = clock.monotonic()
         return session
 
-    def end(self, identity: str) -> None:
-        """End a session; unknown is fine."""
+    async def end(self, identity: str) -> None:
+        """End a session; unknown is fine. Cancel: it still ends."""
         session = self._sessions.pop(identity, None)
         if session is not None:
-            session.close()
+            await offload.run("fs", session.close)
 
-    def _expire(self) -> None:
+    async def _expire(self) -> None:
         limit = clock.monotonic() - IDLE_S
-        for identity in [s.id for s in self._sessions.values() if s.used < limit]:
-            self.end(identity)
+        idle = [s.id for s in self._sessions.values() if s.used < limit and not s.builds]
+        for identity in idle:
+            await self.end(identity)

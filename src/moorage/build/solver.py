@@ -3,19 +3,21 @@
 A vertex is solved once in a build (by its digest). Work whose cache key is known is done once for
 all builds that want it at the moment (a *flight*): each of them hears its progress, and it is
 cancelled when the last one has gone. Only work that costs something takes one of the *slots*, so
-waiting vertices hold none.
+waiting vertices hold none, and a vertex has begun when it has one.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from moorage.build.graph import ImageSource, Scratch, Vertex
 from moorage.build.progress import Event, LogEvent, Progress, StatusEvent, VertexEvent
 from moorage.build.result import Result, Snapshot
+from moorage.build.slots import Slots
 from moorage.lib import clock
 from moorage.lib.errors import MoorageError
 from moorage.lib.tasks import Supervisor
@@ -63,6 +65,9 @@ class Worker(Protocol):
     ) -> Result:
         """Do it, and remember the result under *keys*."""
 
+    def using(self, inputs: Sequence[Result]) -> AbstractAsyncContextManager[None]:
+        """Keep *inputs* for work that may outlive the build they came from."""
+
     def hold(self, result: Result, build: Build) -> None:
         """Keep *result* until the build ends."""
 
@@ -80,6 +85,7 @@ class VertexFailed(Exception):
 class _Flight:
     task: asyncio.Task[Result]
     relay: Progress
+    taken_off: asyncio.Event  # it need not wait any more
     passengers: int = 0
 
 
@@ -88,16 +94,15 @@ class _Step:
 
     def __init__(self, digest: str, relay: Progress) -> None:
         self._digest = digest
-        self._relay = relay
+        self.relay = relay
+        self.taken_off = asyncio.Event()
 
     def log(self, stream: int, chunk: bytes) -> None:
         text = chunk.decode("utf-8", "replace")
-        self._relay.emit(
-            LogEvent(id=self._digest, stream=stream, text=text, time_ns=clock.now_ns())
-        )
+        self.relay.emit(LogEvent(id=self._digest, stream=stream, text=text, time_ns=clock.now_ns()))
 
     def status(self, name: str, current: int, total: int, *, completed: bool = False) -> None:
-        self._relay.emit(
+        self.relay.emit(
             StatusEvent(
                 id=self._digest, name=name, current=current, total=total, completed=completed
             )
@@ -107,10 +112,10 @@ class _Step:
 class Solver:
     """One for the daemon."""
 
-    def __init__(self, *, worker: Worker, supervisor: Supervisor, slots: int) -> None:
+    def __init__(self, *, worker: Worker, supervisor: Supervisor, slots: Slots) -> None:
         self._worker = worker
         self._supervisor = supervisor
-        self._slots = asyncio.Semaphore(slots)
+        self._slots = slots
         self._flights: dict[str, _Flight] = {}
 
     async def solve(self, vertex: Vertex, build: Build) -> Result:
@@ -143,6 +148,11 @@ class Solver:
         visible = bool(vertex.name)
         begun = clock.now_ns()
 
+        def begin() -> None:
+            nonlocal begun
+            begun = clock.now_ns()
+            report(completed=False)
+
         def report(*, completed: bool, cached: bool = False, error: str = "") -> None:
             if visible:
                 build.progress.emit(
@@ -160,9 +170,7 @@ class Solver:
                 )
 
         try:
-            result, cached = await self._obtain(
-                vertex, inputs, build, lambda: report(completed=False)
-            )
+            result, cached = await self._obtain(vertex, inputs, build, begin)
         except asyncio.CancelledError:
             report(completed=True, error="cancelled")
             raise
@@ -188,9 +196,8 @@ class Solver:
             found = await self._worker.look_up(vertex, inputs, keys, build)
             if found is not None:
                 return found, True
-        begin()
         shared = keys[-1] if keys and vertex.use_cache else f"{build.id}/{vertex.digest}"
-        return await self._board(shared, vertex, inputs, keys, build), False
+        return await self._board(shared, vertex, inputs, keys, build, begin=begin), False
 
     async def _board(
         self,
@@ -199,24 +206,31 @@ class Solver:
         inputs: Sequence[Result],
         keys: Sequence[str],
         build: Build,
+        *,
+        begin: Callable[[], None],
     ) -> Result:
         """Join the flight for *shared*, or be the first of it."""
         flight = self._flights.get(shared)
         if flight is None:
-            relay = Progress()
-            work = self._fly(vertex, inputs, keys, build, _Step(vertex.digest, relay))
-            flight = _Flight(self._supervisor.start(work, f"build {vertex.name}"), relay)
-            self._flights[shared] = flight
+            step = _Step(vertex.digest, Progress())
+            work = self._fly(vertex, inputs, keys, build, step)
+            task = self._supervisor.start(work, f"build {vertex.name}")
+            task.add_done_callback(lambda _: step.taken_off.set())
+            flight = self._flights[shared] = _Flight(task, step.relay, step.taken_off)
         flight.passengers += 1
 
         def forward(event: Event) -> None:
             build.progress.emit(event)
 
-        leave = flight.relay.listen(forward)
+        leave: Callable[[], None] | None = None
         try:
+            await flight.taken_off.wait()
+            begin()
+            leave = flight.relay.listen(forward)
             return await asyncio.shield(flight.task)
         finally:
-            leave()
+            if leave is not None:
+                leave()
             flight.passengers -= 1
             if not flight.passengers:
                 if self._flights.get(shared) is flight:
@@ -234,8 +248,10 @@ class Solver:
         step: _Step,
     ) -> Result:
         if isinstance(vertex.operation, ImageSource):
+            step.taken_off.set()
             return await self._worker.work(vertex, inputs, keys, build, step)
-        async with self._slots:
+        async with self._worker.using(inputs), self._slots.take():
+            step.taken_off.set()
             return await self._worker.work(vertex, inputs, keys, build, step)
 
 

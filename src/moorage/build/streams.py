@@ -108,12 +108,13 @@ class BuildStreams:
         """
 
         async def work(put: Put) -> None:
-            session = self.builder.sessions.create()
+            session = await self.builder.sessions.create()
             session.credentials = credentials
             try:
-                await self._classic(options, session, body, build_id, put)
+                with session.building():
+                    await self._classic(options, session, body, build_id, put)
             finally:
-                self.builder.sessions.end(session.id)
+                await self.builder.sessions.end(session.id)
 
         return run(work, self._supervisor)
 
@@ -161,42 +162,48 @@ class BuildStreams:
         """Build what the session holds; every event as it is, then a result or a failure."""
 
         async def work(put: Put) -> None:
-            plan = await self.builder.prepare(options, session, dockerfile=session.dockerfile)
-            await self.builder.ignore(plan)
-            progress = Progress()
-            if options.check:
-                for warning in await self.builder.check(plan):
-                    put(self.builder.warning_event(plan, warning))
-                put(Finished())
-                return
-            progress.listen(put)
-            try:
-                result = await self.builder.build(plan, progress, build_id=build_id)
-            except BuildFailed as error:
-                vertex = error.vertex.digest if error.vertex is not None else ""
-                put(
-                    Failed(
-                        message=error.message,
-                        hint=error.hint or "",
-                        frame=error.frame,
-                        vertex=vertex,
-                        code=error.code,
-                        debug_image=error.debug_image,
-                    )
-                )
-                return
-            except MoorageError as error:
-                put(Failed(message=error.message, hint=error.hint or ""))
-                return
-            put(
-                Finished(
-                    image_id=result.image_id or "",
-                    tags=result.tags,
-                    outputs=tuple(session.outputs),
-                )
-            )
+            with session.building():
+                await self._events(options, session, build_id, put)
 
         return run(work, self._supervisor)
+
+    async def _events(
+        self, options: BuildOptions, session: Session, build_id: str, put: Put
+    ) -> None:
+        plan = await self.builder.prepare(options, session, dockerfile=session.dockerfile)
+        await self.builder.ignore(plan)
+        progress = Progress()
+        if options.check:
+            for warning in await self.builder.check(plan):
+                put(self.builder.warning_event(plan, warning))
+            put(Finished())
+            return
+        progress.listen(put)
+        try:
+            result = await self.builder.build(plan, progress, build_id=build_id)
+        except BuildFailed as error:
+            vertex = error.vertex.digest if error.vertex is not None else ""
+            put(
+                Failed(
+                    message=error.message,
+                    hint=error.hint or "",
+                    frame=error.frame,
+                    vertex=vertex,
+                    code=error.code,
+                    debug_image=error.debug_image,
+                )
+            )
+            return
+        except MoorageError as error:
+            put(Failed(message=error.message, hint=error.hint or ""))
+            return
+        put(
+            Finished(
+                image_id=result.image_id or "",
+                tags=result.tags,
+                outputs=tuple(session.outputs),
+            )
+        )
 
 
 class _ClassicOutput:

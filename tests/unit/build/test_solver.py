@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import pytest
 
 from moorage.build.graph import MakeDirectory, Merge, Scratch, Vertex
 from moorage.build.progress import Progress, VertexEvent
 from moorage.build.result import LayerRef, Result, Snapshot
+from moorage.build.slots import Slots
 from moorage.build.solver import Build, Solver, Step, VertexFailed
 from moorage.lib.errors import NotFound
 from moorage.lib.tasks import Supervisor
@@ -61,15 +64,24 @@ class Worker:
         finally:
             self.running -= 1
 
+    def using(self, inputs: Sequence[Result]) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
     def hold(self, result: Result, build: Build) -> None:
         pass
 
 
-def run(story: Callable[[Worker, Solver], Awaitable[None]], slots: int = 4) -> Worker:
+def run(
+    story: Callable[[Worker, Solver], Awaitable[None]],
+    slots: int = 4,
+    idle_s: Callable[[], float] = lambda: 0.0,
+) -> Worker:
     async def body() -> Worker:
         worker = Worker()
         owner = Supervisor("test")
-        await story(worker, Solver(worker=worker, supervisor=owner, slots=slots))
+        await story(
+            worker, Solver(worker=worker, supervisor=owner, slots=Slots(slots, idle_s=idle_s))
+        )
         await asyncio.wait_for(owner.wait_idle(), 5)
         return worker
 
@@ -87,6 +99,64 @@ def test_independent_steps_run_together_within_the_slots() -> None:
         await solver.solve(top, build())
 
     assert run(story, slots=3).most == 3
+
+
+def test_steps_that_leave_the_cores_idle_keep_no_others_waiting() -> None:
+    top = Vertex(Merge(), tuple(step(f"s{n}") for n in range(4)), name="top")
+
+    async def story(worker: Worker, solver: Solver) -> None:
+        worker.gate.clear()
+        begun: list[VertexEvent] = []
+        one = build()
+        all_run = asyncio.Event()
+
+        def hear(event: object) -> None:
+            if isinstance(event, VertexEvent) and not event.completed_ns:
+                begun.append(event)
+                if len(begun) == 4:
+                    all_run.set()
+
+        one.progress.listen(hear)
+        solved = asyncio.ensure_future(solver.solve(top, one))
+        await asyncio.wait_for(all_run.wait(), 20)
+        worker.gate.set()
+        await solved
+
+    idle = itertools.count(step=1000)
+    assert run(story, slots=1, idle_s=lambda: float(next(idle))).most == 4
+
+
+def test_a_step_has_begun_when_it_need_not_wait_any_more() -> None:
+    events: list[VertexEvent] = []
+    top = Vertex(Merge(), (step("s1"), step("s2")), name="top")
+
+    async def story(_: Worker, solver: Solver) -> None:
+        one = build()
+        one.progress.listen(
+            lambda event: events.append(event) if isinstance(event, VertexEvent) else None
+        )
+        await solver.solve(top, one)
+
+    run(story, slots=1)
+    kinds = [(event.name, bool(event.completed_ns)) for event in events]
+    assert kinds[:4] == [("s1", False), ("s1", True), ("s2", False), ("s2", True)]
+    assert events[2].started_ns >= events[1].completed_ns
+
+
+def test_who_is_cancelled_while_waiting_takes_no_slot() -> None:
+    async def story(worker: Worker, solver: Solver) -> None:
+        worker.gate.clear()
+        running, waiting, last = (
+            asyncio.ensure_future(solver.solve(step(name), build(name))) for name in "abc"
+        )
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        worker.gate.set()
+        await running
+        await last
+
+    assert run(story, slots=1).done == ["a", "c"]
 
 
 def test_a_step_waits_for_its_inputs_and_is_done_once() -> None:

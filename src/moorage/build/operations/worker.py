@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from moorage.build import cache as caches
@@ -83,7 +83,7 @@ class DaemonWorker:
             return ()
         epoch = build.epoch_s if isinstance(build, BuildJob) else None
         start = operation_key(operation) + f"\0{epoch}".encode()
-        known = await self._known_content(vertex, inputs, build)
+        known = await self._known_content(vertex, inputs)
         plain = _key(start, [known.get(n) or _name(result) for n, result in enumerate(inputs)])
         if not isinstance(operation, Copy) or self._cache.find([plain]) is not None:
             return (plain,)
@@ -93,9 +93,7 @@ class DaemonWorker:
         parts = [content.get(n) or _name(result) for n, result in enumerate(inputs)]
         return (plain, _key(start + b"\0content", parts))
 
-    async def _known_content(
-        self, vertex: Vertex, inputs: Sequence[Result], build: Build
-    ) -> dict[int, str]:
+    async def _known_content(self, vertex: Vertex, inputs: Sequence[Result]) -> dict[int, str]:
         """Return the digest of what is used of each input that has no name of its own."""
         operation = vertex.operation
         wanted: dict[int, list[tuple[str, bool]]] = {}
@@ -122,11 +120,10 @@ class DaemonWorker:
                     exclude=exclude,
                     owners=not source.as_root,
                 )
-                given = _given(source, build)
                 found[index] = await (
                     offload.run("fs", of_files, source.root, part, {})
-                    if given is None
-                    else whole.blocking(given.digest, part)
+                    if source.context is None
+                    else whole.blocking(source.context.digest, part)
                 )
         return found
 
@@ -193,6 +190,18 @@ class DaemonWorker:
         with path.open("rb") as tar:
             return self.layers.apply(tar, parent=parent, diff_id=diff_id)
 
+    @asynccontextmanager
+    async def using(self, inputs: Sequence[Result]) -> AsyncIterator[None]:
+        """Keep the contexts among *inputs*, although their session may end."""
+        contexts = _contexts(inputs)
+        for context in contexts:
+            context.use()
+        try:
+            yield
+        finally:
+            for context in contexts:
+                await whole.blocking(context.leave)
+
     def hold(self, result: Result, build: Build) -> None:
         """Protect what made *result* from pruning until the build ends."""
         if isinstance(result, Snapshot) and result.chain_id and isinstance(build, BuildJob):
@@ -221,13 +230,18 @@ class DaemonWorker:
         """Do the operation of *vertex*."""
         if not isinstance(build, BuildJob):
             raise System("a build without its job")
-        await _have_files(inputs, build)
+        await _have_files(inputs)
         match vertex.operation:
             case ImageSource():
                 return await offload.run("fs", self._image, vertex.operation)
             case ContextSource(name=name):
                 files = _context(build.session, name)
-                return Files(root=files.root, identity=files.identity, is_kept=files.filtered)
+                return Files(
+                    root=files.root,
+                    identity=files.identity,
+                    context=files,
+                    is_kept=files.filtered,
+                )
             case HttpSource():
                 return await self._fetching.download(vertex.operation, step)
             case GitSource():
@@ -394,20 +408,18 @@ def _directory(undo: ExitStack, path: Path) -> int:
     return fd
 
 
-def _given(source: Files, build: Build) -> ContextFiles | None:
-    """Return the client's context that *source* is."""
-    if isinstance(build, BuildJob):
-        for files in build.session.contexts.values():
-            if files.root == source.root:
-                return files
-    return None
-
-
-async def _have_files(inputs: Sequence[Result], build: Build) -> None:
+async def _have_files(inputs: Sequence[Result]) -> None:
     """Unpack the contexts among *inputs*: until now their listings have sufficed."""
-    for source in inputs:
-        if isinstance(source, Files) and (given := _given(source, build)) is not None:
-            await whole.blocking(given.unpack)
+    for context in _contexts(inputs):
+        await whole.blocking(context.unpack)
+
+
+def _contexts(inputs: Sequence[Result]) -> list[ContextFiles]:
+    return [
+        source.context
+        for source in inputs
+        if isinstance(source, Files) and source.context is not None
+    ]
 
 
 def _base(vertex: Vertex, inputs: Sequence[Result]) -> Snapshot:
