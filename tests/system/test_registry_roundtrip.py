@@ -56,6 +56,7 @@ def test_push_and_pull_give_the_same_image_and_digest(docker: Cli, image: str) -
     pushed = docker("push", image)
     assert "The push refers to repository [127.0.0.1:" in pushed
     assert pushed.splitlines()[-1].startswith("1: digest: sha256:")
+    assert pushed.count("Preparing") == 3  # once for each layer
     manifest = remote(image)
     layers = manifest["layers"]
     assert isinstance(layers, list)
@@ -124,7 +125,8 @@ def test_what_is_not_there_is_said_in_dockers_words(docker: Cli, registry: str) 
         " manifest unknown: manifest unknown"
     )
     unknown = docker.run("push", f"{registry}/no/such:thing")
-    assert "An image does not exist locally with the tag" in unknown.err
+    assert unknown.out == f"The push refers to repository [{registry}/no/such]\n"
+    assert unknown.err == (f"An image does not exist locally with the tag: {registry}/no/such\n")
     refused = docker.run("pull", "127.0.0.1:1/x:y")
     assert "connect: connection refused" in refused.err
 
@@ -164,3 +166,12 @@ def test_images_of_skopeo_keep_their_digest(
         assert remote(target) == remote(source)
         forget(docker, target)
     forget(docker, source)
+
+
+def test_a_tag_that_is_not_there_is_told_from_a_repository_that_is_not(
+    docker: Cli, moor: Cli, image: str
+) -> None:
+    other = f"{image.rpartition(':')[0]}:2"
+    for client in (docker, moor):
+        assert client.run("push", other).err == f"tag does not exist: {other}\n"
+    assert moor.run("pull", f"{image}:2").err == "invalid reference format\n"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
+
 DEFAULT_TAG = "latest"
 HUB = ("docker.io/", "index.docker.io/")
 
 
 def split_tag(name: str) -> tuple[str, str]:
-    """Split ``repository[:tag|@digest]``; the second part is empty if absent."""
+    """Split ``repository[:tag|@digest]``; the second part is empty if absent.
+
+    Raises: CommandError, if more than one tag is given.
+    """
     if "@" in name:
         repository, _, digest = name.partition("@")
         return repository, digest
     repository, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
         return name, ""
+    if ":" in repository.rpartition("/")[2]:
+        raise CommandError("invalid reference format")
     return repository, tag
 
 

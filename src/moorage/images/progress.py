@@ -40,6 +40,7 @@ class Reporter:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._lines: dict[str, Line] = {}
         self._loop = asyncio.get_running_loop()
 
     def post(self, message: Message) -> None:
@@ -64,7 +65,10 @@ class Reporter:
 
     def line(self, digest: str) -> Line:
         """Return the line of the layer *digest*."""
-        return Line(self._queue, ids.short(digest))
+        short_id = ids.short(digest)
+        if short_id not in self._lines:
+            self._lines[short_id] = Line(self._queue, short_id)
+        return self._lines[short_id]
 
     async def stream(
         self, work: Coroutine[Any, Any, None], owner: Supervisor, name: str

@@ -122,30 +122,34 @@ class Pushes:
             raise InvalidParameter("cannot push a digest reference")
         if tag:
             reference = reference.with_tag(tag)
-        wanted = self._tags(reference)
-        if not wanted:
-            raise NotFound(
-                f"An image does not exist locally with the tag: {reference.familiar_name}"
-            )
         reporter = Reporter()
-        work = self._push(reporter, wanted, platform, credentials)
+        work = self._push(reporter, reference, platform, credentials)
         return reporter.stream(work, self._owner, f"push {reference}")
 
     def _tags(self, reference: Reference) -> list[Reference]:
-        if reference.tag is not None:
-            return [reference] if self._store.tag_of(reference) else []
+        """Return the names to push. Raises: NotFound, in Docker's words."""
         names = (references.parse_normalized(tag.reference) for tag in self._store.tags())
-        return sorted(n for n in names if n.name == reference.name and n.digest is None)
+        known = sorted(n for n in names if n.name == reference.name and n.digest is None)
+        if not known:
+            raise NotFound(
+                f"An image does not exist locally with the tag: {reference.familiar_name}"
+            )
+        if reference.tag is None:
+            return known
+        if reference not in known:
+            raise NotFound(f"tag does not exist: {reference.familiar}")
+        return [reference]
 
     async def _push(
         self,
         reporter: Reporter,
-        wanted: Sequence[Reference],
+        target: Reference,
         platform: Platform | None,
         credentials: Credentials,
     ) -> None:
-        reporter.say(f"The push refers to repository [{wanted[0].name}]")
-        ways = await self._registries.repositories(wanted[0], credentials, push=True)
+        reporter.say(f"The push refers to repository [{target.name}]")
+        wanted = self._tags(target)
+        ways = await self._registries.repositories(target, credentials, push=True)
         for reference in wanted:
             image = self._store.resolve(str(reference))
             with self._leases.acquire(f"push {reference}") as lease:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from moorage.cli import references
+from moorage.cli.failure import CommandError
 from moorage.cli.specs import devices, environment, mounts, networks, ports
 
 
@@ -207,3 +209,21 @@ def test_devices() -> None:
     request = devices.gpus('device=0,"capabilities=a,b"')
     assert request["DeviceIDs"] == ["0"]
     assert request["Capabilities"] == [["a", "b", "gpu"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("nginx", ("nginx", "")),
+        ("host:5000/app", ("host:5000/app", "")),
+        ("host:5000/app:1", ("host:5000/app", "1")),
+        ("app@sha256:aa", ("app", "sha256:aa")),
+    ],
+)
+def test_names_are_split(name: str, parts: tuple[str, str]) -> None:
+    assert references.split_tag(name) == parts
+
+
+def test_a_name_with_two_tags_is_refused() -> None:
+    with pytest.raises(CommandError, match="invalid reference format"):
+        references.split_tag("app:1:2")
