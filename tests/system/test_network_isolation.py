@@ -1,5 +1,6 @@
 """Who may reach whom, and what an attacker on a network tries: hardening cases N1 to N5."""
 
+import json
 import socket
 import struct
 import subprocess
@@ -7,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from support.netlab import Host, HostedDaemon, ip, wait_until
+from support.netlab import Host, HostedDaemon, Place, ip, wait_until
 
 pytestmark = pytest.mark.requires("root", "overlayfs", "docker")
 
@@ -208,6 +209,81 @@ def test_n5_router_advertisements_of_a_container_are_not_passed_on(moored: Hoste
             ["nsenter", f"--net={place.path}", "ip", "-6", "route"], capture_output=True, check=True
         )
         assert b"2001:db8:bad::" not in routes.stdout
+
+
+def frames(place: Place) -> socket.socket:
+    """Return a socket for whole Ethernet frames on a container's interface."""
+
+    def listen() -> socket.socket:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        sock.bind(("eth0", 3))
+        return sock
+
+    return place.inside(listen)
+
+
+def mac(daemon: HostedDaemon, container: str) -> bytes:
+    found = json.loads(
+        daemon.docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", container)
+    )
+    return bytes.fromhex(next(iter(found.values()))["MacAddress"].replace(":", ""))
+
+
+def neighbours(place: Place) -> str:
+    return place.inside(lambda: subprocess.check_output(["ip", "neigh"], text=True))
+
+
+def test_n5_a_container_speaks_for_no_other_address(moored: HostedDaemon) -> None:
+    """A container with CAP_NET_RAW, as all have, cannot take over a neighbour's address."""
+    moored.docker("network", "create", "--ipv6", "lan")
+    evil = moored.sleeper("evil", "--network", "lan")
+    good = moored.sleeper("good", "--network", "lan")
+    victim = moored.sleeper("vic", "--network", "lan")
+    good.serve(80, "good")
+    wanted, wanted6 = moored.address("good", "lan"), moored.address6("good", "lan")
+    assert victim.word(wanted, 80) == victim.word(wanted6, 80) == "good"
+    own, his, good_mac = mac(moored, "evil"), mac(moored, "vic"), mac(moored, "good")
+    arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2) + own + socket.inet_aton(wanted)
+    arp += his + socket.inet_aton(moored.address("vic", "lan"))
+    advert = struct.pack("!BBHI", 136, 0, 0, 0x60000000) + socket.inet_pton(
+        socket.AF_INET6, wanted6
+    )
+    with frames(evil) as mouth, frames(victim) as ears:
+        ears.settimeout(2)
+        mouth.send(his + own + b"\x08\x06" + arp)
+        mouth.send(his + good_mac + b"\x88\xb5 in the name of another")
+        mouth.send(his + own + b"\x88\xb5 in its own name")
+        heard = b""
+        while b"in its own name" not in heard:
+            heard = ears.recv(2000)
+            assert b"in the name of another" not in heard
+            assert b"\x08\x06" + arp not in heard
+    index = evil.inside(lambda: socket.if_nametoindex("eth0"))
+    raw = evil.inside(
+        lambda: socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    )
+    with raw:
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
+        raw.sendto(advert + b"\x02\x01" + own, (moored.address6("vic", "lan"), 0, 0, index))
+    assert evil.word(wanted6, 80) == "good"  # what it says of itself passes
+    known = neighbours(victim)
+    for address in (wanted, wanted6):
+        line = next(line for line in known.splitlines() if line.startswith(f"{address} "))
+        assert good_mac.hex(":") in line
+    assert victim.word(wanted, 80) == victim.word(wanted6, 80) == "good"
+    good.close()
+
+
+def test_who_may_administer_its_network_may_take_addresses(moored: HostedDaemon) -> None:
+    """As keepalived does."""
+    moored.docker("network", "create", "--subnet", "10.88.0.0/24", "lan")
+    free = moored.sleeper("free", "--network", "lan", "--cap-add", "NET_ADMIN")
+    other = moored.sleeper("other", "--network", "lan")
+    moored.docker("exec", "free", "ip", "addr", "add", "10.88.0.200/24", "dev", "eth0")
+    free.serve(80, "free")
+    assert other.word("10.88.0.200", 80) == "free"
+    assert moored.host.word("10.88.0.200", 80) == "free"
+    free.close()
 
 
 def test_gateway_mode_routed_opens_published_ports_without_translation(

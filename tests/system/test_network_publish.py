@@ -78,6 +78,19 @@ def test_a_port_on_one_address_is_closed_on_the_others(
     web.close()
 
 
+def test_n7_a_remote_client_is_never_taken_for_a_local_one(
+    moored: HostedDaemon, neighbour: Host
+) -> None:
+    """CVE-2021-20199: who trusts 127.0.0.1 inside the container must not trust the network."""
+    web = moored.sleeper("web", "-p", "18083:80", "-p", "18083:80/udp")
+    web.serve(80, "web")
+    web.serve_udp(80, "web")
+    assert neighbour.fetch(moored.host.address, 18083) == f"web {neighbour.address}"
+    assert neighbour.ask_udp(moored.host.address, 18083) == f"web {neighbour.address}"
+    assert not moored.host.fetch("127.0.0.1", 18083).startswith("web 127.")
+    web.close()
+
+
 def test_ranges_and_random_ports(moored: HostedDaemon) -> None:
     web = moored.sleeper("web", "-p", "18100-18102:90-92", "-p", "80", "-P")
     for port in (90, 91, 92, 80):

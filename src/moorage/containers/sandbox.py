@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from moorage.containers import capabilities
 from moorage.containers.record import ContainerRecord
 from moorage.networks.values import Link, SandboxRequest
 from moorage.spec.engine.hostconfig import HostConfig
 
+_NET_ADMIN = "CAP_NET_ADMIN"
 _NETWORK_SYSCTLS = {  # inside its own namespace a container may ping and use low ports as any user
     "net.ipv4.ip_unprivileged_port_start": "0",
     "net.ipv4.ping_group_range": "0 2147483647",
@@ -34,7 +36,16 @@ def request_for(record: ContainerRecord, links: Iterable[Link]) -> SandboxReques
         links=list(links),
         sysctls=_sysctls(host),
         mac_address=record.mac_address,
+        confined=not _may_administer(host),
     )
+
+
+def _may_administer(host: HostConfig) -> bool:
+    """Whether the container was given the capability to change its own addresses."""
+    given = capabilities.effective(
+        host.cap_add or [], host.cap_drop or [], privileged=host.privileged, available=[_NET_ADMIN]
+    )
+    return _NET_ADMIN in given
 
 
 def _sysctls(host: HostConfig) -> dict[str, str]:

@@ -61,6 +61,7 @@ _IFLA_BRPORT_MODE: Final = 4  # hairpin
 _IFLA_BRPORT_LEARNING: Final = 8
 _IFLA_BRPORT_UNICAST_FLOOD: Final = 9
 _IFLA_BRPORT_FLUSH: Final = 26
+_IFLA_BRPORT_LOCKED: Final = 39
 _BR_STATE_DISABLED: Final = 0
 
 _IFLA_MACVLAN_MODE: Final = 1
@@ -250,9 +251,20 @@ def move(index: int, *, name: str, namespace: int) -> Request:
     return Request(RTM_SETLINK, 0, body)
 
 
-def port_hairpin(index: int, *, on: bool) -> Request:
-    """Let a bridge port receive what it sent itself, or not."""
-    return _port(index, u8(_IFLA_BRPORT_MODE, int(on)))
+def port_mode(index: int, *, hairpin: bool, confined: bool) -> Request:
+    """Let a bridge port receive what it sent itself, or not; hold it to known addresses, or not.
+
+    A *confined* port teaches the bridge nothing, hears nothing that is meant for strangers, and
+    what it sends from an address that is not known to be behind it is dropped (since Linux 5.16).
+    """
+    free = int(not confined)
+    return _port(
+        index,
+        u8(_IFLA_BRPORT_MODE, int(hairpin)),
+        u8(_IFLA_BRPORT_LEARNING, free),
+        u8(_IFLA_BRPORT_UNICAST_FLOOD, free),
+        u8(_IFLA_BRPORT_LOCKED, int(confined)),
+    )
 
 
 def port_learning(index: int, *, on: bool, flood: bool) -> Request:

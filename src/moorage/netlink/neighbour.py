@@ -17,6 +17,7 @@ _NDA_LLADDR: Final = 2
 _NUD_NOARP: Final = 0x40
 _NUD_PERMANENT: Final = 0x80
 _NTF_SELF: Final = 0x02
+_NTF_MASTER: Final = 0x04
 _AF_BRIDGE: Final = 7
 _AF: Final = {4: 2, 6: 10}
 
@@ -26,6 +27,13 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 def forward(index: int, mac: str, to: IPAddress) -> Request:
     """On the VXLAN port *index*, send frames for *mac* to the host *to*."""
     return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, _fdb(index, mac, to))
+
+
+def lives_at(index: int, mac: str) -> Request:
+    """On the bridge whose port is *index*, *mac* is behind that port and nowhere else."""
+    head = _NDMSG.pack(_AF_BRIDGE, index, _NUD_NOARP, _NTF_MASTER, 0)
+    body = head + attr(_NDA_LLADDR, mac_bytes(mac))
+    return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body)
 
 
 def forget_forward(index: int, mac: str, to: IPAddress) -> Request:

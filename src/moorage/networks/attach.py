@@ -5,6 +5,8 @@ Order of a join, each step undone if a later one fails::
     addresses and host ports (memory) → record (disk) → namespace and interfaces (kernel)
     → rules (nftables) → names → events
 
+But for the rule that says whose its addresses are: that one comes before the interfaces.
+
 The record is written before the kernel is touched; ``leave`` works backwards from it, and after a
 kill -9 it is what the next daemon cleans up by.
 """
@@ -55,6 +57,9 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         domain.registry.enter_sandbox(made)
         undo.callback(_forget, domain, request.container_id)
         failpoint("networks.join.after_record")
+        domain.keeper.add_owners(endpoints.owners(made.endpoints))
+        undo.push_async_callback(_withdraw_rules, domain, made)
+        await domain.keeper.settle()  # before its first word on the wire
         files = namefiles.compose(domain, made)
         handle = domain.handle(made.id)
         wires = list(filter(None, (wire(domain, made, endpoint) for endpoint in made.endpoints)))
@@ -70,7 +75,6 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         undo.callback(naming.tell_left, domain, made)
         failpoint("networks.join.after_namespace")
         _note_rules(domain, made)
-        undo.push_async_callback(_withdraw_rules, domain, made)
         await domain.keeper.settle()
         await publishing.forget_conversations(published)
         failpoint("networks.join.after_rules")
@@ -240,12 +244,14 @@ def _note_rules(domain: Domain, made: SandboxRecord) -> None:
 
 def note_existing(domain: Domain, made: SandboxRecord) -> None:
     """Note the rules and hold the ports of a sandbox that was there before this daemon."""
+    domain.keeper.add_owners(endpoints.owners(made.endpoints))
     _note_rules(domain, made)
     publishing.adopt(domain, made.published)
 
 
 async def _withdraw_rules(domain: Domain, made: SandboxRecord) -> None:
     domain.keeper.unpublish(made.published)
+    domain.keeper.remove_owners(endpoints.owners(made.endpoints))
     for endpoint in made.endpoints:
         domain.keeper.remove_links(endpoint.links)
     try:

@@ -14,6 +14,7 @@ from moorage.netlink.link import mac_bytes
 from moorage.networks.drivers import options
 from moorage.networks.drivers.ipvlan import BY_DEVICE
 from moorage.networks.files import is_name
+from moorage.networks.firewall.guard import Owner, own_link_local
 from moorage.networks.ipam import Pool, claim_address, gateway_of, mac_for
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
 from moorage.networks.registry import Registry
@@ -132,6 +133,7 @@ def make(
         network_id=network.id,
         interface=_interface(network, settings, taken_names),
         mac=mac,
+        confined=request.confined and bool(mac),
         ipv4=ipv4,
         ipv6=ipv6,
         gateway4=str(gateway_of(pool4.subnet)) if pool4 and not network.internal else "",
@@ -237,6 +239,24 @@ def shown(network: NetworkRecord, endpoint: Endpoint, *, names: bool) -> Endpoin
         global_ipv6_prefix_len=int(length6 or 0),
         dns_names=endpoint.names if names else None,
     )
+
+
+def owners(made: Iterable[Endpoint]) -> list[Owner]:
+    """Return which addresses the confined ones of some endpoints may speak for."""
+    found: list[Owner] = []
+    for endpoint in made:
+        if endpoint.confined and endpoint.port:
+            ipam = endpoint.settings.ipam_config
+            given = [t.partition("/")[0] for t in (endpoint.ipv4, endpoint.ipv6) if t]
+            given += (ipam.link_local_i_ps if ipam else None) or []
+            mac = mac_bytes(endpoint.mac).hex(":")
+            addresses = (*map(_canonical, given), own_link_local(mac))
+            found.append(Owner(port=endpoint.port, mac=mac, addresses=addresses))
+    return found
+
+
+def _canonical(text: str) -> str:
+    return str(ipaddress.ip_address(text))
 
 
 def taken_interfaces(sandbox: SandboxRecord) -> list[str]:

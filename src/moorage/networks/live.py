@@ -37,6 +37,10 @@ async def connect(
         domain.registry.enter_sandbox(new)
         undo.callback(domain.registry.enter_sandbox, made)
         failpoint("networks.connect.after_record")
+        owners = endpoints.owners([endpoint])
+        domain.keeper.add_owners(owners)
+        undo.callback(domain.keeper.remove_owners, owners)
+        await domain.keeper.settle()
         wire = attach.wire(domain, new, endpoint)
         gateway = endpoints.gateway(domain.registry, new.endpoints)
         if wire is not None:
@@ -83,6 +87,7 @@ async def disconnect(domain: Domain, made: SandboxRecord, endpoint: Endpoint) ->
         domain.registry.enter_sandbox(new)  # after the kernel: who is killed before can do it again
         undo.pop_all()
     domain.keeper.remove_links(endpoint.links)
+    domain.keeper.remove_owners(endpoints.owners([endpoint]))
     await domain.keeper.settle()
     naming.tell_endpoint_gone(domain, made, endpoint)
     naming.tell_joined(domain, new)

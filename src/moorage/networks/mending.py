@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
 from moorage.networks import attach, endpoints, sandbox
 from moorage.networks.domain import Domain
 from moorage.networks.records import Endpoint, SandboxRecord
+from moorage.networks.sandbox import Wire
 
 log = logging.getLogger(__name__)
 
@@ -90,28 +91,23 @@ def _endpoints(
             yield domain.registry.sandboxes[container_id], endpoint
 
 
-def _ports(domain: Domain, network_ids: Collection[str]) -> dict[str, tuple[str, bool]]:
-    """Return the ports of bridges: of which one, and whether in hairpin mode."""
-    return {
-        endpoint.port: (
-            domain.registry.networks[endpoint.network_id].device,
-            bool(made.published),
-        )
-        for made, endpoint in _endpoints(domain, network_ids)
-        if endpoint.port
-    }
+def _ports(domain: Domain, network_ids: Collection[str]) -> list[Wire]:
+    """Return the wires that end in ports of bridges."""
+    wires = (attach.wire(domain, made, e) for made, e in _endpoints(domain, network_ids))
+    return [wire for wire in wires if wire is not None and wire.plug.kind == "veth"]
 
 
-def _plug_ports(ports: Mapping[str, tuple[str, bool]]) -> None:
+def _plug_ports(wires: list[Wire]) -> None:
     """Plug interfaces that are still there into their bridges. Blocking."""
-    if not ports:
+    if not wires:
         return
     with NetlinkSocket() as host:
         links = {found.name: found for found in link.read_all(host)}
-        for port, (device, hairpin) in ports.items():
-            bridge, found = links.get(device), links.get(port)
+        for wire in wires:
+            bridge, found = links.get(wire.plug.device), links.get(wire.plug.port)
             if bridge is None or found is None or found.master == bridge.index:
                 continue
             with suppress(NetlinkError):  # its container has just left
                 host.run(link.set_master(found.index, bridge.index))
-                host.run(link.port_hairpin(found.index, on=hairpin), link.set_up(port))
+                sandbox.set_port(host, wire)
+                host.run(link.set_up(wire.plug.port))

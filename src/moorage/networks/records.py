@@ -65,6 +65,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     network_id: str
     interface: str  # inside: eth0
     port: str = ""  # outside: the veth that is a port of the bridge
+    confined: bool = False  # may speak for its own addresses alone (``firewall.guard``)
     mac: str = ""
     ipv4: str = ""  # with prefix length
     ipv6: str = ""

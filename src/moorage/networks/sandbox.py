@@ -21,7 +21,7 @@ from msgspec import Struct, field
 
 from moorage.kernel import mount, namespaces
 from moorage.lib import offload
-from moorage.netlink import address, link, route
+from moorage.netlink import address, link, neighbour, route
 from moorage.netlink.message import Request
 from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
 
@@ -39,6 +39,7 @@ _SYSCTLS: Final = (
     ("ipv6/conf/default/dad_transmits", "0"),
     ("ipv6/conf/default/ndisc_notify", "1"),
     ("ipv4/conf/default/arp_notify", "1"),
+    ("ipv4/conf/default/arp_announce", "2"),  # asks with the address of the wire it asks on
     ("ipv4/ip_unprivileged_port_start", "0"),
     ("ipv4/ping_group_range", "0 2147483647"),
 )
@@ -57,6 +58,7 @@ class Plug(Struct, frozen=True, kw_only=True):
     mode: str = ""
     flag: str = ""
     hairpin: bool = False
+    confined: bool = False  # veth: speaks with its own Ethernet address alone
 
 
 class Wire(Struct, frozen=True, kw_only=True):
@@ -248,8 +250,7 @@ def _plug(host: NetlinkSocket, wire: Wire, fd: int) -> None:
             refused = host.run_each([made, link.no_link_local(plug.port)])
             if refused and refused[0].index == 0:  # a kernel without IPv6 refuses the second
                 raise refused[0]
-            if plug.hairpin:
-                host.run(link.port_hairpin(link.read(host, plug.port).index, on=True))
+            set_port(host, wire)
         case "macvlan":
             host.run(
                 link.macvlan(
@@ -275,6 +276,18 @@ def _plug(host: NetlinkSocket, wire: Wire, fd: int) -> None:
         case _:
             host.run(link.set_down(plug.device))
             host.run(link.move(device, name=wire.interface, namespace=fd))
+
+
+def set_port(host: NetlinkSocket, wire: Wire) -> None:
+    """Tell the bridge what kind of port a wire has: where hairpin mode is, and whose words pass."""
+    plug = wire.plug
+    if not plug.hairpin and not plug.confined:
+        return
+    index = link.read(host, plug.port).index
+    requests = [link.port_mode(index, hairpin=plug.hairpin, confined=plug.confined)]
+    if plug.confined:
+        requests.insert(0, neighbour.lives_at(index, wire.mac))
+    host.run(*requests)
 
 
 def _unplug_outside(host: NetlinkSocket, plug: Plug) -> None:

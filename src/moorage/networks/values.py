@@ -44,6 +44,7 @@ class SandboxRequest(Struct, frozen=True, kw_only=True):
     links: list[Link] = field(default_factory=list)
     sysctls: dict[str, str] = field(default_factory=dict)  # "net.*", for inside the namespace
     mac_address: str = ""  # the old container-wide option: for the network of network_mode
+    confined: bool = True  # may not take other addresses: it was not given CAP_NET_ADMIN
 
 
 class Sandbox(Struct, frozen=True, kw_only=True):

@@ -61,8 +61,8 @@ def test_nothing_but_a_name_becomes_part_of_a_rule(name: str) -> None:
 
 
 def test_port_names_tell_daemons_and_separated_networks_apart() -> None:
-    plain = rules.port_name("0123abcd", "f" * 64, separate=False)
-    apart = rules.port_name("0123abcd", "f" * 64, separate=True)
+    plain = rules.port_name("0123abcd", "f" * 64, separate=False, confined=True)
+    apart = rules.port_name("0123abcd", "f" * 64, separate=True, confined=True)
     assert len(plain) <= 15
     assert plain[:7] != apart[:7]
 

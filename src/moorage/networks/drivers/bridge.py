@@ -133,14 +133,25 @@ class Bridge(LocalDriver):
     ) -> Endpoint:
         """Name the bridge port."""
         del key
-        name = port_name(self._keeper.instance, endpoint.id, separate=is_separate(network))
+        name = port_name(
+            self._keeper.instance,
+            endpoint.id,
+            separate=is_separate(network),
+            confined=endpoint.confined,
+        )
         return structs.replace(endpoint, port=name)
 
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
         """Return a veth from the bridge."""
         given = endpoint.settings.driver_opts or {}
         return Wire(
-            plug=Plug(kind="veth", device=network.device, port=endpoint.port, hairpin=hairpin),
+            plug=Plug(
+                kind="veth",
+                device=network.device,
+                port=endpoint.port,
+                hairpin=hairpin,
+                confined=endpoint.confined,
+            ),
             interface=endpoint.interface,
             mac=endpoint.mac,
             mtu=options.mtu(network.options, self._default_mtu),

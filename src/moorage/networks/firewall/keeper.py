@@ -13,7 +13,8 @@ from moorage.lib.errors import System
 from moorage.lib.tasks import Supervisor
 from moorage.netlink.nft import Nft, NftError
 from moorage.netlink.nftmonitor import NftMonitor
-from moorage.networks.firewall import admission, rules
+from moorage.networks.firewall import admission, guard, rules
+from moorage.networks.firewall.guard import Owner
 from moorage.networks.firewall.rules import NetworkRules, PortLink, Published, Wanted
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,19 @@ class Keeper:
         for link in old:
             del self.wanted.links[link]
         self._note(rules.remove_links(self.table, old))
+
+    def add_owners(self, owners: Iterable[Owner]) -> None:
+        """Note whose addresses are whose; what a confined port says is dropped until then."""
+        new = [x for x in owners if x not in self.wanted.owners]
+        self.wanted.owners.update(dict.fromkeys(new))
+        self._note(guard.add(self.table, new))
+
+    def remove_owners(self, owners: Iterable[Owner]) -> None:
+        """Note that ports are gone."""
+        old = [x for x in owners if x in self.wanted.owners]
+        for owner in old:
+            del self.wanted.owners[owner]
+        self._note(guard.remove(self.table, old))
 
     def _note(self, commands: str) -> None:
         if commands:

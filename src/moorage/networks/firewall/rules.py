@@ -16,7 +16,7 @@ Two tables, both named ``moorage_<instance>``, hold all of it. The way of a pack
 Sets find a bridge and a port in constant time, however many networks there are. A network has one
 chain of its own and no more: before each change the library reads every chain there is. ``bridge``
 holds what must be decided between two ports of one bridge: router advertisements of containers are
-dropped (CVE-2020-13401), and ``enable_icc=false`` is enforced.
+dropped (CVE-2020-13401), nobody speaks for another (``guard``), ``enable_icc=false`` is enforced.
 
 An *accept* here never overrides a *drop* of the host's own tables; see docs/networks.md.
 """
@@ -29,7 +29,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from moorage.networks.firewall import admission
+from moorage.networks.firewall import admission, guard
+from moorage.networks.firewall.guard import Owner
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,15}\Z")
 
@@ -77,6 +78,7 @@ class Wanted(Struct, kw_only=True):
     networks: dict[str, NetworkRules] = {}
     published: dict[Published, None] = {}
     links: dict[PortLink, None] = {}
+    owners: dict[Owner, None] = {}
     # Whether published ports are translated from [::1] too. Not where the bridge hands packets to
     # the inet rules itself (bridge-nf-call-ip6tables): the answers would come to ::1 from a wire,
     # which the kernel drops, and a client would wait instead of trying 127.0.0.1.
@@ -102,13 +104,17 @@ def table_name(instance: str) -> str:
     return f"moorage_{instance}"
 
 
-def port_name(instance: str, endpoint_id: str, *, separate: bool) -> str:
+# The letter in a port's name: whether its network has ``enable_icc=false``, whether it is confined.
+_LETTERS: Final = {(False, False): "p", (True, False): "s", (False, True): "c", (True, True): "d"}
+
+
+def port_name(instance: str, endpoint_id: str, *, separate: bool, confined: bool) -> str:
     """Return the name of a container's bridge port.
 
-    It says whose it is, and whether its network has ``enable_icc=false`` (*separate*): the rules
-    between ports go by the beginning of the name, so a container costs no change of rules.
+    It says whose it is, whether its network has ``enable_icc=false`` (*separate*), and whether it
+    may speak for itself alone (*confined*, see ``guard``): the rules go by the beginning of it.
     """
-    return f"m{instance[:5]}{'s' if separate else 'p'}{endpoint_id[:8]}"
+    return f"m{instance[:5]}{_LETTERS[separate, confined]}{endpoint_id[:8]}"
 
 
 def whole(instance: str, wanted: Wanted) -> str:
@@ -125,6 +131,7 @@ def whole(instance: str, wanted: Wanted) -> str:
         parts.append(admission.marking(table))
     parts.append(publish(table, wanted.published))
     parts.append(add_links(table, wanted.links))
+    parts.append(guard.add(table, wanted.owners))
     return "\n".join(filter(None, parts))
 
 
@@ -207,21 +214,28 @@ def _skeleton(table: str, mark: str, loopback6: str) -> str:
   }}
 }}
 table bridge {table} {{
+{guard.skeleton([f"m{mark}c", f"m{mark}d"])}
   set link_to {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; }}
   chain prerouting {{
     type filter hook prerouting priority -300; policy accept;
-    iifname "m{mark}p*" icmpv6 type {{ nd-router-advert, nd-redirect }} counter drop
-    iifname "m{mark}s*" icmpv6 type {{ nd-router-advert, nd-redirect }} counter drop
+    ether type arp jump arp_from
+    icmpv6 type {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }} jump ndp_from
+    icmpv6 type {{ nd-router-advert, nd-redirect }} iifname "m{mark}*" counter drop
   }}
   chain separated {{
-    ether type arp accept
+    ether type arp jump arp_from
     ip saddr . ip daddr . meta l4proto . th dport @link_to accept
     ip daddr . ip saddr . meta l4proto . th sport @link_to accept
     counter drop
   }}
+  chain from_separate {{
+    oifname "m{mark}s*" jump separated
+    oifname "m{mark}d*" jump separated
+  }}
   chain forward {{
     type filter hook forward priority -200; policy accept;
-    iifname "m{mark}s*" oifname "m{mark}s*" jump separated
+    iifname "m{mark}s*" jump from_separate
+    iifname "m{mark}d*" jump from_separate
   }}
 }}"""
 

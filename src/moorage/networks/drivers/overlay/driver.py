@@ -281,9 +281,10 @@ class Overlay:
         cluster = self._cluster()
         endpoint = await self._take_addresses(cluster, network, endpoint)
         await self._devices.open(network)
-        return structs.replace(
-            endpoint, port=port_name(self._config.instance, endpoint.id, separate=False)
+        name = port_name(
+            self._config.instance, endpoint.id, separate=False, confined=endpoint.confined
         )
+        return structs.replace(endpoint, port=name)
 
     async def _take_addresses(
         self, cluster: Membership, network: NetworkRecord, endpoint: Endpoint
@@ -337,7 +338,13 @@ class Overlay:
         """Return a veth from the network's bridge."""
         given = endpoint.settings.driver_opts or {}
         return Wire(
-            plug=Plug(kind="veth", device=network.device, port=endpoint.port, hairpin=hairpin),
+            plug=Plug(
+                kind="veth",
+                device=network.device,
+                port=endpoint.port,
+                hairpin=hairpin,
+                confined=endpoint.confined,
+            ),
             interface=endpoint.interface,
             mac=endpoint.mac,
             mtu=self._devices.mtu_of(network),
