@@ -9,10 +9,13 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-MAY_BE_MISSING = frozenset({"xfs", "btrfs", "fuse", "ipv6", "cgroup2", "apparmor", "network"})
+MAY_BE_MISSING = frozenset(
+    {"xfs", "btrfs", "fuse", "ipv6", "cgroup2", "apparmor", "network", "buildkit"}
+)
 
 
 @functools.cache
@@ -27,6 +30,7 @@ def is_met(need: str) -> bool:
         "ipv6": Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").exists,
         "cgroup2": Path("/sys/fs/cgroup/cgroup.controllers").exists,
         "apparmor": Path("/sys/kernel/security/apparmor/profiles").exists,
+        "buildkit": lambda: buildkit_client() is not None,
     }
     return known[need]() if need in known else shutil.which(need) is not None
 
@@ -36,3 +40,19 @@ def _has_filesystem(name: str) -> bool:
         return True
     modules = Path("/lib/modules") / os.uname().release
     return any(modules.glob(f"kernel/fs/{name}*/*.ko*"))
+
+
+def buildkit_client() -> str | None:
+    """Return a docker client that can ask a daemon for BuildKit: an old one, or with buildx."""
+    for program in filter(None, (shutil.which("docker"), "/usr/bin/docker")):
+        if not Path(program).exists():
+            continue
+        version = _said(program, "--version").removeprefix("Docker version ")
+        if version.partition(".")[0] in {"19", "20"} or _said(program, "buildx", "version"):
+            return program
+    return None
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else ""

@@ -23,21 +23,21 @@ def _short_root() -> Iterator[Path]:
 
 
 @contextmanager
-def dockerd() -> Iterator[Cli]:
-    """Run dockerd without a network; the context is a client of it."""
-    with _short_root() as root, _dockerd(root) as client:
+def dockerd(driver: str = "vfs") -> Iterator[Cli]:
+    """Run dockerd without a network; the context is a client of it, its files are in HOME/d."""
+    with _short_root() as root, _dockerd(root, driver) as client:
         yield client
 
 
 @contextmanager
-def _dockerd(root: Path) -> Iterator[Cli]:
+def _dockerd(root: Path, driver: str) -> Iterator[Cli]:
     socket = root / "s"
     (root / "config").write_text("{}")
     with (root / "log").open("wb") as log:
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", "dockerd", "--data-root", root / "d",
              "--exec-root", root / "e", "--pidfile", root / "pid", "-H", f"unix://{socket}",
-             "--storage-driver", "vfs", "--iptables=false", "--bridge=none",
+             "--storage-driver", driver, "--iptables=false", "--bridge=none",
              "--config-file", root / "config"],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL,
         )  # fmt: skip
@@ -55,18 +55,18 @@ def _dockerd(root: Path) -> Iterator[Cli]:
 
 
 @contextmanager
-def containers() -> Iterator[Containers]:
+def containers(driver: str = "vfs") -> Iterator[Containers]:
     """Lend podman and buildah an empty store."""
     with _short_root() as root:
-        yield Containers(root)
+        yield Containers(root, driver)
 
 
 class Containers:
     """podman and buildah on one store below *root*."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, driver: str) -> None:
         self._store = ["--root", str(root / "store"), "--runroot", str(root / "run")]
-        self._store += ["--storage-driver", "vfs"]
+        self._store += ["--storage-driver", driver]
 
     def podman(self, *arguments: str | Path) -> str:
         """Run podman; return what it printed."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from support.cli import Cli
 
 PROGRAMS: Final = ("/usr/bin/passwd", "/usr/bin/newgrp", "/bin/mount", "/bin/busybox")
 TIME_NS: Final = 1_600_000_000_000_000_000
@@ -64,6 +70,31 @@ def make(root: Path) -> None:
     (root / "odd\nname").write_text("with a line break")
     for path in [root, *root.rglob("*")]:
         os.utime(path, ns=(TIME_NS, TIME_NS), follow_symlinks=False)
+
+
+@contextmanager
+def mounted(client: Cli, image: str, place: Path) -> Iterator[Path]:
+    """Show the files of an image of an engine on this machine, out of its layers (overlay2)."""
+    data = json.loads(client("image", "inspect", "-f", "{{json .GraphDriver.Data}}", image))
+    lower = ":".join(filter(None, [data["UpperDir"], data.get("LowerDir")]))
+    if ":" not in lower:
+        yield Path(lower)
+        return
+    place.mkdir(exist_ok=True)
+    subprocess.run(
+        ["mount", "-t", "overlay", "overlay", "-o", f"ro,lowerdir={lower}", place], check=True
+    )
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def same(found: dict[str, Member], wanted: dict[str, Member]) -> None:
+    """Compare trees name by name: a whole dictionary would be no message."""
+    assert set(found) == set(wanted)
+    for name, member in wanted.items():
+        assert found[name] == member, name
 
 
 def members(root: Path) -> dict[str, Member]:

@@ -66,6 +66,37 @@ def test_copy_flags(project: Project) -> None:
     assert "/exc/t/v.md" not in listing.err
 
 
+def test_a_destination_that_is_made_does_not_look_like_the_source(project: Project) -> None:
+    """A directory's content is copied, not the directory; measured beside dockerd's builders."""
+    project.write(d__e__x="X", d__y="Y")
+    for path, mode in {"d": 0o700, "d/e": 0o750}.items():
+        (project.root / path).chmod(mode)
+    for path in ("d/e/x", "d/y", "d/e", "d"):
+        os.utime(project.root / path, (1_600_000_000, 1_600_000_000))
+    made = "/made /made/e /there /there/e /from /from/e /own /own/e"
+    tree = project.tree(
+        "FROM busybox AS source\nCOPY d /root/d\nRUN chown -R 5:6 /root/d && chmod 700 /root/d\n"
+        "FROM busybox\nRUN mkdir -m 711 /there && chown 3:4 /there && touch -d @1500000000 /there\n"
+        "COPY d /made\nCOPY d/ /there\nCOPY --from=source /root/d /from\n"
+        "COPY --chown=7:8 --chmod=500 d /own\n"
+        f"RUN stat -c '%n %a %u:%g' {made} >/looks; stat -c '%n %Y' {made} >/times\n"
+    )
+    assert (tree / "looks").read_text().splitlines() == [
+        "/made 755 0:0",
+        "/made/e 750 0:0",
+        "/there 711 3:4",
+        "/there/e 750 0:0",
+        "/from 755 0:0",
+        "/from/e 750 5:6",
+        "/own 755 7:8",
+        "/own/e 500 7:8",
+    ]
+    times = dict(line.split() for line in (tree / "times").read_text().splitlines())
+    old = {name for name, time in times.items() if time == "1600000000"}
+    assert old == {"/made/e", "/there/e", "/own/e", "/from/e"}
+    assert times["/there"] > "1600000000", "something was made in it"
+
+
 def test_copy_goes_through_links_of_the_image_and_stays_inside(project: Project) -> None:
     project.write(a="A")
     tree = project.tree(

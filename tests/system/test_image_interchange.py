@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,24 +56,6 @@ def image(docker: Cli, source: Path) -> Iterator[str]:
     docker.run("rmi", "-f", NAME)
 
 
-@contextmanager
-def unpacked(docker: Cli, name: str, place: Path) -> Iterator[Path]:
-    """Mount the layers of an image of our daemon."""
-    data = json.loads(docker("inspect", "-f", "{{json .GraphDriver.Data}}", name))
-    lower = ":".join(filter(None, [data["UpperDir"], data.get("LowerDir")]))
-    if ":" not in lower:
-        yield Path(lower)
-        return
-    place.mkdir()
-    subprocess.run(
-        ["mount", "-t", "overlay", "overlay", "-o", f"ro,lowerdir={lower}", place], check=True
-    )
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-
 def image_id(docker: Cli, name: str) -> str:
     return docker("inspect", "-f", "{{.Id}}", name)
 
@@ -91,20 +72,13 @@ def blobs(reference: str) -> list[str]:
     return [blob["digest"] for blob in (manifest["config"], *manifest["layers"])]
 
 
-def same(found: dict[str, Member], wanted: dict[str, Member]) -> None:
-    """Compare trees name by name: a whole dictionary would be no message."""
-    assert set(found) == set(wanted)
-    for name, member in wanted.items():
-        assert found[name] == member, name
-
-
 @pytest.mark.parametrize("packed", ["root.tar", "sparse.tar"])
 def test_what_was_packed_is_unpacked(
     docker: Cli, source: Path, wanted: dict[str, Member], tmp_path: Path, packed: str
 ) -> None:
     docker("import", source / packed, NAME)
-    with unpacked(docker, NAME, tmp_path / "root") as root:
-        same(trees.members(root), wanted)
+    with trees.mounted(docker, NAME, tmp_path / "root") as root:
+        trees.same(trees.members(root), wanted)
     docker("rmi", NAME)
 
 
@@ -122,8 +96,8 @@ def test_registry_and_skopeo_give_it_back_as_it_was(
     docker("rmi", "-f", ours, NAME)
     docker("pull", copied)
     assert image_id(docker, copied) == image
-    with unpacked(docker, copied, tmp_path / "root") as root:
-        same(trees.members(root), wanted)
+    with trees.mounted(docker, copied, tmp_path / "root") as root:
+        trees.same(trees.members(root), wanted)
     docker("rmi", copied)
 
 
@@ -154,8 +128,8 @@ def test_dockerd_gives_it_back_as_it_was(
     docker("rmi", "-f", theirs, again)
     docker("load", "-i", tmp_path / "theirs.tar")
     assert image_id(docker, theirs) == image
-    with unpacked(docker, theirs, tmp_path / "root") as root:
-        same(trees.members(root), wanted)
+    with trees.mounted(docker, theirs, tmp_path / "root") as root:
+        trees.same(trees.members(root), wanted)
     docker("rmi", theirs)
 
 
@@ -184,7 +158,7 @@ def test_podman_gives_it_back_as_it_was(
     image = image_id(docker, NAME)
     assert peer.podman("pull", "-q", "--tls-verify=false", ours) == image.removeprefix("sha256:")
     root = Path(peer.podman("image", "mount", ours))
-    same(trees.members(root), wanted)
+    trees.same(trees.members(root), wanted)
     peer.podman("image", "unmount", ours)
     peer.podman("push", "-q", "--tls-verify=false", "--format=v2s2", ours, theirs)
     docker("rmi", "-f", image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -13,10 +14,11 @@ from moorage.kernel.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from moorage.storage.snapshots.walk import open_root
 
 _HERE: Final = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+_HIDDEN: Final = frozenset({errno.ENOTDIR, errno.ELOOP})  # a file, a whiteout or a link is there
 
 
 def inherit(tree: Path, parents: Sequence[Path], implied: Sequence[str]) -> None:
-    """Give the *implied* directories of *tree* owner, mode and time of those they cover.
+    """Give the *implied* directories of *tree* owner, mode, time and attributes of what they cover.
 
     *parents* are the trees below, topmost first. Where none has the directory it stays as made.
     """
@@ -29,29 +31,36 @@ def inherit(tree: Path, parents: Sequence[Path], implied: Sequence[str]) -> None
             closing.callback(os.close, fd)
             roots.append(fd)
         for name in implied:
-            found = _find(roots[1:], name)
-            if found is None:
+            covered = _find(roots[1:], name)
+            if covered is None:
                 continue
+            closing.callback(os.close, covered)
             with suppress(FileNotFoundError):
                 fd = openat2(roots[0], name or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_HERE)
                 try:
-                    os.fchown(fd, found.st_uid, found.st_gid)
-                    os.fchmod(fd, stat.S_IMODE(found.st_mode))
-                    os.utime(fd, ns=(found.st_atime_ns, found.st_mtime_ns))
+                    _look_like(fd, covered)
                 finally:
                     os.close(fd)
 
 
-def _find(roots: Sequence[int], name: str) -> os.stat_result | None:
-    """Return the topmost directory *name*; None if it is hidden by something else before."""
+def _look_like(fd: int, covered: int) -> None:
+    status = os.fstat(covered)
+    os.fchown(fd, status.st_uid, status.st_gid)
+    os.fchmod(fd, stat.S_IMODE(status.st_mode))
+    for name in os.listxattr(covered):
+        if not name.startswith("trusted.overlay."):
+            os.setxattr(fd, name, os.getxattr(covered, name))
+    os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _find(roots: Sequence[int], name: str) -> int | None:
+    """Open the topmost directory *name*; None if it is hidden by something else before."""
     for root in roots:
         try:
-            fd = openat2(root, name or ".", os.O_PATH | os.O_NOFOLLOW, resolve=_HERE)
-        except OSError:
+            fd = openat2(root, name or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_HERE)
+        except OSError as error:
+            if error.errno in _HIDDEN:
+                return None
             continue
-        try:
-            found = os.stat(fd)
-        finally:
-            os.close(fd)
-        return found if stat.S_ISDIR(found.st_mode) else None
+        return fd
     return None

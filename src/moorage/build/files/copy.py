@@ -43,14 +43,16 @@ class Copier:
     ) -> None:
         """Copy *item* to *destination*; a directory's content goes into it, not the directory.
 
+        So a destination that is made does not look like the source: it is 0755, new, and root's or
+        the wanted owner's, as in both of dockerd's builders.
         Raises: InvalidParameter (a file where a directory must be), OSError.
         """
         if item.is_directory and not item.keeps_path:
-            self._copy_tree(source_fd, item.path, destination)
+            self._copy_tree(source_fd, item.path, destination, itself=False)
             return
         target = posixpath.join(destination, item.target) if into_directory else destination
         if item.is_directory:
-            self._copy_tree(source_fd, item.path, target)
+            self._copy_tree(source_fd, item.path, target, itself=True)
         else:
             self._copy_one(source_fd, item.path, target)
 
@@ -96,10 +98,10 @@ class Copier:
             if parent >= 0:
                 os.close(parent)
 
-    def _copy_tree(self, source_fd: int, path: str, target: str) -> None:
+    def _copy_tree(self, source_fd: int, path: str, target: str, *, itself: bool) -> None:
         source = openat2(source_fd, path or ".", _DIRECTORY)
         try:
-            created = not _exists(self._root, target)
+            created = itself and not _exists(self._root, target)
             top = self.make_directory(target)
             try:
                 self._copy_children(source, top)

@@ -77,13 +77,13 @@ def copy(root_fd: int, operation: Copy, sources: Sequence[SourceRoot | None]) ->
 
 def copy_below(
     upper_fd: int, seen_fd: int, operation: Copy, sources: Sequence[SourceRoot | None]
-) -> list[str] | None:
+) -> tuple[list[str], str] | None:
     """Do a COPY straight into the directory of changes, where nothing of the base is touched.
 
     That is so if the destination is not there yet, or is an empty directory. Then the files may be
-    hard links to the sources. Returns: the directories made on the way, which get the looks of
-    those of the base that they cover; None if it is not so, and nothing is done.
-    Raises: as ``copy``.
+    hard links to the sources. Returns: the directories made on the way, which are to get the looks
+    of those of the base that they cover, and the one of the base that has something new in it; None
+    if it is not so, and nothing is done. Raises: as ``copy``.
     """
     if operation.owner is not None or any(action.unpack for action in operation.actions):
         return None
@@ -101,7 +101,10 @@ def copy_below(
     finally:
         top.forget()
     copy(upper_fd, structs.replace(operation, destination=_keep_slash(operation, place)), sources)
-    return implied
+    grown = place
+    while grown and not _exists(seen_fd, grown):
+        grown = grown.rpartition("/")[0]
+    return implied, grown
 
 
 def _keep_slash(operation: Copy, place: str) -> str:

@@ -322,10 +322,12 @@ class DaemonWorker:
         """Copy straight into the directory of changes, if that is possible."""
         with self._host.views.view(parent) as seen, ExitStack() as opened:
             upper_fd, seen_fd = _directory(opened, upper), _directory(opened, seen)
-            implied = copying.copy_below(upper_fd, seen_fd, operation, sources)
-            if implied is None:
+            done = copying.copy_below(upper_fd, seen_fd, operation, sources)
+            if done is None:
                 return False
+            implied, grown = done
             stacking.inherit(upper, [seen], ["", *implied])
+            os.utime(upper / grown)
         return True
 
     def _open(self, undo: ExitStack, source: Result, *, linkable: bool) -> SourceRoot | None:
