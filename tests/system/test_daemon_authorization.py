@@ -44,7 +44,7 @@ def guarded(guarded_daemon: Daemon, plugin: Plugin) -> Daemon:
     return guarded_daemon
 
 
-def test_what_the_plugin_denies_is_not_executed(guarded: Daemon, plugin: Plugin) -> None:
+def test_a1_what_the_plugin_denies_is_not_executed(guarded: Daemon, plugin: Plugin) -> None:
     denial = f"authorization denied by plugin {plugin.name}: no privileged containers"
     privileged = {"Image": "x", "HostConfig": {"Privileged": True}}
     response = guarded.api.post("/containers/create", privileged)
@@ -72,7 +72,62 @@ def test_what_the_plugin_denies_is_not_executed(guarded: Daemon, plugin: Plugin)
     assert guarded.api.get("/containers/json", all=True).json() == []
 
 
-def test_a_json_body_over_the_limit_is_refused_not_skipped(guarded: Daemon, plugin: Plugin) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"Image":"x","hostconfig":{"privileged":true}}',
+        '{"Image":"x","HostConfig":{"Privileged":false},"hostConfig":{"Privileged":true}}',
+        '{"Image":"x","HostConfig":{"Privileged":false,"PRIVILEGED":true}}',
+        '{"Image":"x","HostConfig":{"Privileged":false},"HostConfig":{"Privileged":true}}',
+        '{"Image":"x","HostConfig":{"Privileged":false,"Privileged":true}}',
+        '\ufeff{"Image":"x","HostConfig":{"Privileged":true}}',
+        '{"Image":"x","HostConfig":{"Privileged":true}}{"HostConfig":{"Privileged":false}}',
+        '{"Image":"x","HostConfig":{"\\u0050rivileged":true}}',
+    ],
+)
+def test_a1_a_body_is_shown_as_it_is_executed(guarded: Daemon, body: str) -> None:
+    """Go's decoder, and so ours, takes keys without regard to case; policies do not."""
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    response = guarded.api.request("POST", "/containers/create", body.encode(), headers=headers)
+    assert response.status in {400, 403}, response.body
+    assert "No such image" not in response.message
+
+
+def test_a1_an_upgrade_to_another_protocol_is_not_taken(guarded: Daemon) -> None:
+    """HTTP/2 with prior knowledge, or asked for: what a plugin sees is HTTP/1.1 alone."""
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    assert guarded.api.exchange(preface).startswith(b"HTTP/1.1 400")
+    asked = (
+        b"GET /v1.44/_ping HTTP/1.1\r\nHost: d\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n"
+    )
+    assert guarded.api.exchange(asked).startswith(b"HTTP/1.1 200")
+
+
+def test_a9_a_volume_that_is_a_bind_of_the_host_is_shown_whole(
+    guarded: Daemon, plugin: Plugin
+) -> None:
+    """moby#45451: what a policy forbids as a bind it can forbid as a volume."""
+    options = {"type": "none", "o": "bind", "device": "/"}
+    mount = {
+        "Type": "volume",
+        "Target": "/x",
+        "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": options}},
+    }
+    guarded.api.post("/volumes/create", {"Name": "a9", "driveropts": options}).ok(201)
+    guarded.api.post("/containers/create", {"Image": "x", "HostConfig": {"mounts": [mount]}})
+    shown = [
+        json.loads(base64.b64decode(x["RequestBody"])) for x in plugin.seen("AuthZPlugin.AuthZReq")
+    ]
+    assert shown[0]["DriverOpts"] == options
+    given = shown[1]["HostConfig"]["Mounts"][0]["VolumeOptions"]["DriverConfig"]
+    assert given["Options"] == options
+    guarded.api.delete("/volumes/a9").ok(204)
+
+
+def test_a1_a_json_body_over_the_limit_is_refused_not_skipped(
+    guarded: Daemon, plugin: Plugin
+) -> None:
     """CVE-2026-34040: padding a body beyond what is shown must not get it past the plugin."""
     padded = {"HostConfig": {"Privileged": True}, "Labels": {"pad": "x" * (5 << 20)}}
     response = guarded.api.post("/containers/create", padded)
@@ -80,7 +135,7 @@ def test_a_json_body_over_the_limit_is_refused_not_skipped(guarded: Daemon, plug
     assert plugin.seen("AuthZPlugin.AuthZReq") == []
 
 
-def test_a_body_that_is_not_said_to_be_json_is_not_executed(guarded: Daemon) -> None:
+def test_a1_a_body_that_is_not_said_to_be_json_is_not_executed(guarded: Daemon) -> None:
     response = guarded.api.request(
         "POST",
         "/containers/create",
@@ -100,7 +155,7 @@ def test_answers_are_shown_and_secrets_are_not(guarded: Daemon, plugin: Plugin) 
     assert "ServerVersion" in json.loads(base64.b64decode(answered["ResponseBody"]))
 
 
-def test_a_plugin_that_is_gone_denies(make_daemon: Callable[..., Daemon]) -> None:
+def test_a1_a_plugin_that_is_gone_denies(make_daemon: Callable[..., Daemon]) -> None:
     name = f"moorage-test-{secrets.token_hex(4)}"
     with Plugin(name, ["authz"], policy):
         daemon = make_daemon(config={"authorization-plugins": [name]}).start()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,11 @@ MakeDaemon = Callable[..., Daemon]
 
 
 @contextmanager
-def small_disk(path: Path, size: str) -> Iterator[Path]:
-    """Mount a file system of its own at *path*."""
+def small_disk(path: Path, size: str, *, inodes: int = 0) -> Iterator[Path]:
+    """Mount a file system of its own at *path*; *inodes* 0: as many as it likes."""
     path.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "small", str(path)]
+    options = f"size={size},nr_inodes={inodes},mode=711"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "small", str(path)]
     subprocess.run(mount, check=True)
     try:
         yield path
@@ -84,6 +87,112 @@ def test_fault_4_a_full_data_root_is_said_and_got_over(kit_root: Path) -> None:
         finally:
             (root / "d" / "ballast").unlink(missing_ok=True)
             daemon.destroy()
+
+
+class Ailing:
+    """A daemon whose disk ails: what it is asked then is answered with the reason."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon, self.api = daemon, daemon.api
+        self.running = c.sleeper(self.api, name="running")
+        self.stopped = c.create(self.api, name="stopped")
+
+    def try_everything(self, reason: str) -> None:
+        """Ask for all that writes; nothing of it may be half done, or fail for another reason."""
+        api = self.api
+        body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
+        more = images.busybox("more:1", extra=(images.Entry("big", b"x" * 200_000),))
+        answers = {
+            "create": api.post("/containers/create", body),
+            "start": api.post("/containers/stopped/start"),
+            "load": api.request("POST", "/images/load", more),
+            "volume": api.post("/volumes/create", {"Name": "ailing"}),
+            "commit": api.post("/commit", container=self.running, repo="ailing"),
+            "exec": api.post("/containers/running/exec", {"Cmd": ["true"]}),
+            "copy": api.request("PUT", "/containers/running/archive", b"", query={"path": "/"}),
+            "rename": api.post("/containers/running/rename", name="renamed"),
+            "back": api.post("/containers/renamed/rename", name="running"),
+            "remove": api.delete("/containers/stopped", force=True),
+        }
+        for what, answer in answers.items():
+            assert answer.status < 300 or reason in answer.message.lower(), (what, answer.body)
+        for path in ("/containers/json", "/images/json", "/volumes", "/networks", "/info"):
+            api.get(path).ok()
+        api.get("/system/df").ok()
+        api.get("/containers/json", all=True, size=True).ok()
+        assert c.state(api, self.running)["Running"] is True
+
+    def demand_health(self) -> None:
+        """All works again, without a restart and behind one; nothing is in the way."""
+        for _ in range(2):
+            assert c.ask(self.api, "echo", "again") == "again"
+            self.daemon.load(images.busybox("more:2"))
+            self.api.post("/volumes/create", {"Name": "ailing"}).ok(201)
+            assert c.exec_(self.api, self.running, "echo", "on") == (0, "on\n")
+            self.api.get("/system/df").ok()
+            self.daemon.restart(kill=True)
+        self.daemon.clean()
+
+
+@pytest.fixture
+def ailing() -> Iterator[Callable[[Path], Ailing]]:
+    """Return a maker of a daemon below a directory; afterwards it is gone."""
+    with ExitStack() as undo:
+
+        def make(root: Path) -> Ailing:
+            daemon = Daemon(root).start()
+            undo.callback(daemon.destroy)
+            daemon.load(images.busybox())
+            return Ailing(daemon)
+
+        yield make
+
+
+def test_fault_4_a_data_root_that_has_become_read_only(
+    kit_root: Path, ailing: Callable[[Path], Ailing]
+) -> None:
+    """As ext4 makes itself after an error of the disk."""
+    root = kit_root / "readonly"
+    with small_disk(root / "d", "64m") as disk:
+        patient = ailing(root)
+        subprocess.run(["mount", "--bind", disk, disk], check=True)
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
+            patient.try_everything("read-only file system")
+        finally:
+            subprocess.run(["umount", "-l", disk], check=True)
+        patient.demand_health()
+        patient.daemon.destroy()
+
+
+@pytest.mark.parametrize("where", ["d", "e"])
+def test_fault_4_and_5_no_inodes_are_left(
+    kit_root: Path, ailing: Callable[[Path], Ailing], where: str
+) -> None:
+    """On the data-root, and on /run: there is space, but no file can be made."""
+    root = kit_root / f"inodes-{where}"
+    with small_disk(root / where, "64m", inodes=2000) as disk:
+        patient = ailing(root)
+        ballast = disk / "ballast"
+        ballast.mkdir()
+        with suppress(OSError):
+            for number in itertools.count():
+                (ballast / str(number)).touch()
+        patient.try_everything("no space left on device")
+        shutil.rmtree(ballast)
+        patient.demand_health()
+        patient.daemon.destroy()
+
+
+def test_fault_4_a_full_exec_root(kit_root: Path, ailing: Callable[[Path], Ailing]) -> None:
+    root = kit_root / "full-run"
+    with small_disk(root / "e", "4m") as disk:
+        patient = ailing(root)
+        ballast = fill(disk)
+        patient.try_everything("no space left on device")
+        ballast.unlink()
+        patient.demand_health()
+        patient.daemon.destroy()
 
 
 def test_fault_4_a_full_log_disk_stops_no_program(daemon: Daemon) -> None:

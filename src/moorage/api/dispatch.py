@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
@@ -13,20 +14,30 @@ from moorage.api.request import Request
 from moorage.api.results import JSON, Hijacked, Raw, Response, encode_json, render
 from moorage.api.routing import Route, Router
 from moorage.lib import clock
-from moorage.lib.errors import MoorageError
+from moorage.lib.errors import MoorageError, System
 
 log = logging.getLogger(__name__)
 _SERVER_FAULT: Final = 500
+_TROUBLE_OF_THE_HOST: Final = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO),
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+    }
+)  # no fault of ours, and said without a traceback
 
 
 class Authorizer(Protocol):
     """Asked before and after every request, if authorisation plugins are configured."""
 
-    async def allow_request(self, request: Request, operation: str) -> None:
+    async def allow_request(self, request: Request, body: type[Any] | None) -> None:
         """Raises: Forbidden, with the plugin's reason."""
         ...
 
-    async def allow_response(self, request: Request, response: Response) -> None:
+    async def allow_response(
+        self, request: Request, body: type[Any] | None, response: Response
+    ) -> None:
         """Raises: Forbidden, with the plugin's reason."""
         ...
 
@@ -79,7 +90,7 @@ class Application:
         operation = binding.route.operation
         try:
             if self.authorizer is not None:
-                await self.authorizer.allow_request(request, operation)
+                await self.authorizer.allow_request(request, binding.body)
             call = binding.arguments(self._engine, request, parameters)
             if binding.body is not None:
                 lift = versions.lift(operation, request.version)
@@ -87,7 +98,7 @@ class Application:
             result = await call() if binding.is_coroutine else call()
             response = render(result, versions.lower(operation, request.version))
             if self.authorizer is not None:
-                await self.authorizer.allow_response(request, response)
+                await self.authorizer.allow_response(request, binding.body, response)
         except Exception as error:  # noqa: BLE001 - the outermost frame of a request
             return error_response(error, request.path)
         return response
@@ -99,6 +110,10 @@ class Application:
 
 def error_response(error: Exception, where: str) -> Raw:
     """Return the error as ``{"message": …}`` with its status; log what is our fault."""
+    while isinstance(error, ExceptionGroup):  # work in parallel: what failed first
+        error = error.exceptions[0]
+    if isinstance(error, OSError) and error.errno in _TROUBLE_OF_THE_HOST:
+        error = System(f"{(error.strerror or '').lower()}: {error.filename or where}")
     if isinstance(error, MoorageError):
         status = status_of(error)
         if status >= _SERVER_FAULT and status != 501:

@@ -12,6 +12,7 @@ from moorage.containers.parts import Parts
 from moorage.containers.record import ContainerRecord, MountRecord
 from moorage.containers.state import State
 from moorage.lib import clock, offload
+from moorage.lib.errors import NotFound
 from moorage.spec.engine.container import (
     ContainerInspectResponse,
     ContainerState,
@@ -36,7 +37,10 @@ async def inspect(parts: Parts, container: Container, *, size: bool) -> Containe
 
 async def sizes(parts: Parts, container: Container) -> tuple[int, int]:
     """Return bytes of the writable layer, and of it with the image."""
-    written = await offload.run("fs", parts.layers.rw_size, container.id)
+    try:
+        written = await offload.run("fs", parts.layers.rw_size, container.id)
+    except (NotFound, FileNotFoundError):  # removed meanwhile, or half removed
+        written = 0
     return written, written + _image_size(parts, container.record.image_id)
 
 

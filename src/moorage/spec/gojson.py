@@ -54,11 +54,20 @@ def convert(raw: Json, wanted: type[T]) -> T:
     Raises: InvalidParameter, naming the path of the field.
     """
     try:
-        return msgspec.convert(_shape(raw, _type_info(cast("Hashable", wanted))), wanted)
+        return msgspec.convert(shape(raw, wanted), wanted)
     except msgspec.ValidationError as error:
         raise InvalidParameter(f"invalid request: {error}") from error
     except RecursionError as error:
         raise InvalidParameter("invalid JSON: nested too deeply") from error
+
+
+def shape(raw: Json, wanted: type) -> Json:
+    """Return what ``convert`` takes of *raw*, with the keys as *wanted* spells them.
+
+    Of keys that differ in case alone the last one counts; unknown ones are left out.
+    Raises: InvalidParameter (a number of more than 64 bits), RecursionError.
+    """
+    return _shape(raw, _type_info(cast("Hashable", wanted)))
 
 
 @functools.lru_cache(maxsize=512)

@@ -5,11 +5,10 @@ Everything here blocks: call it off the event loop.
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from msgspec import structs
 
@@ -31,12 +30,6 @@ from moorage.storage.staging import RECIPE, SHELTER, StagedLayer, Stager
 from moorage.storage.writable import WritableLayers
 
 __all__ = ["Layer", "LayerStore", "StagedLayer"]
-
-_RECIPE: Final = "recipe"
-_SHELTER: Final = "shelter"
-_NAME_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
-_NAME_LENGTH: Final = 8  # short: the names of all lower directories go into one page
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class LayerStore(WritableLayers):

@@ -132,7 +132,12 @@ class OverlayDriver(SnapshotDriver):
         """Mount the stack with the writable layer on top."""
         target = self.root / name / "merged"
         if not is_mount(target):
-            self.mount_stack(target, parents, upper=name)
+            try:
+                self.mount_stack(target, parents, upper=name)
+            except OSError as error:
+                if os.statvfs(self.root).f_flag & os.ST_RDONLY:  # the kernel says EINVAL
+                    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target)) from error
+                raise
         return target
 
     def mount_stack(self, target: Path, parents: Sequence[str], *, upper: str | None) -> None:
