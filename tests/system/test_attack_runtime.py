@@ -5,13 +5,9 @@ Where a guard is missing the damage is done to a directory of the test, never to
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import hashlib
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +18,9 @@ from support import images
 from support.api import Api, Response
 from support.daemon import Daemon
 from support.images import Entry, symlink
+from support.swapping import swapping
 
 pytestmark = pytest.mark.requires("root", "overlayfs")
-AT_FDCWD = -100
-RENAME_EXCHANGE = 2
 
 
 @pytest.fixture
@@ -160,28 +155,6 @@ def test_r2_the_runtime_cannot_be_written_from_a_container(
         code, _ = c.exec_(api, "attack", "/bin/evil")
         assert code != 0
     assert [hashlib.sha256(p.read_bytes()).digest() for p in programs] == before
-
-
-@contextmanager
-def swapping(directory: Path, target: str) -> Iterator[None]:
-    """Swap *directory*/d between a directory and a link to *target*, all the while."""
-    done = threading.Event()
-    place, link = directory / "d", directory / "link"
-    place.mkdir()
-    link.symlink_to(target)
-    exchange = functools.partial(ctypes.CDLL(None).renameat2, AT_FDCWD, bytes(place))
-
-    def swap() -> None:
-        while not done.is_set():
-            exchange(AT_FDCWD, bytes(link), RENAME_EXCHANGE)
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def test_r7_a_mount_target_swapped_for_a_link_meanwhile(api: Api, tmp_path: Path) -> None:

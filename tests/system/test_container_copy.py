@@ -139,7 +139,7 @@ def test_a_read_only_root_takes_nothing_but_on_volumes(api: Api) -> None:
     put(api, container_id, "/data", archive).ok()
 
 
-def test_programs_of_the_container_never_unpack_for_us(api: Api) -> None:
+def test_f1_programs_of_the_container_never_unpack_for_us(api: Api) -> None:
     """CVE-2026-41567: a decompressor is not looked up where the container can put one."""
     fake = b"#!/bin/sh\ntouch /pwned\nexec cat\n"
     container_id = c.sleeper(api)
@@ -150,7 +150,7 @@ def test_programs_of_the_container_never_unpack_for_us(api: Api) -> None:
     assert c.exec_(api, container_id, "ls", "/pwned")[0] != 0
 
 
-def test_a_directory_swapped_for_a_link_meanwhile_leads_nowhere(api: Api) -> None:
+def test_f4_a_directory_swapped_for_a_link_meanwhile_leads_nowhere(api: Api) -> None:
     """CVE-2018-15664: the race between looking at a path and using it."""
     swap = """
         mkdir -p /a /stash; ln -s / /b
@@ -184,3 +184,22 @@ def test_export_and_changes(api: Api) -> None:
         names = set(archive.getnames())
     assert {"new", "d", "etc/passwd", "bin/busybox"} <= names
     assert "etc/group" not in names
+
+
+def test_a_file_is_mounted_on_a_file_before_the_first_start(api: Api, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("of the host")
+    host = {"Binds": [f"{tmp_path}/note:/new/place/note"]}
+    container_id = c.create(api, "cat", "/new/place/note", host=host)
+    assert get(api, container_id, "/new/place/note") == {"note": b"of the host"}
+    api.post(f"/containers/{container_id}/start").ok(204)
+    assert c.wait(api, container_id) == 0
+    assert c.output(api, container_id) == "of the host"
+
+
+def test_a_mount_that_cannot_be_is_said_in_words(api: Api, tmp_path: Path) -> None:
+    container_id = c.create(api, host={"Binds": [f"{tmp_path}:/etc/passwd/below"]})
+    refused = fetch(api, container_id, "/etc/group")
+    assert (refused.status, refused.message) == (
+        500,
+        "cannot mount /etc/passwd/below: not a directory",
+    )

@@ -93,7 +93,7 @@ def test_a_place_the_image_has_not_is_nothing_to_copy(rootfs: Path, volume: Path
     assert os.listdir(volume) == []
 
 
-def test_cve_2022_23648_links_and_dots_stay_inside_the_image(
+def test_f9_cve_2022_23648_links_and_dots_stay_inside_the_image(
     rootfs: Path, volume: Path, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
@@ -111,7 +111,7 @@ def test_cve_2022_23648_links_and_dots_stay_inside_the_image(
     assert os.listdir(volume) == ["pid"]
 
 
-def test_cve_2020_1726_a_link_in_the_image_is_copied_not_followed(
+def test_f9_cve_2020_1726_a_link_in_the_image_is_copied_not_followed(
     rootfs: Path, volume: Path, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"

@@ -99,7 +99,7 @@ def archive(*members: tarfile.TarInfo) -> bytes:
     return out.getvalue()
 
 
-def test_cve_2023_0778_a_hostile_archive_does_not_leave_the_volume(
+def test_f8_cve_2023_0778_a_hostile_archive_does_not_leave_the_volume(
     api: Api, docker: Cli, tmp_path: Path
 ) -> None:
     docker("volume", "create", "target")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from moorage.kernel import mount as k
 from moorage.kernel import namespaces
 from moorage.kernel.openat2 import openat2
 from moorage.lib import ids, offload, tasks
-from moorage.lib.errors import NotFound
+from moorage.lib.errors import NotFound, System
 
 T = TypeVar("T")
 
@@ -48,7 +49,11 @@ class View:
         try:
             if self.process_root is None:
                 for mount in self.mounts:
-                    _mount_below(root_fd, mount)
+                    try:
+                        _mount_below(root_fd, mount)
+                    except OSError as error:
+                        said = (error.strerror or str(error)).lower()
+                        raise System(f"cannot mount {mount.record.destination}: {said}") from error
             return work(root_fd)
         finally:
             os.close(root_fd)
@@ -123,7 +128,7 @@ def _mount_below(root_fd: int, mount: ReadyMount) -> None:
         k.OPEN_TREE_CLONE | k.OPEN_TREE_CLOEXEC | k.AT_RECURSIVE,
     )
     try:
-        target = _target(root_fd, destination)
+        target = _target(root_fd, destination, directory=stat.S_ISDIR(os.fstat(tree).st_mode))
         try:
             k.move_mount(
                 tree, "", target, "", k.MOVE_MOUNT_F_EMPTY_PATH | k.MOVE_MOUNT_T_EMPTY_PATH
@@ -141,9 +146,12 @@ def _mount_below(root_fd: int, mount: ReadyMount) -> None:
             os.close(shown)
 
 
-def _target(root_fd: int, destination: str) -> int:
+def _target(root_fd: int, destination: str, *, directory: bool) -> int:
     try:
         return openat2(root_fd, destination, os.O_PATH)
     except FileNotFoundError:
-        prepare.make_directories(root_fd, destination)
+        if directory:
+            prepare.make_directories(root_fd, destination)
+        else:
+            prepare.make_file(root_fd, destination)
         return openat2(root_fd, destination, os.O_PATH)

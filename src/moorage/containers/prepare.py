@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -287,17 +288,38 @@ def release_shared_memory(parts: Parts, container_id: str) -> None:
         path.parent.rmdir()
 
 
-def make_directories(root_fd: int, path: str) -> None:
+def make_directories(root_fd: int, path: str, *, links: int = 40) -> None:
     """Make *path* with its parents below *root_fd*; links are resolved inside of it.
 
+    A link that leads nowhere is given what it leads to; *links* of them are the most.
     Raises: OSError.
     """
     made = ""
     for name in path.strip("/").split("/"):
         parent_fd = openat2(root_fd, made or ".", os.O_PATH | os.O_DIRECTORY)
         try:
-            with suppress(FileExistsError):
-                os.mkdir(name, 0o755, dir_fd=parent_fd)
+            os.mkdir(name, 0o755, dir_fd=parent_fd)
+        except FileExistsError:
+            target = _missing_target(root_fd, parent_fd, f"{made}/{name}")
+            if target and links:
+                place = target if target.startswith("/") else f"{made}/{target}"
+                make_directories(root_fd, place, links=links - 1)
         finally:
             os.close(parent_fd)
         made = f"{made}/{name}"
+
+
+def make_file(root_fd: int, path: str) -> None:
+    """Make an empty file for something to be mounted on; as ``make_directories``."""
+    if parents := posixpath.dirname(path).strip("/"):
+        make_directories(root_fd, parents)
+    os.close(openat2(root_fd, path, os.O_WRONLY | os.O_CREAT, 0o644))
+
+
+def _missing_target(root_fd: int, parent_fd: int, path: str) -> str:
+    """Return what the link *path* says if there is nothing at its end, else ""."""
+    try:
+        os.close(openat2(root_fd, path, os.O_PATH))
+    except FileNotFoundError:
+        return os.readlink(posixpath.basename(path), dir_fd=parent_fd)
+    return ""

@@ -290,7 +290,7 @@ def test_a_token_server_that_refuses_or_lies(registry: FakeRegistry) -> None:
         with_repository(registry, body, USER)
 
 
-def test_cve_2020_15157_a_redirect_to_another_host_gets_no_credentials(
+def test_i5_cve_2020_15157_a_redirect_to_another_host_gets_no_credentials(
     registry: FakeRegistry,
 ) -> None:
     registry.state.basic = ("ann", "secret")
