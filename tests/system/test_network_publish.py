@@ -91,6 +91,14 @@ def test_n7_a_remote_client_is_never_taken_for_a_local_one(
     web.close()
 
 
+def test_ports_of_a_container_on_the_hosts_network_are_discarded_with_a_word(
+    moored: HostedDaemon,
+) -> None:
+    made = moored.cli.run("create", "--network", "host", "-p", "18084:80", "busybox", "true")
+    assert made.code == 0
+    assert "Published ports are discarded when using host network mode" in made.err
+
+
 def test_ranges_and_random_ports(moored: HostedDaemon) -> None:
     web = moored.sleeper("web", "-p", "18100-18102:90-92", "-p", "80", "-P")
     for port in (90, 91, 92, 80):

@@ -106,6 +106,8 @@ def _plan(
     if given.runtime and given.runtime not in parts.runtime.fitness.runtimes:
         raise InvalidParameter(f"unknown or invalid runtime name: {given.runtime}")
     given, warnings = validate_resources.check(given, parts.resources)
+    if given.network_mode == "host" and given.port_bindings:
+        warnings = [*warnings, "Published ports are discarded when using host network mode"]
     host = defaults.host_config(
         given,
         parts.settings,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from moorage.lib import clock, ids
-from moorage.lib.errors import Conflict, Forbidden, InvalidParameter, NotFound, Unavailable
+from moorage.lib.errors import Conflict, Forbidden, InvalidParameter, NotFound
 from moorage.lib.failpoint import failpoint
 from moorage.networks import hostlock, ipam, naming
 from moorage.networks.config import AddressPool
@@ -104,20 +104,27 @@ def _refuse(domain: Domain, request: NetworkCreateRequest) -> None:
             hint="publish ports on a bridge or overlay network",
         )
     if request.scope == "swarm":
-        raise Unavailable("This node is not a swarm manager.", hint="leave --scope out")
-    if request.config_only and request.config_from and request.config_from.network:
-        raise InvalidParameter(
-            "a configuration network cannot depend on another configuration network"
+        raise Forbidden(
+            "cannot create a swarm scoped network when swarm is not active",
+            hint="leave --scope out",
         )
+    if request.config_only and request.config_from and request.config_from.network:
+        raise Forbidden("a configuration network cannot depend on another configuration network")
     if request.config_from and request.config_from.network:
         _check_config_from(domain, request)
 
 
 def _check_config_from(domain: Domain, request: NetworkCreateRequest) -> None:
     assert request.config_from is not None  # noqa: S101 - the caller looked
-    source = domain.registry.find(request.config_from.network)
-    if not source.config_only:
-        raise Forbidden(f"{source.name} is not a configuration network")
+    ref = request.config_from.network
+    try:
+        plain = not domain.registry.find(ref).config_only
+    except NotFound as error:
+        raise NotFound(f'configuration network "{ref}" does not exist') from error
+    if plain:
+        raise NotFound(
+            f'configuration network "{ref}" does not exist', hint=f"{ref} is not --config-only"
+        )
     if (request.ipam and (request.ipam.config or request.ipam.options)) or request.options:
         raise Forbidden(
             "user specified configurations are not supported if the network depends on a"
@@ -229,6 +236,7 @@ def choose_subnets(
             wanted = ipam.free_subnet(sized, [*_nets(taken), *routes], like=wanted.version)
             subnet = structs.replace(subnet, cidr=str(wanted))  # noqa: PLW2901
         ipam.refuse_overlap(wanted, taken)
+        ipam.refuse_reserved(subnet)
         taken.append((network.name, wanted))
         chosen.append(subnet)
     for version, on in ((4, network.ipv4), (6, network.ipv6)):

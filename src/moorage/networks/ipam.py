@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from moorage.lib.errors import Conflict, Forbidden, InvalidParameter
+from moorage.lib.errors import Forbidden, InvalidParameter
 from moorage.networks.config import AddressPool
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -173,6 +173,28 @@ def check_subnets(subnets: Iterable[Subnet], *, ipv4: bool, ipv6: bool) -> list[
     return wrong
 
 
+def refuse_reserved(subnet: Subnet) -> None:
+    """Refuse a gateway or an auxiliary address that cannot be had: reserved, or given twice.
+
+    Raises: Forbidden, with Docker's sentences.
+    """
+    network = ipaddress.ip_network(subnet.cidr)
+    taken: dict[IPAddress, str] = {}
+    if network.version == 4 and network.prefixlen < network.max_prefixlen - 1:
+        taken[network.network_address] = f"it is the address of {network} itself"
+        taken[network.broadcast_address] = f"it is the broadcast address of {network}"
+    for name, address in (
+        ("", gateway_of(subnet)),
+        *((name, ipaddress.ip_address(text)) for name, text in subnet.auxiliary.items()),
+    ):
+        if address in taken:
+            what = f"secondary ip address ({name}:{address})" if name else f"gateway ({address})"
+            raise Forbidden(
+                f"failed to allocate {what}: Address already in use", hint=taken[address]
+            )
+        taken[address] = f"it is the auxiliary address {name}" if name else "it is the gateway"
+
+
 def _split(cidr: str) -> tuple[IPAddress, IPNetwork]:
     if "/" not in cidr:
         message = f"no prefix length: {cidr}"
@@ -228,13 +250,13 @@ def refuse_overlap(wanted: IPNetwork, others: Iterable[tuple[str, IPNetwork]]) -
 def claim_address(pools: Iterable[Pool], text: str) -> tuple[Pool, IPAddress]:
     """Take the address *text* from the pool that holds it.
 
-    Raises: InvalidParameter (no pool holds it), Conflict (in use).
+    Raises: InvalidParameter (no pool holds it), Forbidden (in use).
     """
     address = ipaddress.ip_address(text)
     for pool in pools:
         if address in pool:
             if not pool.claim(address):
-                raise Conflict(
+                raise Forbidden(
                     "Address already in use", hint=f"{address} is taken in {pool.network}"
                 )
             return pool, address

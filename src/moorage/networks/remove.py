@@ -46,7 +46,8 @@ async def remove(domain: Domain, ref: str) -> None:
     users = [n.name for n in domain.registry.networks.values() if n.config_from == network.name]
     if network.config_only and users:
         raise Forbidden(
-            f"configuration network {network.name!r} is in use", hint=", ".join(sorted(users))
+            f'error while removing network: configuration network "{network.name}" is in use',
+            hint=", ".join(sorted(users)),
         )
     await take_down(domain, network)
 

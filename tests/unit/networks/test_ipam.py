@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from moorage.lib.errors import Conflict, Forbidden, InvalidParameter
+from moorage.lib.errors import Forbidden, InvalidParameter
 from moorage.networks import ipam
 from moorage.networks.config import AddressPool
 from moorage.networks.ipam import Pool, Subnet
@@ -32,7 +32,7 @@ def test_a_range_limits_what_is_handed_out_but_not_what_may_be_asked_for() -> No
     assert [str(pool.take()) for _ in range(4)] == [f"10.0.5.{n}" for n in range(4)]
     assert pool.take() is None
     assert ipam.claim_address([pool], "10.0.9.9")[1] == ipaddress.ip_address("10.0.9.9")
-    with pytest.raises(Conflict, match="Address already in use"):
+    with pytest.raises(Forbidden, match="Address already in use"):
         ipam.claim_address([pool], "10.0.9.9")
     with pytest.raises(InvalidParameter, match="no configured subnet contains IP address"):
         ipam.claim_address([pool], "10.1.0.1")

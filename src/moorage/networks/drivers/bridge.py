@@ -228,7 +228,7 @@ def make_bridge(plan: BridgePlan) -> bool:
         else:
             if found.kind != "bridge":
                 raise Conflict(
-                    f"interface {plan.name} exists and is not a bridge",
+                    f"existing interface {plan.name} is not a bridge",
                     hint="choose another name with -o com.docker.network.bridge.name",
                 )
             own = plan.own and found.address == plan.mac

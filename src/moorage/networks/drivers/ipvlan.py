@@ -31,15 +31,15 @@ class Ipvlan(LocalDriver):
 
     def prepare(self, network: NetworkRecord) -> NetworkRecord:
         """Check mode and flag, and name the parent."""
-        for option, known, default in (
-            (MODE, link.IPVLAN_MODES, "l2"),
-            (FLAG, link.IPVLAN_FLAGS, "bridge"),
+        for option, known, default, named in (
+            (MODE, link.IPVLAN_MODES, "l2", "'l2' mode"),
+            (FLAG, link.IPVLAN_FLAGS, "bridge", "'bridge'"),
         ):
             value = network.options.get(option, default)
             if value not in known:
                 raise InvalidParameter(
                     f"requested {option.replace('_', ' ')} '{value}' is not valid,"
-                    f" '{default}' is the ipvlan driver default",
+                    f" {named} is the ipvlan driver default",
                     hint=", ".join(known),
                 )
         options.mtu(network.options, 0)

@@ -297,7 +297,7 @@ class Overlay:
                 if not text or await cluster.take_address(network.id, text.partition("/")[0]):
                     break
                 if fixed:
-                    raise Conflict("Address already in use", hint="on another host of the cluster")
+                    raise Forbidden("Address already in use", hint="on another host of the cluster")
                 text = self._another(network, text)
                 endpoint = structs.replace(endpoint, **{attribute: text})
             else:
