@@ -1,6 +1,5 @@
-"""Files of a container that try to lead ``cp``, mounts and look-ups out of it (F2, F3, F5)."""
+"""Files of a container that try to lead ``cp`` and mounts out of it (F2, F3)."""
 
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from support.images import Entry, directory, symlink
 from support.swapping import swapping
 
 pytestmark = pytest.mark.requires("root", "overlayfs")
-LIBRARY = Path("/lib/x86_64-linux-gnu/libnss_files.so.2")
 
 
 @pytest.fixture
@@ -87,29 +85,3 @@ def test_f3_a_mount_target_is_made_inside_and_links_of_the_image_lead_inside(
     assert c.wait(api, container_id) == 0
     assert c.output(api, container_id) == "through the mount" * 3
     assert [entry.name for entry in canary.iterdir()] == ["secret"]
-
-
-def test_f5_no_library_of_a_container_is_loaded_by_the_daemon(
-    api: Api, daemon: Daemon, image: Callable[..., str]
-) -> None:
-    """CVE-2019-14271: looking a name up inside a container must not load what that tells it to."""
-    planted = [
-        Entry(f"{place}/libnss_evil.so.2", LIBRARY.read_bytes(), mode=0o755)
-        for place in ("lib", "lib64", "usr/lib", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
-    ]
-    evil = b"".join(b"%s: evil\n" % table for table in (b"passwd", b"group", b"hosts"))
-    name = image(*planted, Entry("etc/nsswitch.conf", evil))
-    container_id = c.sleeper(api, Image=name, User="tester:extra")
-    assert c.exec_(api, container_id, "id", "-un", User="tester") == (0, "tester\n")
-    owned = Entry("copied", b"x", tarfile.REGTYPE, uid=1000)
-    copy_in(api, container_id, "/tmp", owned).ok()
-    copy_out(api, container_id, "/etc").ok()
-    api.get(f"/containers/{container_id}/top").ok()
-    api.get(f"/containers/{container_id}/changes").ok()
-    assert daemon.process is not None
-    for process in (daemon.process.pid, *children(daemon.process.pid)):
-        assert "libnss_evil" not in Path(f"/proc/{process}/maps").read_text()
-
-
-def children(process: int) -> list[int]:
-    return [int(p) for p in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
