@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import building, imagework, networking
+from bench import building, imagework, networking, registrywork
 from bench import engines as eng
 from bench.chosen import IMAGE, Engines, daemons, each
 from bench.measure import Row, interleaved, seconds
@@ -210,7 +210,9 @@ CASES = {
     "changed": building.changed_file,
     "copy": building.large_copy,
     "load": imagework.load_save,
-    "registry": imagework.registry,
+    "registry": registrywork.push_and_pull,
+    "present": registrywork.mostly_present,
+    "layer": registrywork.large_layer,
     "logs": logs,
     "restart": restart,
 }

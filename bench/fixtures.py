@@ -47,7 +47,7 @@ def docker_archive(path: Path, tag: str, layers: list[bytes], *, compress: bool 
     names = [f"{digest.removeprefix('sha256:')}/layer.tar" for digest in diff_ids]
     manifest = json.dumps([{"Config": config_name, "RepoTags": [tag], "Layers": names}]).encode()
     with tarfile.open(path, "w") as tar:
-        bodies = [gzip.compress(layer, 6) if compress else layer for layer in layers]
+        bodies = [gzip.compress(layer, 6, mtime=0) if compress else layer for layer in layers]
         for name, body in [
             (config_name, config),
             *zip(names, bodies, strict=True),
@@ -125,6 +125,56 @@ def large(path: Path, *, megabytes: int = 250, layers: int = 8, tag: str = "larg
             left -= size
         made.append(_layer_tar(files))
     docker_archive(path, tag, made, compress=True)
+
+
+def one_layer_layout(path: Path, *, megabytes: int) -> None:
+    """Write an OCI layout of an image with one layer of so many bytes that do not compress."""
+    blobs = path / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    size = megabytes * 1_000_000
+    diff = hashlib.sha256()
+    temporary = path / "layer"
+    with temporary.open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb", compresslevel=0) as z:
+
+        def write(data: bytes) -> None:
+            diff.update(data)
+            z.write(data)
+
+        member = tarfile.TarInfo("large")
+        member.size = size
+        write(member.tobuf())
+        chunk = random.Random(7).randbytes(1_000_000)
+        for number in range(megabytes):
+            write(number.to_bytes(8, "big") + chunk[8:])
+        write(b"\0" * (-size % 512 + 1024))
+    with temporary.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    length = temporary.stat().st_size
+    temporary.rename(blobs / digest)
+
+    def blob(document: dict[str, object]) -> dict[str, object]:
+        data = json.dumps(document).encode()
+        name = hashlib.sha256(data).hexdigest()
+        (blobs / name).write_bytes(data)
+        return {"digest": f"sha256:{name}", "size": len(data)}
+
+    oci = "application/vnd.oci.image"
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff.hexdigest()}"]},
+    }
+    layer = {"mediaType": f"{oci}.layer.v1.tar+gzip", "digest": f"sha256:{digest}", "size": length}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{oci}.manifest.v1+json",
+        "config": {"mediaType": f"{oci}.config.v1+json", **blob(config)},
+        "layers": [layer],
+    }
+    entry = {"mediaType": manifest["mediaType"], **blob(manifest)}
+    index = {"schemaVersion": 2, "manifests": [entry]}
+    (path / "index.json").write_text(json.dumps(index))
+    (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
 
 
 def context(path: Path, *, files: int, megabytes: int) -> None:

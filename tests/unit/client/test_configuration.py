@@ -187,6 +187,7 @@ def test_credentials_in_the_file(tmp_path: Path) -> None:
 
 HELPER = """#!/bin/sh
 read -r line
+echo "$@" >>"$0.arguments"
 case "$1" in
 get) [ "$line" = known ] && echo '{"Username":"me","Secret":"s"}' ||
     { echo "credentials not found in native keychain"; exit 1; } ;;
@@ -196,7 +197,9 @@ esac
 """
 
 
-def test_credentials_of_a_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_i9_credentials_of_a_helper_never_are_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     helper = tmp_path / "docker-credential-fake"
     helper.write_text(HELPER)
     helper.chmod(0o755)
@@ -207,6 +210,8 @@ def test_credentials_of_a_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert store.store("r", {"username": "u", "password": "p"}) is None
     kept = json.loads((tmp_path / "docker-credential-fake.stored").read_text())
     assert kept == {"ServerURL": "r", "Username": "u", "Secret": "p"}
+    said = (tmp_path / "docker-credential-fake.arguments").read_text()
+    assert said.split("\n") == ["get", "get", "store", ""]  # names and secrets go by the pipe
     assert "auth" not in json.dumps(
         json.loads((tmp_path / "config.json").read_text())["auths"]["r"]
     )

@@ -92,7 +92,8 @@ def number(field: bytes) -> int:
     try:
         return int(field.strip(b" \0") or b"0", 8)
     except ValueError as error:
-        raise InvalidParameter(f"archive/tar: invalid tar header: number {field!r}") from error
+        shown = field.decode("latin-1")
+        raise InvalidParameter(f"archive/tar: invalid tar header: number {shown!r}") from error
 
 
 def parse_records(data: bytes) -> dict[str, bytes]:

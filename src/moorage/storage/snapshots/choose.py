@@ -24,7 +24,7 @@ _DRIVERS: Final[dict[str, tuple[str, str]]] = {
 _GONE: Final = {
     "aufs": "no mainline kernel has aufs any more",
     "devicemapper": "it was slow, fragile, and is removed from Docker too",
-    "zfs": "its kernel module is not in the mainline kernel, and this driver is not built yet",
+    "zfs": "zfs is no part of the mainline kernel, and this program has no driver for it",
     "overlay": "the first overlay driver wasted inodes and is removed from Docker too",
 }
 
