@@ -146,8 +146,8 @@ def _general(refused: RegistryRefusal, reference: Reference) -> MoorageError:
     return System(str(refused), hint=hint)
 
 
-def of_connection(method: str, url: str, error: Exception) -> MoorageError:
-    """Say why *url* could not be reached, as Go's client does."""
+def of_connection(method: str, url: str, error: Exception, *, proxy: str = "") -> MoorageError:
+    """Say why *url* could not be reached (by way of *proxy*, if any), as Go's client does."""
     import ssl  # noqa: PLC0415 - see latetls
 
     parts = urlsplit(url)
@@ -159,7 +159,15 @@ def of_connection(method: str, url: str, error: Exception) -> MoorageError:
         said = _certificate(error, parts.hostname or "")
         hint = "put its CA into certs.d, or name it in insecure-registries"
         return Unreachable(f"{asked}: tls: failed to verify certificate: {said}", hint=hint)
+    if proxy and isinstance(error, OSError) and _is_before_connection(error):
+        by = urlsplit(proxy)
+        said = _connection_words(error, by.hostname or "", by.port or 80)
+        return Unreachable(f"{asked}: proxyconnect tcp: {said}", hint="see the proxy's settings")
     return Unreachable(f"{asked}: {_connection_words(error, parts.hostname or '', port)}")
+
+
+def _is_before_connection(error: OSError) -> bool:
+    return isinstance(error, socket.gaierror) or error.errno in _UNREACHABLE
 
 
 def _connection_words(error: Exception, host: str, port: int) -> str:

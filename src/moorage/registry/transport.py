@@ -116,6 +116,7 @@ class Transport:
         )
 
     async def _once(self, request: Outgoing, tls: TLS) -> Response:
+        proxy = self._proxies.choose(request.url)
         try:
             return await self._client.request(
                 request.method,
@@ -124,12 +125,14 @@ class Transport:
                 body=request.body() if callable(request.body) else request.body,
                 body_length=request.body_length,
                 tls=tls,
-                proxy=self._proxies.choose(request.url),
+                proxy=proxy,
             )
         except ProtocolError:
             raise
         except OSError as error:
-            raise failures.of_connection(request.method, request.url, error) from error
+            raise failures.of_connection(
+                request.method, request.url, error, proxy=proxy or ""
+            ) from error
 
     async def read(self, response: Response, limit: int) -> bytes:
         """Read a whole body of at most *limit* bytes. Raises: System, DeadlineExceeded."""
