@@ -41,7 +41,13 @@ def test_fixed_addresses_and_interface_options(moored: HostedDaemon) -> None:
                   "--subnet", "fd91::/64", "fixed")  # fmt: skip
     option = "name=fixed,ip=10.91.0.77,ip6=fd91::77,mac-address=02:11:22:33:44:55"
     option += ",driver-opt=com.docker.network.endpoint.ifname=lan0"
-    moored.sleeper("one", "--network", option)
+    sysctls = "net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.IFNAME.rp_filter=2"
+    option += f',"driver-opt=com.docker.network.endpoint.sysctls={sysctls}"'
+    place = moored.sleeper("one", "--network", option)
+
+    for name, value in (("log_martians", "1"), ("rp_filter", "2")):
+        path = Path(f"/proc/sys/net/ipv4/conf/lan0/{name}")
+        assert place.inside(path.read_text).strip() == value
     shown = moored.docker("exec", "one", "ip", "addr", "show", "lan0")
     assert "10.91.0.77/24" in shown
     assert "fd91::77/64" in shown

@@ -97,7 +97,7 @@ def endpoint_sysctls(options: Mapping[str, str], interface: str) -> dict[str, st
             or parts[0] != "net"
             or parts[1] not in {"ipv4", "ipv6", "mpls"}
             or parts[2] not in {"conf", "neigh"}
-            or parts[3] != "IFNAME"
+            or parts[3] not in {"IFNAME", "ifname"}  # docker's client makes it small
             or not re.fullmatch(r"[a-z0-9_]+", parts[4])
         ):
             raise InvalidParameter(
