@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from http.client import HTTPException
+from pathlib import Path
 
 import pytest
 
@@ -235,5 +238,88 @@ def test_an_ordered_stop_lets_containers_live_and_can_be_told_not_to(
     assert c.state(daemon.api, container_id)["ExitCode"] == 0
     c.until(lambda: c.state(daemon.api, unless)["Running"] is True)
     assert c.state(daemon.api, stopped)["Running"] is False
+    daemon.clean()
+    demand_clean(daemon)
+
+
+def test_execs_outlive_the_daemon(make_daemon: MakeDaemon) -> None:
+    """Of each that ran the end is told, whether it came before or after the next daemon."""
+    daemon = make_daemon().start()
+    daemon.load(images.busybox())
+    api = daemon.api
+    container_id = c.sleeper(api)
+
+    def begin(*command: str, **config: object) -> str:
+        body = {"Cmd": list(command), "Env": ["A=b"], **config}
+        made: str = api.post(f"/containers/{container_id}/exec", body).ok(201).json()["Id"]
+        api.post(f"/exec/{made}/start", {"Detach": True, "Tty": "Tty" in config}).ok()
+        return made
+
+    going = begin("sh", "-c", "trap 'exit 6' TERM; touch /on; while :; do sleep 0.05; done")
+    ends = begin("sh", "-c", "until [ -e /go ]; do sleep 0.05; done; exit 7", Tty=True)
+    lost = begin("sh", "-c", "until [ -e /go ]; do sleep 0.05; done; exit 8")
+    c.until(lambda: c.exec_(api, container_id, "test", "-e", "/on")[0] == 0)
+    before = {i: api.get(f"/exec/{i}/json").ok().json() for i in (going, ends, lost)}
+    os.kill(c.parent(before[lost]["Pid"]), signal.SIGKILL)
+    root = Path(f"/proc/{c.state(api, container_id)['Pid']}/root")
+    daemon.kill()
+    (root / "go").touch()
+    c.until(lambda: all(c.is_dead(before[i]["Pid"]) for i in (ends, lost)))
+    daemon.start()
+
+    assert api.get(f"/exec/{going}/json").ok().json() == before[going]
+    assert c.inspect(api, container_id)["ExecIDs"] == [going]
+    c.until(lambda: not api.get(f"/exec/{ends}/json").ok().json()["Running"])
+    assert api.get(f"/exec/{ends}/json").json()["ExitCode"] == 7
+    c.until(lambda: not api.get(f"/exec/{lost}/json").ok().json()["Running"])
+    assert api.get(f"/exec/{lost}/json").json()["ExitCode"] in {8, 255}
+    assert api.post(f"/exec/{going}/resize", h=5, w=5).status == 200
+    assert api.post(f"/exec/{going}/start", {"Detach": True}).status == 409
+    os.kill(before[going]["Pid"], signal.SIGTERM)
+    c.until(lambda: not api.get(f"/exec/{going}/json").ok().json()["Running"])
+    assert api.get(f"/exec/{going}/json").json()["ExitCode"] == 6
+    assert list((daemon.exec_root / "tasks" / container_id / "exec").iterdir()) == []
+    daemon.clean()
+    demand_clean(daemon)
+
+
+def test_a_probe_that_hung_ends_with_the_daemon_that_watched_its_time(
+    make_daemon: MakeDaemon,
+) -> None:
+    daemon = make_daemon().start()
+    daemon.load(images.busybox())
+    api = daemon.api
+    check = {
+        "Test": ["CMD-SHELL", "[ -e /fine ] || { touch /hung; sleep 1000; }"],
+        "Interval": 100_000_000,
+        "Timeout": 600_000_000_000,
+    }
+    container_id = c.sleeper(api, Healthcheck=check)
+    c.until(lambda: c.exec_(api, container_id, "test", "-e", "/hung")[0] == 0)
+    root = Path(f"/proc/{c.state(api, container_id)['Pid']}/root")
+    daemon.kill()
+    (root / "fine").touch()
+    daemon.start()
+    c.until(lambda: c.state(api, container_id)["Health"]["Status"] == "healthy")
+    c.until(lambda: "1000" not in str(api.get(f"/containers/{container_id}/top").json()))
+    daemon.clean()
+    demand_clean(daemon)
+
+
+def test_a_hung_monitor_does_not_hold_up_the_start(make_daemon: MakeDaemon) -> None:
+    """moby#33870 after a restart: what it holds is watched without it."""
+    daemon = make_daemon().start()
+    daemon.load(images.busybox())
+    api = daemon.api
+    hung, well = c.sleeper(api), c.sleeper(api)
+    monitor = c.parent(c.state(api, hung)["Pid"])
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        daemon.restart(kill=True)
+        assert c.state(api, hung)["Running"] is True
+        assert c.exec_(api, well, "echo", "on") == (0, "on\n")
+    finally:
+        os.kill(monitor, signal.SIGCONT)
+    api.post(f"/containers/{hung}/stop", t=5).ok(204)
     daemon.clean()
     demand_clean(daemon)

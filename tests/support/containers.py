@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 from support.api import Api
@@ -98,6 +99,20 @@ def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+def parent(pid: int) -> int:
+    """Return the parent of a process on the host: of a container's, its monitor."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(x.split()[1]) for x in status.splitlines() if x.startswith("PPid"))
+
+
+def is_dead(pid: int) -> bool:
+    """Whether it has ended; an orphan may wait for whoever is process 1 to look at it."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
 
 
 def exec_(api: Api, container_id: str, *command: str, **config: Any) -> tuple[int, str]:

@@ -266,7 +266,7 @@ def test_fault_11_what_hangs_holds_up_nobody_else(daemon: Daemon) -> None:
     api = daemon.api
     frozen, stopped, well = (c.sleeper(api, name=n) for n in ("frozen", "stopped", "well"))
     api.post(f"/containers/{frozen}/pause").ok(204)
-    monitor = _parent(c.inspect(api, stopped)["State"]["Pid"])
+    monitor = c.parent(c.inspect(api, stopped)["State"]["Pid"])
     os.kill(monitor, signal.SIGSTOP)
     asked = [
         threading.Thread(target=work)
@@ -402,34 +402,21 @@ def _quietly(api: Api, path: str) -> None:
 def _is_serving(daemon: Daemon) -> bool:
     """Whether the process is more than what the kernel cannot end yet."""
     try:
-        return (Path(f"/proc/{daemon.pid}/fd") / "1").exists() and not _is_dead(daemon.pid)
+        return (Path(f"/proc/{daemon.pid}/fd") / "1").exists() and not c.is_dead(daemon.pid)
     except OSError:
         return False
-
-
-def _parent(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(x.split()[1]) for x in status.splitlines() if x.startswith("PPid"))
 
 
 def test_fault_2_a_killed_monitor_leaves_no_container_that_runs_for_ever(api: Api) -> None:
     """Its process is still stopped, its end is known, and it can be started again."""
     container_id = c.sleeper(api)
     pid = c.inspect(api, container_id)["State"]["Pid"]
-    os.kill(_parent(pid), signal.SIGKILL)
+    os.kill(c.parent(pid), signal.SIGKILL)
     api.post(f"/containers/{container_id}/stop", t=2).ok(204, 304)
     c.until(lambda: c.state(api, container_id)["Running"] is False)
-    c.until(lambda: _is_dead(pid))
+    c.until(lambda: c.is_dead(pid))
     api.post(f"/containers/{container_id}/start").ok(204)
     api.delete(f"/containers/{container_id}", force=True).ok(204)
-
-
-def _is_dead(pid: int) -> bool:
-    """Whether it has ended; an orphan may wait for whoever is process 1 to look at it."""
-    try:
-        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return True
 
 
 class JumpingDaemon(Daemon):

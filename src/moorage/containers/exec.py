@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from moorage.containers import environment, prepare, security, security_options, spec_from_config
 from moorage.containers.container import Container
-from moorage.containers.exec_session import ExecSession
+from moorage.containers.exec_session import ExecNote, ExecSession
 from moorage.containers.parts import Parts
 from moorage.containers.pause import require_not_restarting
 from moorage.containers.state import State
 from moorage.lib import clock, ids
 from moorage.lib.errors import Conflict, InvalidParameter, NotFound
 from moorage.lib.failpoint import failpoint
+from moorage.runtime import recover as runtime_recover
 from moorage.runtime.contract import ProcessIO, StartFailed
 from moorage.spec.engine.container import ProcessConfig
 from moorage.spec.engine.exec import ExecConfig, ExecInspectResponse
@@ -42,8 +46,10 @@ class Execs:
             raise NotFound(f"No such exec instance: {exec_id}")
         return session
 
-    def create(self, container: Container, config: ExecConfig) -> ExecSession:
-        """Note what shall run; nothing runs yet.
+    def create(
+        self, container: Container, config: ExecConfig, *, probe: bool = False
+    ) -> ExecSession:
+        """Note what shall run; nothing runs yet. *probe*: for a health check.
 
         Events: ``exec_create``.
         Raises: InvalidParameter (no command), Conflict (not running, paused).
@@ -52,9 +58,8 @@ class Execs:
         require_runnable(container)
         self._parts.runtime.expect_task()
         self._forget_old()
-        session = ExecSession(ids.new_id(), container, config)
-        self._sessions[session.id] = session
-        container.execs[session.id] = session
+        session = ExecSession(ids.new_id(), container, config, probe)
+        self._keep(session)
         self._announce(session, f"exec_create: {_words(config)}")
         return session
 
@@ -78,11 +83,33 @@ class Execs:
             code = error.exit_code if isinstance(error, StartFailed) else _START_FAILED
             self._ended(session, code)
             raise
+        self._runs(session)
+        return attachment
+
+    def _keep(self, session: ExecSession) -> None:
+        self._sessions[session.id] = session
+        session.container.execs[session.id] = session
+
+    def _runs(self, session: ExecSession) -> None:
         session.running = True
         session.watcher = self._parts.supervisor.start(
             self._watch(session), f"exec {session.id[:12]}"
         )
-        return attachment
+
+    async def recover(self, container: Container) -> None:
+        """Take over what an earlier daemon has executed in *container*, which runs.
+
+        A probe that is still at work is ended: nobody would look at its time any more.
+        Events: ``exec_die`` of those that have ended meanwhile.
+        """
+        for found in await runtime_recover.execs(container.running_task()):
+            note = msgspec.json.decode(found.note, type=ExecNote)
+            session = ExecSession(found.id, container, note.config, note.probe)
+            session.task, session.started = found.task, True
+            self._keep(session)
+            self._runs(session)
+            if session.probe:
+                await found.task.signal(signal.SIGKILL)
 
     async def _start(
         self, session: ExecSession, *, attach: bool, console_size: tuple[int, int] | None
@@ -95,7 +122,9 @@ class Execs:
             stdin_once=True,
             console_size=console_size,
         )
-        task = await session.container.running_task().exec(session.id, process, io)
+        task = await session.container.running_task().exec(
+            session.id, process, io, note=session.note()
+        )
         try:
             failpoint("containers.exec.after_create")
             attachment = None

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from moorage.spec.engine.exec import ExecConfig
 
 if TYPE_CHECKING:
@@ -13,19 +15,31 @@ if TYPE_CHECKING:
     from moorage.runtime.task import Task
 
 
+class ExecNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a daemon finds of an exec that an earlier one began."""
+
+    config: ExecConfig
+    probe: bool
+
+
 @dataclass(slots=True, eq=False)
 class ExecSession:
-    """What is known of one exec; it lives in memory alone."""
+    """What is known of one exec: in memory, and once it runs as a note beside its process."""
 
     id: str
     container: Container
     config: ExecConfig
+    probe: bool = False  # a health check: nobody waits for it after a restart of the daemon
     task: Task | None = None
     started: bool = False
     running: bool = False
     exit_code: int | None = None  # None: not ended
     ended_at: float = 0.0  # monotonic seconds, 0 = not yet
     watcher: asyncio.Task[None] | None = None
+
+    def note(self) -> str:
+        """Return what a later daemon must know of it."""
+        return msgspec.json.encode(ExecNote(config=self.config, probe=self.probe)).decode()
 
     @property
     def pid(self) -> int:

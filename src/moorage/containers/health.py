@@ -127,7 +127,7 @@ class HealthMonitor:
     async def _execute(self, timeout_s: float) -> tuple[int, str]:
         execs = self._parts.execs
         config = ExecConfig(cmd=self._argv, attach_stdout=True, attach_stderr=True)
-        session = execs.create(self._container, config)
+        session = execs.create(self._container, config, probe=True)
         attachment = await execs.start(session, attach=True)
         assert attachment is not None  # noqa: S101 - it was asked for
         try:

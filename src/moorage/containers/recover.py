@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from moorage.containers import ending, lifecycle, remove, restart, start_order
 from moorage.containers.record import Intent
 from moorage.containers.state import ALIVE, State
@@ -66,6 +68,10 @@ async def _take_over(parts: Parts, container: Container, task: Task) -> None:
     async with container.lock:
         container.rootfs = await offload.run("fs", parts.layers.mount_rw, container.id)
         lifecycle.adopt(parts, container, task)
+        try:
+            await parts.execs.recover(container)
+        except (MoorageError, OSError, msgspec.DecodeError) as error:
+            log.warning("container %s: its execs are not recovered: %s", container.id, error)
 
 
 async def _finish(parts: Parts, container: Container) -> None:

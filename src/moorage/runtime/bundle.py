@@ -157,6 +157,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     runtime: OciRuntime
     cgroups_path: str
+    note: str = ""  # of an exec: what its maker wants to be reminded of
 
 
 RECORD_FILE: Final = "record.json"

@@ -6,21 +6,25 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
-
-from moor_shim import protocol
-from moorage.kernel import pidfd, spawn
+from moorage.kernel import spawn
 from moorage.kernel.sealed import SealedCopies
 from moorage.lib import atomicfile, offload
 from moorage.lib.errors import Conflict, InvalidParameter, System
 from moorage.lib.failpoint import failpoint
 from moorage.lib.tasks import Supervisor
-from moorage.runtime import bundle, defaults, host, oci, seccomp_default, seccomp_profile
-from moorage.runtime.connection import Connection, connect
+from moorage.runtime import (
+    bundle,
+    defaults,
+    host,
+    oci,
+    recover,
+    seccomp_default,
+    seccomp_profile,
+)
 from moorage.runtime.contract import ExitStatus, ProcessIO, RuntimeConfig
 from moorage.runtime.seccomp import FilterCache
 from moorage.runtime.shim import Zygote
-from moorage.runtime.task import Place, Task, read_exit, unknown_end
+from moorage.runtime.task import Place, Task
 from moorage.spec.oci.runtime import Spec
 
 
@@ -167,39 +171,10 @@ class Runtime:
         if record is None:
             return None
         task = self._task(container_id, directory, record.runtime, record.cgroups_path)
-        return await self._recover(task, directory)
-
-    async def _recover(self, task: Task, directory: Path) -> Task | ExitStatus | None:
-        try:
-            connection = Connection(await connect(directory), task.on_event, task.on_lost)
-            task.use(connection)
-            task.take(await connection.request("hello"))
-            task.confirm()
-        except (OSError, System):
-            task.disconnect()
-            return self._recover_orphan(task, directory)
-        if task.exit_status is not None:
-            task.disconnect()
-            return task.exit_status
-        self._tasks[task.container_id] = task
-        return task
-
-    def _recover_orphan(self, task: Task, directory: Path) -> Task | ExitStatus | None:
-        """Look for a process whose monitor is gone."""
-        status = read_exit(directory)
-        if status is not None:
-            return status
-        try:
-            known = msgspec.json.decode((directory / protocol.TASK_FILE).read_bytes())
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None  # the monitor ended before there was a process
-        fd = pidfd.open_verified(known["pid"], known["start_time"])
-        if fd is None:
-            return unknown_end()
-        task.pid = known["pid"]
-        task.watch_orphan(fd)
-        self._tasks[task.container_id] = task
-        return task
+        found = await recover.recover(task, directory)
+        if isinstance(found, Task):
+            self._tasks[container_id] = found
+        return found
 
     def known(self) -> list[str]:
         """Return the containers that have left something: running ones, and ends not discarded."""

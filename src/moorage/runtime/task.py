@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import signal
@@ -56,9 +57,10 @@ class Place:
 class Order:
     """What the monitor of an exec is told at its start."""
 
-    def __init__(self, job: protocol.Message, process: Process) -> None:
+    def __init__(self, job: protocol.Message, process: Process, record: bundle.Record) -> None:
         self.job = job
         self.process = process
+        self.record = record
         self.stream: socket.socket | None = None  # the monitor's end of the attachment
 
     def attach(self, *, stdin: bool, stdout: bool, stderr: bool) -> Attachment:
@@ -107,7 +109,7 @@ class Task:
                 else:
                     os.close(fd)
         if reply["exit"] is not None:
-            self._end(exit_status(reply["exit"]))
+            self.note_end(exit_status(reply["exit"]))
 
     def confirm(self) -> None:
         """Note that the monitor is one of a task that exists: its loss counts from now on."""
@@ -116,7 +118,7 @@ class Task:
     def on_event(self, event: protocol.Message) -> None:
         """Note an event of the monitor."""
         if event["event"] == "exit":
-            self._end(exit_status(event))
+            self.note_end(exit_status(event))
         elif event["event"] == "oom" and self._place.on_oom is not None:
             self._place.on_oom(self.container_id)
 
@@ -127,12 +129,12 @@ class Task:
             return
         status = read_exit(self._place.directory)
         if status is not None:
-            self._end(status)
+            self.note_end(status)
         elif self._pidfd >= 0:
             log.warning("the monitor of %s is gone; watching its process", self.container_id)
             self.watch_orphan(self._pidfd)
         else:
-            self._end(unknown_end())
+            self.note_end(unknown_end())
 
     def watch_orphan(self, pidfd: int) -> None:
         """Watch the process itself: its monitor is gone."""
@@ -151,11 +153,12 @@ class Task:
         if code is None and self._pidfd >= 0 and loop.time() < deadline:
             loop.call_later(_POLL_S, self._learn_orphans_end, deadline)
         elif code is None:
-            self._end(unknown_end())
+            self.note_end(unknown_end())
         else:
-            self._end(ExitStatus(code=code, finished_ns=clock.now_ns()))
+            self.note_end(ExitStatus(code=code, finished_ns=clock.now_ns()))
 
-    def _end(self, status: ExitStatus) -> None:
+    def note_end(self, status: ExitStatus) -> None:
+        """Let those who wait know how it ended; the first to tell is believed."""
         if not self._ended.done():
             self._ended.set_result(status)
 
@@ -170,7 +173,7 @@ class Task:
             await self._start()
         except System as error:
             if not self._is_container:
-                self._end(unknown_end())
+                self.note_end(unknown_end())
             oci.raise_failure(
                 error.message,
                 verb="create" if self._is_container else "exec",
@@ -183,6 +186,7 @@ class Task:
         if order is not None:
             try:
                 bundle.write(self._place.directory, "process.json", order.process)
+                bundle.write(self._place.directory, bundle.RECORD_FILE, order.record)
                 await self.launch(order.job, order.stream)
             finally:
                 order.close()
@@ -283,35 +287,44 @@ class Task:
             self._place.directory, stdin=stdin, stdout=stdout, stderr=stderr
         )
 
-    async def exec(self, exec_id: str, process: Process, io: ProcessIO) -> Task:
+    @property
+    def execs_directory(self) -> Path:
+        """Where each process executed in the container has a directory, named by its id."""
+        return self._place.directory / "exec"
+
+    def exec_task(self, exec_id: str, program: str = "") -> Task:
+        """Return the object of a process that is to be executed, or was by an earlier daemon."""
+        place = dataclasses.replace(
+            self._place, directory=self.execs_directory / bundle.check_id(exec_id), on_oom=None
+        )
+        return Task(place, is_container=False, program=program)
+
+    async def exec(self, exec_id: str, process: Process, io: ProcessIO, *, note: str = "") -> Task:
         """Prepare another process in the container; ``start`` of the result runs it.
 
         Its own monitor waits for it; ``delete`` of the result must follow, also after a failure.
+        *note* is given to a later daemon that finds it running (``recover.execs``).
         Raises: Conflict (the container has ended).
         """
         if self._ended.done():
             raise Conflict(f"container {self.container_id} is not running")
-        directory = self._place.directory / "exec" / bundle.check_id(exec_id)
-        place = Place(
-            container_id=self.container_id,
-            directory=directory,
-            runtime=self._place.runtime,
-            group=self._place.group,
-            zygote=self._place.zygote,
-            copies=self._place.copies,
-            on_oom=None,
-            on_deleted=self._place.on_deleted,
-        )
-        program = process.args[0] if process.args else ""
-        task = Task(place, is_container=False, program=program)
+        task = self.exec_task(exec_id, process.args[0] if process.args else "")
+        runtime = self._place.runtime
         job = bundle.job(
             kind="exec",
             container_id=self.container_id,
-            directory=directory,
-            runtime=self._place.runtime,
+            directory=self.execs_directory / exec_id,
+            runtime=runtime,
             io=io,
         )
-        task._order = Order(job, bundle.prepare_process(process, io))
+        record = bundle.Record(
+            container_id=self.container_id,
+            kind="exec",
+            runtime=runtime,
+            cgroups_path="",
+            note=note,
+        )
+        task._order = Order(job, bundle.prepare_process(process, io), record)  # noqa: SLF001
         return task
 
     async def launch(self, job: protocol.Message, stream: socket.socket | None = None) -> None:
@@ -372,15 +385,19 @@ class Task:
                 self._remove_group()
             self._close_pidfd()
             atomicfile.remove_tree(self._place.directory)
-            self._end(unknown_end())
+<<<<<<< HEAD
+            self.note_end(unknown_end())
             if self._order is not None:
                 self._order.close()
+=======
+            self.note_end(unknown_end())
+>>>>>>> de05b49 (exec: one that runs through a restart of the daemon can be inspected, and its end is known)
             self._deleted = True
             self._place.on_deleted(self)
 
     async def remove_remains(self) -> None:
         """Remove what an ended container has left behind."""
-        self._end(unknown_end())
+        self.note_end(unknown_end())
         await self.delete()
 
     def _close_pidfd(self) -> None:
