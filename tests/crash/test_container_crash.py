@@ -140,6 +140,8 @@ def test_death_in_a_create_leaves_nothing(crashing: Callable[[str], Daemon]) -> 
         try_to(lambda: daemon.api.post("/containers/create", body | volumes, name="again"))  # noqa: B023
         bury(daemon)
         demand_clean(daemon)
+        volumes_left = daemon.api.get("/volumes").ok().json()["Volumes"]
+        assert {v["Name"] for v in volumes_left} <= {"data"}, fault
 
 
 def test_death_in_a_start_leaves_a_container_that_starts(

@@ -17,7 +17,7 @@ from pathlib import Path
 _ID_SIZE = 64
 NET = Path("/sys/class/net")
 # The name server is the daemon's, not the containers': it stays for a minute after the last one.
-_OF_A_LIVING_DAEMON = re.compile(r"nameserver\.program|/names\.sock$")
+_OF_A_LIVING_DAEMON = re.compile(r"nameserver\.program|/names\.sock$|/bin/moord --data-root ")
 SETTLE_S = 8.0  # the kernel frees namespaces and links on its own time
 
 

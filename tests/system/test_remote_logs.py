@@ -1,9 +1,10 @@
-"""Logs that a monitor sends to a server, and what becomes of the process when there is none."""
+"""Logs and what they go to: a server that is away or slow, a disk that hangs."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import socket
 import zlib
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from moorage.lib.errors import System
+from moorage.logs import reader
+from moorage.logs.selection import Selection
 from moorage.runtime.contract import ProcessIO
 from support.bundles import Bench, bench, ended
 
@@ -81,3 +85,45 @@ async def test_server_that_is_away_does_not_stop_the_process(b: Bench) -> None:
         silent.listen(1)
         for address in ("tcp://127.0.0.1:1", f"tcp://127.0.0.1:{silent.getsockname()[1]}"):
             assert await run(b, flood, streams("fluentd", fluentd_address=address)) == 5
+
+
+NUMBERS = "i=0; while [ $i -lt 30000 ]; do echo line $i of many more; i=$((i+1)); done; exit 5"
+
+
+async def test_a_disk_that_hangs_does_not_hold_up_who_asked_not_to_wait(b: Bench) -> None:
+    """What finds room is written in order and in whole lines, the rest is dropped."""
+    disk = b.root / "log"
+    os.mkfifo(disk)
+    reading = os.open(disk, os.O_RDONLY | os.O_NONBLOCK)
+    options = {"mode": "non-blocking", "max-buffer-size": "100k"}
+    io = ProcessIO(log_driver="json-file", log_path=disk, log_options=options)
+    try:
+        assert await run(b, NUMBERS, io) == 5
+        os.set_blocking(reading, True)
+        with os.fdopen(reading, "rb", closefd=False) as file:
+            written = await asyncio.to_thread(file.read)  # until the writer has ended
+    finally:
+        os.close(reading)
+    lines = [json.loads(line)["log"] for line in written.splitlines()[:-1]]
+    numbers = [int(line.split()[1]) for line in lines]
+    assert all(line.endswith(" of many more\n") for line in lines)
+    assert numbers == sorted(set(numbers))
+    assert 100 < len(numbers) < 29_000
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local"])
+async def test_who_does_not_wait_loses_nothing_on_a_disk_that_works(b: Bench, driver: str) -> None:
+    path = b.log()
+    options = {"mode": "non-blocking", "max-buffer-size": "8m"}
+    io = ProcessIO(log_driver=driver, log_path=path, log_options=options)
+    assert await run(b, NUMBERS.replace("exit", "printf end; exit"), io) == 5
+    selection = Selection()
+    text = b"".join([chunk async for _, chunk in reader.read(driver, path, selection)])
+    lines = b"".join(b"line %d of many more\n" % n for n in range(30000))
+    assert text.removesuffix(b"\n") == lines + b"end"  # the local driver adds it
+
+
+async def test_a_log_that_cannot_be_opened_is_said_at_once(b: Bench) -> None:
+    io = streams("gelf", mode="non-blocking")
+    with pytest.raises(System, match="gelf-address is a required parameter"):
+        await b.create("true", io=io)

@@ -52,4 +52,9 @@ def make(log: protocol.Message, loop: Loop, children: Children) -> Sink | None:
         raise ValueError(f"unknown log driver: {driver}")
     name = f"moor_shim.sinks.{DRIVERS[driver]}"
     module = sys.modules.get(name) or importlib.import_module(name)
-    return cast("Maker", module.make)(log, loop, children)
+    make_ = cast("Maker", module.make)
+    if log["options"].get("mode") == "non-blocking":
+        from moor_shim.sinks import nonblocking  # noqa: PLC0415 - a monitor without it pays nothing
+
+        return nonblocking.begin(log, loop, children, make_)
+    return make_(log, loop, children)

@@ -67,4 +67,4 @@ def make(log: protocol.Message, loop: Loop, _children: Children) -> Remote:
     Raises: ValueError.
     """
     given = log["options"].get("fluentd-address") or f"127.0.0.1:{_PORT}"
-    return Remote(loop, Address(given, default_port=_PORT), Fluentd(log))
+    return Remote(loop, Address(given, default_port=_PORT), Fluentd(log), log["options"])

@@ -86,4 +86,4 @@ def make(log: protocol.Message, loop: Loop, _children: Children) -> Remote:
     if not given:
         raise ValueError("gelf-address is a required parameter")
     address = Address(given, default_port=12201)
-    return Remote(loop, address, Gelf(log, datagram=address.datagram))
+    return Remote(loop, address, Gelf(log, datagram=address.datagram), log["options"])

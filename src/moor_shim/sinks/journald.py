@@ -53,4 +53,4 @@ def _field(name: str, value: bytes) -> bytes:
 
 def make(log: protocol.Message, loop: Loop, _children: Children) -> Remote:
     """Open the log."""
-    return Remote(loop, Address(_SOCKET, default_port=0), Journal(log))
+    return Remote(loop, Address(_SOCKET, default_port=0), Journal(log), log["options"])

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from moor_shim import protocol
 from moor_shim.loop import IN, OUT, Loop
 from moor_shim.sinks.lines import Line, LineCutter, parts
+from moor_shim.sinks.rotation import parse_size
 
-BUFFER: Final = 1 << 20  # bytes kept for a server that is away or slow; newer ones are dropped
+BUFFER: Final = 1 << 20  # bytes kept for a server that is away or slow; newer lines are dropped
 RETRY_FIRST_S: Final = 0.5
 RETRY_LAST_S: Final = 30.0
 CLOSE_S: Final = 0.5  # what is buffered at the end is waited for this long
@@ -63,11 +64,15 @@ class Address:
 class Remote:
     """A sink; the server's troubles never reach the process."""
 
-    def __init__(self, loop: Loop, address: Address, encoder: Encoder) -> None:
+    def __init__(
+        self, loop: Loop, address: Address, encoder: Encoder, options: dict[str, str]
+    ) -> None:
         self._loop = loop
         self._address = address
         self._encoder = encoder
         self._lines = LineCutter()
+        size = options.get("max-buffer-size")
+        self._limit = parse_size(size) if size else BUFFER
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._connection: _socket.socket | None = None
@@ -85,7 +90,7 @@ class Remote:
         now = time.time_ns()
         for line in lines:
             for message in self._encoder.encode(stream, line, now):
-                if self._size + len(message) <= BUFFER:
+                if self._size + len(message) <= self._limit:
                     self._waiting.append(message)
                     self._size += len(message)
         self._flush()

@@ -72,4 +72,4 @@ def make(log: protocol.Message, loop: Loop, _children: Children) -> Remote:
     if given.startswith("tcp+tls"):
         raise ValueError("syslog over TLS is not supported; use a local relay")
     address = Address(given or "unixgram:///dev/log", default_port=514)
-    return Remote(loop, address, Syslog(log, local=not given))
+    return Remote(loop, address, Syslog(log, local=not given), log["options"])

@@ -6,13 +6,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from moorage.containers import prepare, remove, restart
+from moorage.containers import release, remove, restart
 from moorage.containers.container import Container, Ended
 from moorage.containers.parts import Parts
 from moorage.containers.record import Intent
 from moorage.containers.state import Event, advance
-from moorage.lib import offload
-from moorage.lib.errors import MoorageError
 from moorage.lib.failpoint import failpoint
 from moorage.runtime.contract import ExitStatus
 
@@ -34,7 +32,7 @@ async def ended(parts: Parts, container: Container, task: Task | None, status: E
     again = _starts_again(container, status)
     _note(parts, container, status, again=again)
     failpoint("containers.ending.after_note")
-    await release(parts, container, task)
+    await release.release(parts, container, task)
     if not again and container.record.host_config.auto_remove:
         await remove.discard(parts, container, volumes=True)
     return again
@@ -43,7 +41,10 @@ async def ended(parts: Parts, container: Container, task: Task | None, status: E
 def _starts_again(container: Container, status: ExitStatus) -> bool:
     record = container.record
     return not container.stop_asked and restart.applies(
-        record.host_config.restart_policy, exit_code=status.code, restarts=record.restart_count
+        record.host_config.restart_policy,
+        exit_code=status.code,
+        restarts=record.restart_count,
+        stopped_by_user=record.stopped_by_user,
     )
 
 
@@ -76,28 +77,3 @@ async def _record_later(parts: Parts, container: Container) -> None:
         async with container.lock:
             if parts.store.observe(container):
                 return
-
-
-async def release(parts: Parts, container: Container, task: Task | None) -> None:
-    """Give back what a running container holds of the host; may run twice.
-
-    One thing that cannot be given back does not keep the others: the next start, the removal or
-    the next start of the daemon tries again.
-    """
-    steps = (
-        ("runtime", task.delete() if task else parts.runtime.discard(container.id)),
-        ("networks", parts.networks.leave(container.id)),
-        ("mounts", prepare.release_mounts(parts, container)),
-        ("root file system", offload.run("fs", parts.layers.unmount_rw, container.id)),
-        ("shared memory", offload.run("fs", prepare.release_shared_memory, parts, container.id)),
-    )
-    clean = True
-    for what, step in steps:
-        try:
-            await step
-        except (MoorageError, OSError) as error:
-            clean = False
-            log.warning("container %s: cannot release its %s: %s", container.id, what, error)
-        failpoint(f"containers.release.after_{what.replace(' ', '_')}")
-    if clean:
-        parts.store.observe(container, intent=Intent.NONE)

@@ -29,6 +29,22 @@ async def unpause(parts: Parts, container: Container) -> None:
         parts.announce(container, "unpause")
 
 
+async def settle(parts: Parts, container: Container) -> None:
+    """Note what is so, should a daemon have died between the freezer and the record of it.
+
+    *Preconditions*: the caller holds the lock; it runs.
+    """
+    task = container.running_task()
+    frozen = task.is_paused()
+    if frozen is None:
+        return
+    if not frozen:
+        await task.resume()  # one may be half frozen
+    if frozen != (container.state is State.PAUSED):
+        event = Event.PAUSE if frozen else Event.UNPAUSE
+        parts.store.change(container, state=advance(container.state, event))
+
+
 def require_not_restarting(container: Container) -> None:
     """Refuse while the restart policy waits. Raises: Conflict, with Docker's sentence."""
     if container.state is State.RESTARTING:

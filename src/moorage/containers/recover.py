@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from moorage.containers import ending, lifecycle, remove, restart, start_order
+from moorage.containers import ending, lifecycle, pause, release, remove, restart, start_order
 from moorage.containers.record import Intent
 from moorage.containers.state import ALIVE, State
 from moorage.lib import clock, offload
@@ -69,9 +69,10 @@ async def _take_over(parts: Parts, container: Container, task: Task) -> None:
         container.rootfs = await offload.run("fs", parts.layers.mount_rw, container.id)
         lifecycle.adopt(parts, container, task)
         try:
+            await pause.settle(parts, container)
             await parts.execs.recover(container)
         except (MoorageError, OSError, msgspec.DecodeError) as error:
-            log.warning("container %s: its execs are not recovered: %s", container.id, error)
+            log.warning("container %s: it is not wholly recovered: %s", container.id, error)
 
 
 async def _finish(parts: Parts, container: Container) -> None:
@@ -81,7 +82,7 @@ async def _finish(parts: Parts, container: Container) -> None:
     async with container.lock:
         try:
             if intent in {Intent.START, Intent.RELEASE} and container.state not in ALIVE:
-                await ending.release(parts, container, None)
+                await release.release(parts, container, None)
                 if container.state is State.EXITED and container.record.host_config.auto_remove:
                     await remove.discard(parts, container, volumes=True)
             elif intent in {Intent.CREATE, Intent.REMOVE}:

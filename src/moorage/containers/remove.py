@@ -11,6 +11,7 @@ from moorage.containers import kill
 from moorage.containers.container import Container, Ended
 from moorage.containers.parts import Parts
 from moorage.containers.record import Intent
+from moorage.containers.release import release
 from moorage.containers.state import Event, State, advance
 from moorage.lib import atomicfile, offload
 from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, NotFound, System
@@ -18,6 +19,11 @@ from moorage.lib.failpoint import failpoint
 
 log = logging.getLogger(__name__)
 _KILL_GRACE_S: Final = 10.0
+_ATTEMPTS: Final = 10  # of a forced removal, should the container be started under it
+
+
+_HOLDS: Final = {Intent.START, Intent.RELEASE, Intent.REMOVE}
+"""Intents under which a container may hold something of the host although it does not run."""
 
 
 async def remove(parts: Parts, container: Container, *, force: bool, volumes: bool) -> None:
@@ -27,11 +33,16 @@ async def remove(parts: Parts, container: Container, *, force: bool, volumes: bo
     Events: ``kill`` and ``die`` if it ran, then ``destroy``.
     Raises: Conflict (runs; is being removed), System.
     """
-    if force and container.active:
-        await _kill(parts, container)
-    async with container.lock:
-        _require_removable(container, force=force)
-        await discard(parts, container, volumes=volumes)
+    for _ in range(_ATTEMPTS):
+        if force and container.active:
+            await _kill(parts, container)
+        async with container.lock:
+            if force and container.active:
+                continue  # a policy, or somebody else, has started it meanwhile
+            _require_removable(container, force=force)
+            await discard(parts, container, volumes=volumes)
+            return
+    raise Conflict(f'cannot remove container "/{container.name}": it is started again and again')
 
 
 async def _kill(parts: Parts, container: Container) -> None:
@@ -75,12 +86,18 @@ async def discard(parts: Parts, container: Container, *, volumes: bool) -> None:
     if parts.store.find(container.id) is not container:
         return  # another removal was quicker
     seen = container.record.intent is not Intent.CREATE
+    holds = container.record.intent in _HOLDS
     parts.store.change(
         container, state=advance(container.state, Event.REMOVE), intent=Intent.REMOVE
     )
     try:
+        if holds and (held := await release(parts, container, None)):
+            raise System(f"what it holds of the host cannot be given back: {held}")
         await _take_away(parts, container)
-        await _release_volumes(parts, container, anonymous=volumes)
+        if seen:
+            await _release_volumes(parts, container, anonymous=volumes)
+        else:
+            await parts.volumes.abandon(container.id)  # the record does not name them yet
     except (MoorageError, OSError) as error:
         message = f"cannot remove container {container.id}: {error}"
         parts.store.change(

@@ -43,10 +43,16 @@ class BackOff:
         return self.pause_s
 
 
-def applies(policy: RestartPolicy | None, *, exit_code: int, restarts: int) -> bool:
-    """Whether *policy* restarts a container that nobody asked to end (pure)."""
+def applies(
+    policy: RestartPolicy | None, *, exit_code: int, restarts: int, stopped_by_user: bool = False
+) -> bool:
+    """Whether *policy* restarts a container that ended (pure).
+
+    *stopped_by_user*: since its start there has been a stop or kill, perhaps under a daemon that
+    died before the end.
+    """
     name = policy.name if policy else "no"
-    if name in {"always", "unless-stopped"}:
+    if name == "always" or (name == "unless-stopped" and not stopped_by_user):
         return True
     if name != "on-failure" or policy is None:
         return False

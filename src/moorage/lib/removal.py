@@ -7,6 +7,7 @@ can nest them by the ten thousand.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import Final
@@ -53,4 +54,8 @@ def _remove_entry(parent: int, name: str, top: int, depth: int) -> None:
                 _remove_entry(fd, child, top, depth - 1)
         finally:
             os.close(fd)
-        os.rmdir(name, dir_fd=parent)
+        try:
+            os.rmdir(name, dir_fd=parent)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:  # else somebody has put a file there: next round
+                raise

@@ -58,7 +58,7 @@ def validate(driver: str, options: Mapping[str, str]) -> None:
 
 
 def _check_value(name: str, value: str) -> None:
-    if name in {"max-size", "max-buffer-size"} and value != "-1":
+    if name == "max-buffer-size" or (name == "max-size" and value != "-1"):
         try:
             units.parse_bytes(value)
         except ValueError:

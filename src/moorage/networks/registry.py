@@ -9,6 +9,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from moorage.lib.errors import Conflict, NotFound
 from moorage.networks.ipam import IPNetwork, Pool, gateway_of
 from moorage.networks.records import Endpoint, NetworkRecord, Records, SandboxRecord
@@ -31,10 +33,16 @@ class Registry:
         self._ids: dict[str, str] = {}  # by name
 
     def load(self) -> None:
-        """Read all records, with the addresses they hold."""
+        """Read all records, with the addresses they hold.
+
+        A network may be removed while a container leaves it: a daemon killed then has left the
+        record of an endpoint on a network that is gone. Its interface goes with the namespace.
+        """
         for network in self.records.networks():
             self._enter(network)
-        for sandbox in self.records.sandboxes():
+        for saved in self.records.sandboxes():
+            endpoints = [e for e in saved.endpoints if e.network_id in self.networks]
+            sandbox = structs.replace(saved, endpoints=endpoints)
             self._enter_sandbox(sandbox)
             for endpoint in sandbox.endpoints:
                 self._claim(endpoint)

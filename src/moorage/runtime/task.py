@@ -244,6 +244,10 @@ class Task:
         except OSError as error:
             raise System(f"cannot pause: {error.strerror}") from error
 
+    def is_paused(self) -> bool | None:
+        """Whether all processes are frozen; None if that is only known to the runtime."""
+        return self._place.group.is_frozen() if self._place.runtime.shares_kernel else None
+
     async def resume(self) -> None:
         """Thaw what ``pause`` froze."""
         if not self._place.runtime.shares_kernel:

@@ -107,6 +107,10 @@ class VolumeTable:
         """Return the ids of the containers that refer to a volume."""
         return sorted(self._references.get(name, ()))
 
+    def referred_by(self, container_id: str) -> list[str]:
+        """Return the volumes that a container refers to."""
+        return sorted(name for name, users in self._references.items() if container_id in users)
+
     def refer(self, name: str, container_id: str) -> None:
         """Note that a container uses a volume; twice is once."""
         self._database.execute(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -110,7 +111,7 @@ class Volumes:
             if record is None and not driver and not anonymous:
                 record = await self._adopt(name)
             if record is None:
-                record = await self._create(name, driver, options, labels)
+                record = await self._create(name, driver, options, labels, container_id)
             elif driver and driver != record.driver:
                 with operation("create", name):
                     await self.drivers.get(driver)
@@ -128,6 +129,7 @@ class Volumes:
         driver_name: str,
         options: dict[str, str] | None,
         labels: dict[str, str] | None,
+        container_id: str | None,
     ) -> VolumeRecord:
         with operation("create", name):
             driver = await self.drivers.get(driver_name)
@@ -147,6 +149,8 @@ class Volumes:
                 await driver.create(record)
                 failpoint("volumes.create.after_driver")
                 known = await driver.get(name)
+                if container_id is not None:  # first: a crash must not leave it to nobody
+                    self.table.refer(name, container_id)
             except BaseException:
                 await self._discard(record)
                 raise
@@ -343,6 +347,18 @@ class Volumes:
     def release(self, name: str, container_id: str) -> None:
         """Undo ``acquire``; absent is fine."""
         self.table.unrefer(name, container_id)
+
+    async def abandon(self, container_id: str) -> None:
+        """Undo every ``acquire`` of a creation that was cut off; its anonymous volumes go.
+
+        Events: ``destroy`` for each of them.
+        """
+        for name in self.table.referred_by(container_id):
+            self.release(name, container_id)
+            record = self.table.get(name)
+            if record is not None and record.anonymous:
+                with suppress(Conflict, NotFound):  # another's first, or never finished
+                    await self.remove(name)
 
     def references(self, name: str) -> Collection[str]:
         """Return the ids of the containers that use the volume."""

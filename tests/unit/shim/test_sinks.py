@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moor_shim import protocol, sinks
+from moor_shim import lean, protocol, sinks
 from moor_shim.children import Children
 from moor_shim.loop import Loop
-from moor_shim.sinks import rotation
+from moor_shim.sinks import nonblocking, rotation
 from moor_shim.sinks.fluentd import Fluentd
 from moor_shim.sinks.gelf import Gelf, chunks
 from moor_shim.sinks.journald import Journal
@@ -244,3 +244,49 @@ def test_fluentd_event(tmp_path: Path) -> None:
     (event,) = Fluentd(log).encode(1, Line(b"hi", partial=False), NOON)
     assert event.startswith(b"\x93\xacaaaaaaaaaaaa\xce" + (NOON // 10**9).to_bytes(4, "big"))
     assert event.endswith(b"\xa3log\xa2hi")
+
+
+class SlowSocket:
+    """Takes a little now and then; and is the loop that would say when."""
+
+    def __init__(self, *, seldom: int, at_once: int) -> None:
+        self.got = bytearray()
+        self._seldom = seldom
+        self._at_once = at_once
+        self._asked = 0
+
+    def settimeout(self, _seconds: float) -> None:
+        """It never waits."""
+
+    def fileno(self) -> int:
+        return 0
+
+    def watch(self, fd: int, mask: int, handler: object) -> None:
+        """Nothing happens by itself."""
+
+    def send(self, content: bytes) -> int:
+        self._asked += 1
+        if self._asked % self._seldom:
+            raise BlockingIOError
+        self.got += content[: self._at_once]
+        return len(content[: self._at_once])
+
+
+@given(
+    cuts=st.lists(st.integers(1, 400), min_size=1, max_size=40),
+    lengths=st.lists(st.integers(0, 200), min_size=1, max_size=60),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_full_ring_drops_whole_lines(cuts: list[int], lengths: list[int]) -> None:
+    """Whatever the pieces, what comes out is a part of the lines, in order and unbroken."""
+    writer = SlowSocket(seldom=3, at_once=250)
+    ring = nonblocking.Ring(cast("Loop", writer), cast("lean.Socket", writer), 600)
+    lines = [b"%d:%s\n" % (n, b"x" * length) for n, length in enumerate(lengths)]
+    text = b"".join(lines)
+    for cut in cuts:
+        ring.output(protocol.STDOUT, text[:cut])
+        text = text[cut:]
+    frames = protocol.FrameReader().feed(bytes(writer.got))
+    shown = b"".join(payload for _, payload in frames).splitlines(keepends=True)
+    numbers = [lines.index(line) for line in shown]
+    assert numbers == sorted(set(numbers))
