@@ -46,7 +46,7 @@ class Monitor:
         self._abandoned = False
         self._sink: sinks.Sink | None = None
         self._delete_waiters: list[tuple[Control, object]] = []
-        self._listener: lean.Socket | None = None  # of a container
+        self._listener: lean.Socket | None = None
         self._stdio: Stdio
         self._process: Process
         self._accept(first)
@@ -139,7 +139,7 @@ class Monitor:
         self._job = job
         try:
             os.chdir(job["directory"])
-            if job["kind"] == "container":  # nobody but its daemon knows of an exec
+            if job["kind"] == "container":  # an exec can be found later, see _be_found
                 self._listen()
         except OSError:  # given up already: the task's directory is gone
             self._loop.stop()
@@ -202,12 +202,22 @@ class Monitor:
     def _take_process(self) -> None:
         pid = self._process.pid
         if self._process.is_container:
-            task = {"pid": pid, "start_time": start_time(pid), "monitor": os.getpid()}
-            lean.replace(protocol.TASK_FILE, protocol.encode(task))
+            self._write_task()
             if self._job.get("oom"):
                 self._oom = OomWatch(self._loop, self._job["oom"], self._oom_happened)
         self._children.claim(pid, self._process_ended)
         self._children.forget_unclaimed()
+
+    def _write_task(self) -> None:
+        pid = self._process.pid
+        task = {"pid": pid, "start_time": start_time(pid), "monitor": os.getpid()}
+        lean.replace(protocol.TASK_FILE, protocol.encode(task))
+
+    def _be_found(self) -> None:
+        """Let a later daemon find this exec: once its own has its answer, for that one waits."""
+        with suppress(OSError):
+            self._listen()
+        self._write_task()
 
     def _start(self, control: Control, number: object) -> None:
         if self._state not in {"new", "created"}:
@@ -231,6 +241,8 @@ class Monitor:
             elif self._state == "created":
                 self._state = "running"
             self._greet(control, number)
+            if not self._process.is_container and self._state == "running":
+                self._be_found()
 
         self._busy = True
         self._process.start(started)
@@ -273,9 +285,12 @@ class Monitor:
             self._stdio.outputs.remove(self._sink)
             self._sink.close()
         assert self._exit is not None  # noqa: S101 - set before this state
+        exit_ = protocol.encode(self._exit)
         if self._process.is_container and not self._abandoned:
-            lean.replace(protocol.EXIT_FILE, protocol.encode(self._exit))
+            lean.replace(protocol.EXIT_FILE, exit_)
         self._broadcast({"event": "exit", **self._exit})
+        if not self._process.is_container:  # who is told need not wait for what a later one reads
+            lean.replace(protocol.EXIT_FILE, exit_)
         for attachment in tuple(self._attachments):
             attachment.finish()
         if self._process.is_container:

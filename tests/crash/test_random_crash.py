@@ -137,7 +137,8 @@ def demand_order(daemon: Daemon) -> None:
     assert len({x["Names"][0] for x in listed.values()}) == len(listed)
     for container_id, seen in listed.items():
         if seen["State"] == "running" and "sleep 1000" in seen["Command"]:
-            assert c.exec_(api, container_id, "true") == (0, "")
+            done = c.exec_(api, container_id, "true")
+            assert done == (0, ""), done
     for network in api.get("/networks").ok().json():
         members = api.get(f"/networks/{network['Id']}").ok().json()["Containers"]
         assert set(members) <= set(listed), network["Name"]

@@ -389,13 +389,9 @@ class Task:
                 self._remove_group()
             self._close_pidfd()
             atomicfile.remove_tree(self._place.directory)
-<<<<<<< HEAD
             self.note_end(unknown_end())
             if self._order is not None:
                 self._order.close()
-=======
-            self.note_end(unknown_end())
->>>>>>> de05b49 (exec: one that runs through a restart of the daemon can be inspected, and its end is known)
             self._deleted = True
             self._place.on_deleted(self)
 
