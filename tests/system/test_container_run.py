@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import containers as c
+from support import images
 from support.api import Api
 from support.cli import Cli
+from support.daemon import Daemon
 
 pytestmark = pytest.mark.requires("root", "overlayfs")
 
@@ -247,3 +250,14 @@ def test_two_containers_are_linked(api: Api) -> None:
     assert "FRIEND_NAME=/linker/friend" in said
     assert "FRIEND_PORT_80_TCP_PORT=80" in said
     assert "\tfriend" in said or " friend" in said
+
+
+@pytest.mark.parametrize("network", ["default", "bridge"])
+def test_without_a_default_bridge_a_container_has_loopback_alone(
+    make_daemon: Callable[..., Daemon], network: str
+) -> None:
+    daemon = make_daemon(flags=["--bridge=none"]).start()
+    daemon.load(images.busybox())
+    container_id = c.run(daemon.api, "ls", "/sys/class/net", host={"NetworkMode": network})
+    assert c.wait(daemon.api, container_id) == 0
+    assert c.output(daemon.api, container_id) == "lo\n"

@@ -115,12 +115,12 @@ def _choose(
 
     Endpoints that leave out the network of the mode mean it: the container was taken off it.
     """
-    first = domain.registry.find(request.network_mode or "default")
+    first = _find(domain, request.network_mode or "default")
     by_id: dict[str, tuple[NetworkRecord, EndpointSettings]] = {}
     if _is_wanted(domain, first, request.endpoints):
         by_id[first.id] = (first, EndpointSettings(mac_address=request.mac_address))
     for ref, settings in request.endpoints.items():
-        network = domain.registry.find(ref)
+        network = _find(domain, ref)
         if network.id == first.id and request.mac_address and not settings.mac_address:
             settings = structs.replace(settings, mac_address=request.mac_address)  # noqa: PLW2901
         by_id[network.id] = (network, settings)
@@ -139,8 +139,15 @@ def _choose(
 
 
 def _is_wanted(domain: Domain, network: NetworkRecord, refs: Iterable[str]) -> bool:
-    known = [domain.registry.find(ref).id for ref in refs]
+    known = [_find(domain, ref).id for ref in refs]
     return not known or network.id in known
+
+
+def _find(domain: Domain, ref: str) -> NetworkRecord:
+    """Find a network; who means the default bridge has none where the daemon is to make none."""
+    if ref in {"default", "bridge"} and not domain.registry.has_name("bridge"):
+        ref = "none"
+    return domain.registry.find(ref)
 
 
 def refuse_lonely(network: NetworkRecord) -> None:
