@@ -88,6 +88,29 @@ def test_a6_more_connections_than_there_is_room_for(
     assert c.ask(api, "echo", "fine") == "fine"
 
 
+def test_a6_a_thousand_clients_leave_the_firewall_its_descriptors(
+    make_daemon: MakeDaemon,
+) -> None:
+    """libnftables waits with select(2): a descriptor above 1023 would end the whole daemon."""
+    daemon = make_daemon().start()
+    api = daemon.api
+    daemon.load(images.busybox())
+    api.post("/networks/create", {"Name": "busy"}).ok(201)
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, usual)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual[1], usual[1]))
+        for _ in range(1100):
+            idle = opened.enter_context(api.raw(PING, timeout=60))
+            assert idle.recv(12) == b"HTTP/1.1 200"
+        assert descriptors(daemon) > 1100
+        ports = {"80/tcp": [{"HostIp": "127.0.0.1"}]}
+        host = {"NetworkMode": "busy", "PortBindings": ports}
+        assert c.ask(api, "echo", "fine", host=host, ExposedPorts={"80/tcp": {}}) == "fine"
+        api.post("/networks/create", {"Name": "more"}).ok(201)
+    daemon.clean()
+
+
 def test_a6_a_head_that_never_ends_is_dropped_and_never_stored(api: Api) -> None:
     with api.raw(b"GET /_ping HTTP/1.1\r\n", timeout=20) as slow:
         line = b"X: " + b"y" * 8000 + b"\r\n"
@@ -272,7 +295,7 @@ def test_a7_links_that_a_container_plants_in_the_data_root(daemon: Daemon, tmp_p
     assert (victim / "kept").exists()
 
 
-def test_64_clients_race_on_one_name(api: Api) -> None:
+def test_fault_9_64_clients_race_on_one_name(api: Api) -> None:
     """Whatever wins, no answer is a fault of the daemon, and the name is free afterwards."""
     body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": "none"}}
     requests: list[Callable[[], int]] = [

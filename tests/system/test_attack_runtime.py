@@ -61,6 +61,52 @@ def told(api: Api, image: str, *command: str, **config: Any) -> str:
 
 
 @pytest.mark.parametrize("runtime", ["crun", "runc"])
+@pytest.mark.parametrize("link", ["", "link"])
+def test_r1_no_working_directory_is_the_hosts(
+    api: Api, hostile: Callable[..., str], tmp_path: Path, runtime: str, link: str
+) -> None:
+    """CVE-2024-21626: neither as it is given, nor through a link of the image, nor by exec -w."""
+    canary = tmp_path / "canary"
+    canary.write_text("of the host")
+    image = hostile([symlink(f"fd{n}", f"/proc/self/fd/{n}") for n in range(3, 24)])
+    look = f"cat ../../../../../../../..{canary} 2>/dev/null; ls -A . | head -n 200"
+    start(api, image, "sleep", "1000", host={"Runtime": runtime}).ok(204)
+    said = ""
+    for number in range(3, 24):
+        place = f"/fd{number}" if link else f"/proc/self/fd/{number}"
+        _, seen = c.exec_(api, "attack", "sh", "-c", look, WorkingDir=place)
+        host = {"NetworkMode": "none", "Runtime": runtime}
+        command = ["sh", "-c", look]
+        body = {"Image": image, "Cmd": command, "WorkingDir": place, "HostConfig": host}
+        made = api.post("/containers/create", body, name=f"w{number}").ok(201).json()["Id"]
+        if api.post(f"/containers/{made}/start").status == 204:
+            c.wait(api, made)
+            seen += c.output(api, made)
+        said += seen
+    assert "of the host" not in said
+    assert "monitor.sock" not in said
+
+
+def test_r16_kernel_paths_are_hidden_from_every_container_that_is_not_privileged(api: Api) -> None:
+    """GHSA-6fw5-f8r9-fgfm: also where a request brings settings of its own, and after a restart."""
+    script = """
+        for f in acpi asound interrupts kcore keys latency_stats sched_debug scsi timer_list; do
+            [ ! -e /proc/$f ] || grep -q " /proc/$f " /proc/mounts || echo shown $f
+        done
+        cpus=/sys/devices/system/cpu
+        for f in /sys/firmware /sys/devices/virtual/powercap $cpus/*/thermal_throttle; do
+            [ ! -e $f ] || [ -z "$(ls -A $f)" ] || echo shown $f
+        done
+        for f in bus fs irq sys sysrq-trigger; do
+            [ ! -e /proc/$f ] || grep -q " /proc/$f proc ro," /proc/mounts || echo writable $f
+        done
+    """
+    for host in ({}, {"CapAdd": ["ALL"]}, {"SecurityOpt": ["seccomp=unconfined"]}, {"Init": True}):
+        assert c.ask(api, "sh", "-c", script, host=host) == "", host
+    assert c.ask(api, "sh", "-c", script, host={"Privileged": True}) != ""
+
+
+@pytest.mark.parametrize("runtime", ["crun", "runc"])
 @pytest.mark.parametrize("name", ["dev", "proc", "sys"])
 def test_r6_an_image_whose_dev_is_a_link_makes_nothing_on_the_host(
     api: Api, hostile: Callable[..., str], tmp_path: Path, name: str, runtime: str

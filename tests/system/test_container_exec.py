@@ -38,7 +38,7 @@ def test_user_directory_and_environment(api: Api) -> None:
     ("user", "expected"),
     [("1234", "1234 0"), ("1234:77", "1234 77"), (":77", "0 77"), ("tester:extra", "1000 2000")],
 )
-def test_odd_users_run_as_nobody_else(api: Api, user: str, expected: str) -> None:
+def test_r8_odd_users_run_as_nobody_else(api: Api, user: str, expected: str) -> None:
     """CVE-2026-30892: an odd ``-u`` must not end as another user."""
     container_id = c.sleeper(api)
     _, said = c.exec_(api, container_id, "sh", "-c", "echo $(id -u) $(id -g)", User=user)
@@ -46,7 +46,7 @@ def test_odd_users_run_as_nobody_else(api: Api, user: str, expected: str) -> Non
 
 
 @pytest.mark.parametrize("user", ["nosuch", "4294967296", "-1", "root:nosuch", " "])
-def test_users_that_cannot_be_are_refused(api: Api, user: str) -> None:
+def test_r8_users_that_cannot_be_are_refused(api: Api, user: str) -> None:
     container_id = c.sleeper(api)
     code, said = c.exec_(api, container_id, "id", User=user)
     assert code == 126
@@ -69,7 +69,7 @@ def test_capabilities_and_open_files_of_an_exec(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/proc/self/fd", "/proc/self/fd/7", "/proc/1/root/../.."])
-def test_a_working_directory_in_proc_leads_nowhere(api: Api, path: str) -> None:
+def test_r1_a_working_directory_in_proc_leads_nowhere(api: Api, path: str) -> None:
     """CVE-2024-21626: no leaked descriptor can become the working directory."""
     container_id = c.sleeper(api)
     code, said = c.exec_(api, container_id, "cat", "/etc/passwd", WorkingDir=path)

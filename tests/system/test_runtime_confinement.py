@@ -22,7 +22,7 @@ async def b(kit_root: Path) -> AsyncIterator[Bench]:
         yield opened
 
 
-async def test_kernel_paths_are_masked_or_read_only(b: Bench) -> None:
+async def test_r16_kernel_paths_are_masked_or_read_only(b: Bench) -> None:
     script = """
         for f in kcore keys timer_list interrupts; do
             [ -e /proc/$f ] && head -c 1 /proc/$f 2>/dev/null | wc -c
@@ -38,7 +38,7 @@ async def test_kernel_paths_are_masked_or_read_only(b: Bench) -> None:
     assert set(out.split()) <= {"0"}
 
 
-async def test_inheritable_capabilities_are_empty_on_run_and_exec(b: Bench) -> None:
+async def test_r9_inheritable_capabilities_are_empty_on_run_and_exec(b: Bench) -> None:
     """CVE-2022-24769: else a program of an ordinary user could take them up."""
     task = await b.create("sh", "-c", "grep CapInh /proc/self/status; sleep 100")
     attachment = await task.attach(stdin=False, stdout=True, stderr=True)
@@ -63,7 +63,7 @@ async def test_inheritable_capabilities_are_empty_on_run_and_exec(b: Bench) -> N
     await task.delete()
 
 
-async def test_monitors_have_no_abstract_sockets(b: Bench) -> None:
+async def test_r17_monitors_have_no_abstract_sockets(b: Bench) -> None:
     """CVE-2020-15257: with the host's network a container could talk to them."""
     task = await b.create("sleep", "100", io=ProcessIO(tty=True))
     await task.start()

@@ -68,7 +68,7 @@ async def test_bad_requests(b: Bench) -> None:
         await b.create("true", cwd="/etc/plain")
 
 
-async def test_no_descriptor_of_the_host_is_in_a_container_or_an_exec(b: Bench) -> None:
+async def test_r1_no_descriptor_of_the_host_is_in_a_container_or_an_exec(b: Bench) -> None:
     """CVE-2024-21626: one would be a way out to the host's file system."""
     leaked = os.open("/", os.O_RDONLY)
     os.set_inheritable(leaked, True)  # noqa: FBT003 - the parameter has no name

@@ -6,7 +6,6 @@ No fork: the daemon has threads, and a copy of its page tables costs millisecond
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import fcntl
 import os
 import signal
@@ -17,16 +16,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from moorage.kernel.closerange import CLOSE_RANGE_CLOEXEC, LAST, close_range
+
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked up: never the caller's PATH, never inside a container."""
 
 LEAN_PYTHON: Final = ("-I", "-S", "-OO", "-X", "no_debug_ranges")
 """Flags of an interpreter of our own: nothing of the host's or a user's, nothing kept but code."""
-
-_SYS_CLOSE_RANGE: Final = 436  # the same on every architecture
-_CLOSE_RANGE_CLOEXEC: Final = 4  # linux/close_range.h
-_ALL: Final = 0xFFFFFFFF
-_libc: Final = ctypes.CDLL(None, use_errno=True)
 
 _READ_SIZE: Final = 65536
 _MAX_OUTPUT: Final = 16 << 20  # bytes kept of each stream
@@ -99,9 +95,7 @@ def seal_inherited() -> None:
 
     Without it they would go on to monitors, runtimes and into containers (CVE-2024-21626's kind).
     """
-    if _libc.syscall(_SYS_CLOSE_RANGE, 3, _ALL, _CLOSE_RANGE_CLOEXEC) < 0:
-        number = ctypes.get_errno()  # before Linux 5.11
-        raise OSError(number, os.strerror(number), "close_range")
+    close_range(3, LAST, CLOSE_RANGE_CLOEXEC)
 
 
 def start(

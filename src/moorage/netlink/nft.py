@@ -9,8 +9,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from moorage.kernel.closerange import CLOSE_RANGE_UNSHARE, LAST, close_range
 from moorage.lib.errors import System
 
 _LIBRARY: Final = "libnftables.so.1"
@@ -29,6 +31,9 @@ class Nft:
     """A libnftables context; its netlink socket stays in the opening thread's namespace.
 
     One thread at a time is in the library, whichever context it uses: it is not safe otherwise.
+    It waits with select(2), and glibc ends a process that does so for a descriptor above 1023, of
+    which a daemon of a thousand containers or clients has nothing else to give. So the context
+    lives in a thread with a table of descriptors of its own.
     *greeting* is run before anything else on every socket, so that whoever watches the kernel's
     notifications can tell the changes of this context from those of others.
     """
@@ -38,8 +43,10 @@ class Nft:
         self._greeted = False
         self._library = _library()
         self._closed = False
+        self._thread: ThreadPoolExecutor | None = None
+        self._context: int | None = None
         with _LOCK:
-            self._context: int | None = self._open()
+            self._open()
 
     def close(self) -> None:
         """Free the context; safe to call twice."""
@@ -52,20 +59,6 @@ class Nft:
         with _LOCK:
             self._free()
 
-    def _free(self) -> None:
-        if self._context is not None:
-            self._library.nft_ctx_free(self._context)
-            self._context = None
-            self._greeted = False
-
-    def _open(self) -> int:
-        context: int | None = self._library.nft_ctx_new(0)
-        if context is None:
-            raise System("cannot set up libnftables")
-        self._library.nft_ctx_buffer_output(context)
-        self._library.nft_ctx_buffer_error(context)
-        return context
-
     def run(self, commands: str, *, json: bool = False) -> str:
         """Apply *commands* all or nothing; return what they print.
 
@@ -74,16 +67,50 @@ class Nft:
         with _LOCK:
             if self._closed:
                 raise NftError("nftables is closed")
-            if self._context is None:
-                self._context = self._open()
-            flags = _OUTPUT_JSON if json else _OUTPUT_NUMERIC
-            self._library.nft_ctx_output_set_flags(self._context, flags)
-            if self._greeting and not self._greeted:
-                self._run(self._context, self._greeting)
-                self._greeted = True
-            return self._run(self._context, commands)
+            thread = self._thread or self._open()
+            return thread.submit(self._run, commands, json=json).result()
 
-    def _run(self, context: int, commands: str) -> str:
+    def _open(self) -> ThreadPoolExecutor:
+        """Make the thread, in the network namespace of this one, and in it the context."""
+        thread = ThreadPoolExecutor(1, "moorage-nft", initializer=_own_descriptors)
+        try:
+            thread.submit(self._make_context).result()
+        except BaseException:
+            thread.shutdown()
+            raise
+        self._thread = thread
+        return thread
+
+    def _free(self) -> None:
+        if self._thread is not None:
+            self._thread.submit(self._free_context).result()
+            self._thread.shutdown()
+            self._thread = None
+
+    # -- in the thread ---------------------------------------------------------------------------
+
+    def _make_context(self) -> None:
+        self._context = self._library.nft_ctx_new(0)
+        if self._context is None:
+            raise System("cannot set up libnftables")
+        self._library.nft_ctx_buffer_output(self._context)
+        self._library.nft_ctx_buffer_error(self._context)
+
+    def _free_context(self) -> None:
+        self._library.nft_ctx_free(self._context)
+        self._context = None
+        self._greeted = False
+
+    def _run(self, commands: str, *, json: bool) -> str:
+        if self._greeting and not self._greeted:
+            self._execute(self._greeting, json=False)
+            self._greeted = True
+        return self._execute(commands, json=json)
+
+    def _execute(self, commands: str, *, json: bool) -> str:
+        context = self._context
+        flags = _OUTPUT_JSON if json else _OUTPUT_NUMERIC
+        self._library.nft_ctx_output_set_flags(context, flags)
         failed = self._library.nft_run_cmd_from_buffer(context, commands.encode())
         output = self._library.nft_ctx_get_output_buffer(context)
         complaint = self._library.nft_ctx_get_error_buffer(context)
@@ -91,6 +118,11 @@ class Nft:
             text = (complaint or b"").decode(errors="replace").strip()
             raise NftError(f"nftables: {text}")
         return (output or b"").decode(errors="replace")
+
+
+def _own_descriptors() -> None:
+    """Give this thread a table of descriptors of its own, with the standard ones alone in it."""
+    close_range(3, LAST, CLOSE_RANGE_UNSHARE)
 
 
 def _library() -> ctypes.CDLL:

@@ -45,7 +45,7 @@ async def test_pipelined_requests_are_answered_in_order(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("path", ["/query?limit=1", "/bytes"])
-async def test_answers_that_nobody_reads_are_not_piled_up(running: Running, path: str) -> None:
+async def test_a6_answers_that_nobody_reads_are_not_piled_up(running: Running, path: str) -> None:
     """A client that asks on and on is held back by what it has not read, and loses nothing."""
     peer = await running.connect()
     await peer.send(get(path))
@@ -64,7 +64,7 @@ async def test_answers_that_nobody_reads_are_not_piled_up(running: Running, path
     assert most < 2 * connection_module.WRITE_HIGH_WATER
 
 
-async def test_a_query_that_go_reads_otherwise_is_refused(peer: Peer) -> None:
+async def test_a1_a_query_that_go_reads_otherwise_is_refused(peer: Peer) -> None:
     """Go drops a pair with a semicolon: a plugin would not see what is executed."""
     await peer.send(get("/query?all=1;limit=3"))
     status, body = await peer.response()
@@ -379,7 +379,7 @@ async def test_query_values_are_read_as_dockerd_reads_them(peer: Peer) -> None:
         ((), 400),
     ],
 )
-async def test_over_tcp_web_pages_of_other_sites_are_kept_out(
+async def test_a3_over_tcp_web_pages_of_other_sites_are_kept_out(
     peer: Peer, headers: tuple[str, ...], status: int
 ) -> None:
     await peer.send("\r\n".join(["GET /query HTTP/1.1", *headers, "", ""]).encode())

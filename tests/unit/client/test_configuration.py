@@ -218,6 +218,6 @@ def test_i9_credentials_of_a_helper_never_are_arguments(
 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "x;y"])
-def test_a_helpers_name_is_no_path(tmp_path: Path, name: str) -> None:
+def test_a4_a_helpers_name_is_no_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid credential helper name"):
         Credentials(write_config(tmp_path, credsStore=name)).find("r")
