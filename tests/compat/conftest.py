@@ -13,20 +13,15 @@ from support.programs import Programs
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tar of a Debian with real programs."""
-    archive = tmp_path_factory.mktemp("debian") / "base.tar"
+def real(kit_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    """Images of real programs in a daemon of ours."""
+    place = tmp_path_factory.mktemp("real")
+    archive = place / "base.tar"
     try:
         debian.bootstrap(archive, programs.PACKAGES)
     except debian.NoPackages as error:
         pytest.skip(f"no source of packages can be reached: {error}")
-    return archive
-
-
-@pytest.fixture(scope="session")
-def real(
-    kit_root: Path, packages: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Programs]:
-    """Images of real programs in a daemon of ours."""
     with temporary(kit_root) as daemon:
-        yield Programs(daemon.start(), tmp_path_factory.mktemp("real"), packages)
+        images = Programs(daemon.start(), place, archive)
+        archive.unlink()
+        yield images

@@ -94,7 +94,7 @@ def same(found: dict[str, Member], wanted: dict[str, Member]) -> None:
     """Compare trees name by name: a whole dictionary would be no message."""
     assert set(found) == set(wanted)
     for name, member in wanted.items():
-        assert found[name] == member, name
+        assert found[name] == member, (name, found[name], member)
 
 
 def members(root: Path) -> dict[str, Member]:

@@ -173,14 +173,16 @@ class Packer:
         entry = self._entry(found, kind, name)
         if layered and name.rpartition("/")[2] == kinds.OPAQUE_MARKER:
             return  # fuse-overlayfs leaves one beside the attribute, which tells already
-        if self._is_further_name(found, entry, kind):
+        further = self._is_further_name(found, entry, kind)
+        opaque = False
+        if kind in {kinds.REGULAR, kinds.DIRECTORY}:
+            # of each name: dockerd changes the owner at each, which takes the capabilities away
+            opaque = self._read_xattrs(f"/proc/self/fd/{fd}", entry)
+        if further:
             yield format_entry(entry)
             return
         if kind == kinds.SYMLINK:
             entry.link = os.readlink("", dir_fd=fd)
-        opaque = False
-        if kind in {kinds.REGULAR, kinds.DIRECTORY}:
-            opaque = self._read_xattrs(f"/proc/self/fd/{fd}", entry)
         if entry.size:
             yield from self._file(fd, entry)
             return
