@@ -70,7 +70,13 @@ LISTINGS = (
     "network ls --format json", "volume ls", "volume ls -q", "volume ls --format json",
     "port web", "port web 80", "port web 81", "top web", "top web -o pid,comm", "diff web",
     "system df", "system df --format json", "plugin ls", "context ls -q", "context show",
-    "stats --no-stream --format {{.Name}} web",
+    "stats --no-stream --format {{.Name}} web", "ps -aq --format {{.Names}}", "ps -q --format raw",
+    "ps --format raw", "ps -s --format raw", "ps --format {{json.}}", "images --format raw",
+    "images -q --format raw", "images --digests --format raw", "network ls --format raw",
+    "network ls -q --format {{.Name}}", "volume ls --format raw", "volume ls -q --format json",
+    "system df --format raw", "history -q --format json busybox", "plugin ls --format raw",
+    "version --format {{.Server.Experimental}}", "version --format {{.Server.Components}}",
+    "context ls", "events --since 1m --until 0s --format {{",
 )  # fmt: skip
 
 
@@ -89,6 +95,12 @@ FORMATS = (
     "{{.ID",
     "{{json .Names}}{{len .Labels}}{{.LocalVolumes}}",
     "table",
+    " table {{.Names}}",
+    'table {{range (split .Names "e")}}{{.}}{{end}}',
+    "{{.Label}}",
+    "{{.Label 1}}",
+    "{{.Names.Foo}}",
+    "{{.Platform}}",
 )
 
 
@@ -115,6 +127,15 @@ INSPECTIONS = (
     "{{.HostConfig.Tmpfs}} {{.HostConfig.Init}} {{.HostConfig.Binds}}",
     "{{.Nope}}",
     "{{end}}",
+    "{{index .Config.Env 9}} {{.Name}}",
+    '{{define "T"}}<{{.}}>{{end}}{{template "T" .Name}}{{block "B" .Id}}{{len .}}{{end}}',
+    '{{printf "%[2]s %#v %+q" "a" "b" "c"}}',
+    "{{eq 1 1.0}}",
+    "{{upper 3}}",
+    "{{.Name |}}{{123456789.0}} {{1e-7}}",
+    "{{.NetworkSettings.Networks.nope.IPAddress}}",
+    "{{.Name)}}",
+    "{{$x = 1}}",
 )
 
 
@@ -147,6 +168,14 @@ FAILURES = (
     "cp nope:/x .", "port nope", "top nope", "update nope", "unpause web", "history nope",
     "context use nope", "context create default", "ps --filter status=foo",
     "create --cpus x busybox", "run --env-file /nope busybox", "run --ulimit x busybox",
+    "logs --since x web", "logs --until x web", "events --since x", "rename web a,b",
+    "rename nope a", "port web foo", "port web 70000", "port web 0", "commit web a:b:c",
+    "commit web A", "tag busybox A", "tag busybox a:b:c", "tag busybox a@sha256:12", "import",
+    "pull A", "push a:b:c", "run A", "run a:b:c", "save -o /nope/x busybox", "save -o / busybox",
+    "export -o /nope/x web", "exec -e =x web env", "run -e =x busybox env", "create -l =x busybox",
+    "kill nope", "images --format {{.Nope}}", "network ls --format {{", "ps --format {{",
+    "stats --no-stream --format {{.Nope}} web", "context use a", "context rm nope",
+    "context update x", "context import x /nope",
 )  # fmt: skip
 
 

@@ -12,5 +12,14 @@ class CommandError(Exception):
         self.status = status
 
 
+class TemplateError(CommandError):
+    """A ``--format`` that is no template, or does not fit; *reason* in Go's words."""
+
+    def __init__(self, reason: str, *, parsed: bool) -> None:
+        super().__init__(f"template parsing error: {reason}")
+        self.reason = reason
+        self.parsed = parsed
+
+
 class FunctionError(Exception):
     """A field or function of a template does not fit; the executor adds where."""

@@ -51,16 +51,15 @@ def _through_template(
     failures: list[str],
     times: frozenset[str] | None,
 ) -> None:
-    from moorage.cli.failure import CommandError
+    from moorage.cli.failure import CommandError, TemplateError
     from moorage.cli.format.templated import compile_template
     from moorage.cli.template.errors import ExecuteError
     from moorage.cli.template.values import TIMES, dress
 
     try:
         template = compile_template(format_)
-    except CommandError as e:
-        reason = e.message.removeprefix("failed to parse template: ")
-        raise CommandError(f"template parsing error: {reason}", 64) from e
+    except TemplateError as e:
+        raise CommandError(e.message, 64) from e
     for text in found:
         try:
             session.out.line(template.render(dress(jsonwire.decode(text), "", times or TIMES)))

@@ -24,6 +24,29 @@ def split_tag(name: str) -> tuple[str, str]:
     return repository, tag
 
 
+def check(name: str) -> None:
+    """Refuse what is no name of an image.
+
+    Raises: InvalidParameter.
+    """
+    from moorage.spec.reference import parse_normalized
+
+    parse_normalized(name)
+
+
+def split_new_tag(name: str) -> tuple[str, str]:
+    """Split the name that an image is to be given.
+
+    Raises: InvalidParameter (no name, or one with a digest).
+    """
+    check(name)
+    if "@" in name:
+        from moorage.lib.errors import InvalidParameter
+
+        raise InvalidParameter("refusing to create a tag with a digest reference")
+    return split_tag(name)
+
+
 def familiar(name: str) -> str:
     """Return the name as docker prints it: without the default registry, with a tag."""
     repository, tag = split_tag(name)

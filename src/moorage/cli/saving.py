@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 
 
-def save_body(session: Session, path: str, query: dict[str, object], target: str) -> None:
+def save_body(
+    session: Session, path: str, query: dict[str, object], target: str, failure: str
+) -> None:
     """Write the body of a GET to the file *target*, or to standard output if it is empty.
 
-    A file appears whole or not at all: an archive cut short never has the final name.
+    *failure* begins the message about a target that cannot be written. A file appears whole or not
+    at all: an archive cut short never has the final name.
     """
     if not target and session.out.is_terminal:
         raise CommandError("cowardly refusing to save to a terminal. Use the -o flag or redirect")
     if target:
-        _check_target(target)
+        _check_target(target, failure)
     response = session.api.request("GET", path, query)
     if not target:
         for chunk in response.chunks():
@@ -64,9 +67,10 @@ def open_source(source: str) -> int:
         raise CommandError(f"open {source}: {(e.strerror or str(e)).lower()}") from e
 
 
-def _check_target(target: str) -> None:
+def _check_target(target: str, failure: str) -> None:
     folder = os.path.dirname(target) or "."
     if not os.path.isdir(folder):
-        raise CommandError(f'invalid output path: directory "{folder}" does not exist')
+        reason = f"invalid output path: stat {folder}: no such file or directory"
+        raise CommandError(f"{failure}: {reason}")
     if os.path.isdir(target):
-        raise CommandError(f'invalid output path: "{target}" must be a regular file')
+        raise CommandError(f"{failure}: cannot write to a directory")

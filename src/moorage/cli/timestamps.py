@@ -17,8 +17,10 @@ _SHAPES = (
 )
 
 
-def parse(text: str) -> str:
+def parse(text: str, flag: str = "") -> str:
     """Return seconds since the epoch with a fraction, as the API takes them; empty stays empty.
+
+    *flag* is what the message of a failure names.
 
     Raises: CommandError.
     """
@@ -30,10 +32,16 @@ def parse(text: str) -> str:
     try:
         return _seconds(clock.now_ns() - units.parse_duration(text))
     except ValueError:
-        return _date(text)
+        pass
+    found = _date(text)
+    if found is None:
+        named = f'invalid value for "{flag}": ' if flag else ""
+        reason = f'failed to parse value as time or duration: "{text}"'
+        raise CommandError(named + reason)
+    return found
 
 
-def _date(text: str) -> str:
+def _date(text: str) -> str | None:
     try:
         return _seconds(clock.parse_rfc3339(text))
     except ValueError:
@@ -51,9 +59,7 @@ def _date(text: str) -> str:
             seconds = local if offset is None else local - time.timezone - offset
             nanoseconds = int(fraction.ljust(9, "0")[:9]) if point and fraction.isdigit() else 0
             return _seconds(int(seconds) * 1_000_000_000 + nanoseconds)
-    raise CommandError(
-        f'invalid value for time: "{text}" is neither an age such as "42m", a Unix time nor a date'
-    )
+    return None
 
 
 def _seconds(nanoseconds: int) -> str:

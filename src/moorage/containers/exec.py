@@ -231,7 +231,7 @@ def require_runnable(container: Container) -> None:
     if not container.active:
         raise Conflict(f"container {container.id} is not running")
     if container.state is State.PAUSED:
-        raise Conflict(f"container {container.id} is paused, unpause the container before exec")
+        raise Conflict(f"container {container.name} is paused, unpause the container before exec")
     require_not_restarting(container)
 
 

@@ -27,9 +27,7 @@ async def kill(parts: Parts, container: Container, signal: str) -> None:
     number = parse_signal(signal) if signal else int(_DEFAULT)
     async with container.lock:
         if not container.active:
-            raise Conflict(
-                f"cannot kill container: {container.name}: container {container.id} is not running"
-            )
+            raise Conflict(f"container {container.id} is not running")
         await send(parts, container, number)
 
 

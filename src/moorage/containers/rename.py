@@ -5,7 +5,7 @@ from __future__ import annotations
 from moorage.containers import names
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
-from moorage.lib.errors import InvalidParameter
+from moorage.lib.errors import InvalidParameter, MoorageError
 
 
 async def rename(parts: Parts, container: Container, new: str) -> None:
@@ -16,12 +16,17 @@ async def rename(parts: Parts, container: Container, new: str) -> None:
     """
     if not new:
         raise InvalidParameter("Neither old nor new names may be empty")
-    name = names.normalise(new)
+    name = new.removeprefix("/")
     async with container.lock:
         old = container.name
         if name == old:
             raise InvalidParameter("Renaming a container with the same name as its current name")
-        parts.store.require_free_name(name)
+        try:
+            names.normalise(f"/{name}")
+            parts.store.require_free_name(name)
+        except MoorageError as error:
+            error.message = f"Error when allocating new name: {error.message}"
+            raise
         parts.store.change(container, name=name)
         parts.networks.rename_container(container.id, name)
         parts.announce(container, "rename", oldName=f"/{old}")

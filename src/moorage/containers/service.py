@@ -40,6 +40,7 @@ from moorage.containers.files import write_name_files
 from moorage.containers.parts import Parts
 from moorage.images.image import ImageUse
 from moorage.lib import tasks
+from moorage.lib.errors import MoorageError
 
 if TYPE_CHECKING:
     from moorage.containers.attach import Attached
@@ -135,8 +136,12 @@ class Containers:
 
     async def kill(self, reference: str, signal: str) -> None:
         """Send a signal."""
-        work = kill.kill(self.parts, self.get(reference), signal)
-        await tasks.finish(work, self.parts.supervisor, "kill")
+        try:
+            work = kill.kill(self.parts, self.get(reference), signal)
+            await tasks.finish(work, self.parts.supervisor, "kill")
+        except MoorageError as error:
+            error.message = f"cannot kill container: {reference}: {error.message}"
+            raise
 
     async def pause(self, reference: str) -> None:
         """Freeze."""

@@ -33,7 +33,7 @@ def apply(config: ContainerConfig, changes: Iterable[str]) -> ContainerConfig:
         keyword, _, rest = change.strip().partition(" ")
         handler = _HANDLERS.get(keyword.upper())
         if handler is None:
-            raise InvalidParameter(f"{keyword} is not a valid change command")
+            raise InvalidParameter(f"{keyword.lower()} is not a valid change command")
         rest = rest.strip()
         if not rest:
             raise InvalidParameter(f"{keyword.upper()} requires at least one argument")

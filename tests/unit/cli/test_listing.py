@@ -80,7 +80,7 @@ def test_formats() -> None:
     assert json.loads(line)["Names"] == "web"
     with pytest.raises(CommandError, match=r"can't evaluate field Foo in type \*formatter.Cont"):
         render(rows, table, "{{.Foo}}")
-    with pytest.raises(CommandError, match="failed to parse template: template: :1: unclosed"):
+    with pytest.raises(CommandError, match="template parsing error: template: :1: unclosed"):
         render(rows, table, "{{.ID")
 
 

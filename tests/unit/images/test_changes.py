@@ -43,7 +43,7 @@ def test_every_instruction() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("RUN rm -rf /", "RUN is not a valid change command"),
+        ("RUN rm -rf /", "run is not a valid change command"),
         ("", "is not a valid change command"),
         ("CMD", "CMD requires at least one argument"),
         ("ENV A", "ENV must have two arguments"),

@@ -38,6 +38,8 @@ def run(session: Session, values: Values, _: list[str]) -> int:
     if format_ := values.text("format"):
         from moorage.cli.format.templated import render_one
 
+        if server is not None and format_ != "json":
+            server.setdefault("Experimental", False)  # left out of the JSON if it is not so
         session.out.write(render_one({"Client": client, "Server": server}, format_))
     else:
         _show(session, client, server)

@@ -76,6 +76,13 @@ class ContainerRow(Row):
         """Return the names of the networks."""
         return ",".join((self.summary.get("NetworkSettings") or {}).get("Networks") or {})
 
+    def platform(self) -> object:
+        """Return the image's platform; a nil pointer where it is not known."""
+        from moorage.cli.template.values import Nil
+
+        descriptor = self.summary.get("ImageManifestDescriptor") or {}
+        return descriptor.get("platform") or Nil("pointer")
+
     def label(self, name: str) -> str:
         """Return one label."""
         return str((self.summary.get("Labels") or {}).get(name, ""))
@@ -90,9 +97,7 @@ class ContainerRow(Row):
         "Mounts": mounts,
         "Names": names,
         "Networks": networks,
-        "Platform": lambda self: (self.summary.get("ImageManifestDescriptor") or {}).get(
-            "platform"
-        ),
+        "Platform": platform,
         "Ports": lambda self: ports(self.summary.get("Ports") or []),
         "RunningFor": lambda self: age(self.summary["Created"]),
         "Size": size,
@@ -154,5 +159,10 @@ TABLE = Table(
         "LocalVolumes": "LOCAL VOLUMES",
         "Networks": "NETWORKS",
     },
+    raw=(
+        *(("container_id", "ID"), ("image", "Image"), ("command", "Command")),
+        *(("created_at", "CreatedAt"), ("state", "State"), ("status", "Status")),
+        *(("names", "Names"), ("labels", "Labels"), ("ports", "Ports")),
+    ),
 )
-SIZED_TABLE = Table((*TABLE.columns, "Size"), TABLE.headings)
+SIZED_TABLE = Table((*TABLE.columns, "Size"), TABLE.headings, (*TABLE.raw, ("size", "Size")))

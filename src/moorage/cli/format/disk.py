@@ -18,7 +18,7 @@ ACTIVE = frozenset({"running", "paused", "restarting"})
 class UsageRow(Row):
     """One kind of object: how many, how big, how much could go."""
 
-    kind = "formatter.diskUsageContext"
+    kind = "formatter.diskUsageImagesContext"
 
     def __init__(self, name: str, total: int, active: int, size: int, reclaimable: int) -> None:
         self.name = name
@@ -52,6 +52,10 @@ SUMMARY_TABLE = Table(
         "Size": "SIZE",
         "Reclaimable": "RECLAIMABLE",
     },
+    raw=(
+        *(("type", "Type"), ("total", "TotalCount"), ("active", "Active")),
+        *(("size", "Size"), ("reclaimable", "Reclaimable")),
+    ),
 )
 
 

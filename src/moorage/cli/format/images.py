@@ -80,8 +80,16 @@ TABLE = Table(
         "SharedSize": "SHARED SIZE",
         "UniqueSize": "UNIQUE SIZE",
     },
+    raw=(
+        *(("repository", "Repository"), ("tag", "Tag"), ("image_id", "ID")),
+        *(("created_at", "CreatedAt"), ("virtual_size", "Size")),
+    ),
 )
-DIGEST_TABLE = Table(("Repository", "Tag", "Digest", *TABLE.columns[2:]), TABLE.headings)
+DIGEST_TABLE = Table(
+    ("Repository", "Tag", "Digest", *TABLE.columns[2:]),
+    TABLE.headings,
+    (*TABLE.raw[:2], ("digest", "Digest"), *TABLE.raw[2:]),
+)
 
 
 def rows(summaries: list[Json], *, truncate: bool, digests: bool) -> list[ImageRow]:
@@ -120,7 +128,7 @@ def _names(summary: Json, *, digests: bool) -> list[tuple[str, str, str]]:
 class HistoryRow(Row):
     """One step in an image's making."""
 
-    kind = "history.historyContext"
+    kind = "image.historyContext"
 
     def __init__(self, step: Json, *, truncate: bool, human: bool) -> None:
         self.step = step

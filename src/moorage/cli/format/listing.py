@@ -20,11 +20,20 @@ INSPECT_FORMAT_HELP = "Output format: 'json', or a Go template such as '{{.ID}}'
 
 
 class Table:
-    """How a kind of object is listed: the default columns, and every column's heading."""
+    """How a kind of object is listed: the default columns, and every column's heading.
 
-    def __init__(self, columns: tuple[str, ...], headings: dict[str, str]) -> None:
+    *raw* are the names and columns of ``--format raw``.
+    """
+
+    def __init__(
+        self,
+        columns: tuple[str, ...],
+        headings: dict[str, str],
+        raw: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         self.columns = columns
         self.headings = headings
+        self.raw = raw
 
 
 def show(session: Session, rows: Sequence[Row], table: Table, format_: str) -> None:
@@ -45,11 +54,20 @@ def render(rows: Sequence[Row], table: Table, format_: str) -> str:
     return templated.render(rows, table, format_)
 
 
-def quiet_or(session: Session, values: list[str], *, quiet: bool) -> bool:
-    """Print identifiers alone if *quiet*; tell whether that was done."""
-    if quiet:
-        session.out.write("".join(f"{value}\n" for value in values))
-    return quiet
+def quiet_or(
+    session: Session, values: list[str], table: Table, format_: str, *, quiet: bool
+) -> bool:
+    """Print identifiers alone if *quiet*; tell whether that was done.
+
+    A template or ``json`` counts more than --quiet.
+    """
+    if not quiet or format_ not in {"", "table", "raw"}:
+        return False
+    label = ""
+    if format_ == "raw" and table.raw:
+        label = next(f"{label}: " for label, column in table.raw if column in {"ID", "Name"})
+    session.out.write("".join(f"{label}{value}\n" for value in values))
+    return True
 
 
 def _default_table(session: Session, rows: Sequence[Row], table: Table) -> None:

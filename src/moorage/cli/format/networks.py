@@ -63,4 +63,5 @@ TABLE = Table(
         "Labels": "LABELS",
         "CreatedAt": "CREATED AT",
     },
+    raw=(("network_id", "ID"), ("name", "Name"), ("driver", "Driver"), ("scope", "Scope")),
 )

@@ -17,7 +17,7 @@ ABSENT = "--"
 class StatsRow(Row):
     """One container's readings; None before the first has come or after the last."""
 
-    kind = "formatter.statsContext"
+    kind = "container.statsContext"
 
     def __init__(self, container: str, reading: Json | None, *, truncate: bool) -> None:
         self.container = container

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.cli.failure import CommandError
+from moorage.cli.failure import CommandError, TemplateError
 from moorage.cli.format import tabwriter
 from moorage.cli.row import Row
 from moorage.cli.template.errors import ExecuteError, ParseError
@@ -37,46 +37,61 @@ def compile_template(
 ) -> Template:
     """Parse a template.
 
-    Raises: CommandError.
+    Raises: TemplateError.
     """
     try:
         return Template(text, functions)
     except ParseError as e:
-        raise CommandError(f"failed to parse template: {e}") from e
+        raise TemplateError(str(e), parsed=False) from e
 
 
 def execute(template: Template, value: object) -> str:
     """Render *value*.
 
-    Raises: CommandError.
+    Raises: TemplateError.
     """
     try:
         return template.render(value)
     except ExecuteError as e:
-        raise CommandError(f"failed to execute template: {e}") from e
+        raise TemplateError(str(e), parsed=True) from e
 
 
 def render(rows: Sequence[Row], table: Table, format_: str) -> str:
-    """Return *rows* as ``json``, ``TEMPLATE`` or ``table TEMPLATE`` asks."""
-    text = format_.strip()
-    if text == "json":
+    """Return *rows* as ``json``, ``raw``, ``TEMPLATE`` or ``table TEMPLATE`` asks."""
+    if format_ == "json":
         return "".join(to_json(row) + "\n" for row in rows)
-    is_table = text.startswith("table")
-    if is_table:
-        text = text.removeprefix("table").strip()
-    text = text.replace("\\t", "\t").replace("\\n", "\n")
+    if format_ == "raw" and table.raw:
+        return "".join(_raw(row, table) for row in rows)
+    is_table = format_.startswith("table")
+    text = format_.removeprefix("table") if is_table else format_
+    text = text.strip().replace("\\t", "\t").replace("\\n", "\n")
     template = compile_template(text)
     body = "".join(execute(template, row) + "\n" for row in rows)
     if not is_table:
         return body
-    headings = execute(compile_template(text, HEADER_FUNCTIONS), _Headings(table.headings))
+    try:
+        headings = execute(compile_template(text, HEADER_FUNCTIONS), _Headings(table.headings))
+    except TemplateError:
+        headings = ""  # it fits the rows: a loop over what a heading is not
     return tabwriter.align((headings + "\n" + body).removesuffix("\n").split("\n"))
 
 
+def _raw(row: Row, table: Table) -> str:
+    """Return a row as lines of ``name: value``, with an empty line after them."""
+    lines = (f"{label}: {row.get(column, [])}".rstrip() for label, column in table.raw)
+    return "\n".join(lines) + "\n\n"
+
+
 def render_one(value: object, format_: str) -> str:
-    """Return one JSON object (``info``, ``version``) through a template, with its line end."""
+    """Return one JSON object (``info``, ``version``) through a template, with its line end.
+
+    Raises: CommandError.
+    """
     if format_.strip() == "json":
         return to_json(value) + "\n"
     text = format_.replace("\\t", "\t").replace("\\n", "\n")
     dressed = value if isinstance(value, Row | Map) else dress(value)
-    return execute(compile_template(text), dressed) + "\n"
+    try:
+        return execute(compile_template(text), dressed) + "\n"
+    except TemplateError as e:
+        raise (CommandError(e.reason) if e.parsed else CommandError(e.message, 64)) from e

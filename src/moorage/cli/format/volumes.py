@@ -66,4 +66,5 @@ TABLE = Table(
         "Group": "GROUP",
         "Status": "STATUS",
     },
+    raw=(("name", "Name"), ("driver", "Driver")),
 )

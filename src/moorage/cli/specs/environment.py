@@ -7,14 +7,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def check_variable(spec: str) -> str:
+    """Refuse a value of ``--env`` that has no name.
+
+    Raises: ValueError.
+    """
+    if not spec.partition("=")[0]:
+        raise ValueError(f"invalid environment variable: {spec}")
+    return spec
+
+
+def check_label(spec: str) -> str:
+    """Refuse a value of ``--label`` that has no name.
+
+    Raises: ValueError.
+    """
+    if not spec.partition("=")[0]:
+        raise ValueError(f"invalid label '{spec}': empty name")
+    return spec
+
+
 def variable(spec: str, environ: Mapping[str, str]) -> str:
     """Return ``NAME=value``; a bare name takes its value from the client's environment.
 
     A bare name the client does not have stays bare: the daemon then removes that variable.
     """
     name, equals, _ = spec.partition("=")
-    if not name:
-        raise ValueError(f"invalid environment variable: {spec}")
     if not equals and name in environ:
         return f"{name}={environ[name]}"
     return spec

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from moorage.cli.failure import FunctionError
+from moorage.cli.row import Row
 from moorage.cli.template.errors import ExecuteError
+from moorage.cli.template.functions import SIGNATURES
 from moorage.cli.template.lexer import line_of
 from moorage.cli.template.nodes import (
     Action,
@@ -13,6 +15,7 @@ from moorage.cli.template.nodes import (
     Dot,
     Field,
     Function,
+    Invocation,
     Jump,
     Literal,
     Node,
@@ -27,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-CONTEXT_LENGTH = 20
+DEEPEST = 100  # templates in templates
 ABSENT = object()  # no final value comes down the pipe
 
 
@@ -39,10 +42,17 @@ class Executor:
     """One execution: output, variables, and where errors happened."""
 
     def __init__(
-        self, source: str, functions: dict[str, Callable[..., object]], value: object
+        self,
+        source: str,
+        functions: dict[str, Callable[..., object]],
+        definitions: dict[str, list[Node]],
+        value: object,
     ) -> None:
         self.source = source
         self.functions = functions
+        self.definitions = definitions
+        self.depth = 0
+        self.has_static_types = isinstance(value, Row)  # else it is what JSON decodes to
         self.variables: list[tuple[str, object]] = [("$", value)]
         self.out: list[str] = []
 
@@ -57,8 +67,23 @@ class Executor:
                     self.out.append(text_of(value))
             elif isinstance(node, Branch):
                 self._branch(dot, node)
+            elif isinstance(node, Invocation):
+                self._invoke(dot, node)
             elif isinstance(node, Jump):
                 raise _Jump(node.text)
+
+    def _invoke(self, dot: object, node: Invocation) -> None:
+        body = self.definitions.get(node.name)
+        if body is None:
+            raise self._failure(node, f'template "{node.name}" not defined')
+        if self.depth == DEEPEST:
+            raise self._failure(node, f"exceeded maximum template depth ({DEEPEST})")
+        value = None if node.pipeline is None else self._pipeline(dot, node.pipeline)
+        outside, self.variables = self.variables, [("$", value)]
+        self.depth += 1
+        self.walk(value, body)
+        self.depth -= 1
+        self.variables = outside
 
     def _branch(self, dot: object, node: Branch) -> None:
         scope = len(self.variables)
@@ -83,7 +108,7 @@ class Executor:
             names = node.pipeline.variables
             bound = [item] if len(names) == 1 else [key, item]
             for name, given in zip(names, bound, strict=False):
-                self._bind(name, given, assigns=node.pipeline.assigns)
+                self._bind(node.pipeline, name, given)
             try:
                 self.walk(item, node.body)
             except _Jump as jump:
@@ -110,23 +135,30 @@ class Executor:
             value = self._command(dot, command, value)
         if declare:
             for name in pipeline.variables:
-                self._bind(name, value, assigns=pipeline.assigns)
+                self._bind(pipeline, name, value)
         return value
 
-    def _bind(self, name: str, value: object, *, assigns: bool) -> None:
-        if assigns:
-            for at in range(len(self.variables) - 1, -1, -1):
-                if self.variables[at][0] == name:
-                    self.variables[at] = (name, value)
-                    return
-        self.variables.append((name, value))
+    def _bind(self, pipeline: Pipeline, name: str, value: object) -> None:
+        if not pipeline.assigns:
+            self.variables.append((name, value))
+            return
+        for at in range(len(self.variables) - 1, -1, -1):
+            if self.variables[at][0] == name:
+                self.variables[at] = (name, value)
+                return
+        raise self._failure(pipeline.commands[-1], f"undefined variable: {name}")
 
     def _command(self, dot: object, command: Command, final: object) -> object:
         first, *rest = command.operands
         if isinstance(first, Function):
-            return self._call(dot, first, rest, final)
+            return self._call(dot, first, rest, final, command)
+        if isinstance(first, Literal) and first.text == "nil":
+            raise self._failure(first, "nil is not a command")
         if isinstance(first, Field):
             arguments = [self._operand(dot, node) for node in rest]
+            for node, given in zip(rest, arguments, strict=True):
+                if isinstance(node, Literal) and not isinstance(given, str):
+                    raise self._failure(node, f"expected string; found {node.text}")
             if final is not ABSENT:
                 arguments.append(final)
             return self._fields(dot, first, arguments)
@@ -144,10 +176,11 @@ class Executor:
         if isinstance(node, Pipeline):
             return self._pipeline(dot, node)
         if isinstance(node, Function):
-            return self._call(dot, node, [], ABSENT)
+            return self._call(dot, node, [], ABSENT, node)
         raise self._failure(node, f"can't evaluate {node.text}")
 
     def _fields(self, dot: object, node: Field, arguments: list[object]) -> object:
+        """Follow *node*'s names; the last may be a column that is a function of one string."""
         names = node.names
         value = dot
         if isinstance(node, Variable):
@@ -160,11 +193,14 @@ class Executor:
         for at, name in enumerate(names):
             last = at == len(names) - 1
             try:
-                value = field(value, name, arguments if last else [])
+                value = field(
+                    value, name, arguments if last else [], static_types=self.has_static_types
+                )
             except FunctionError as e:
                 raise self._failure(node, str(e)) from e
-            except TypeError as e:
-                raise self._failure(node, f"wrong number of args for {name}") from e
+            except TypeError as e:  # all columns that are functions take one argument
+                counts = f"want 1 got {len(arguments)}"
+                raise self._failure(node, f"wrong number of args for {name}: {counts}") from e
         return value
 
     def _variable(self, name: str) -> object:
@@ -173,20 +209,43 @@ class Executor:
                 return value
         raise ExecuteError(f"undefined variable: {name}")
 
-    def _call(self, dot: object, node: Function, rest: list[Node], final: object) -> object:
+    def _call(
+        self, dot: object, node: Function, rest: list[Node], final: object, whole: Node
+    ) -> object:
+        """Call a function; *whole* is the command, which messages show."""
         if node.text in {"and", "or"}:
             return self._short_circuit(dot, node, rest, final)
         arguments = [self._operand(dot, operand) for operand in rest]
         if final is not ABSENT:
             arguments.append(final)
+        self._check_arguments(node, rest, arguments)
         try:
             return self.functions[node.text](*arguments)
         except FunctionError as e:
-            raise self._failure(node, f"error calling {node.text}: {e}") from e
-        except TypeError as e:
-            kinds = ", ".join(type_name(argument) for argument in arguments)
-            message = f"wrong number or types of args for {node.text}: ({kinds})"
-            raise self._failure(node, message) from e
+            raise self._failure(whole, f"error calling {node.text}: {e}") from e
+
+    def _check_arguments(
+        self, function: Function, operands: list[Node], arguments: list[object]
+    ) -> None:
+        kinds, at_least, _ = SIGNATURES[function.text].partition("*")
+        if len(arguments) < len(kinds) or (len(arguments) > len(kinds) and not at_least):
+            wanted = f"at least {len(kinds)}" if at_least else str(len(kinds))
+            message = f"wrong number of args for {function.text}"
+            raise self._failure(function, f"{message}: want {wanted} got {len(arguments)}")
+        for at, (kind, argument) in enumerate(zip(kinds, arguments, strict=False)):
+            wanted, right = {
+                "s": ("string", isinstance(argument, str)),
+                "i": ("int", isinstance(argument, int) and not isinstance(argument, bool)),
+            }.get(kind, ("", True))
+            if right:
+                continue
+            operand = operands[at] if at < len(operands) else function
+            if isinstance(operand, Literal):
+                wanted = {"int": "integer"}.get(wanted, wanted)
+                raise self._failure(operand, f"expected {wanted}; found {operand.text}")
+            got = type_name(argument)
+            message = f"wrong type for value; expected {wanted}; got {got}"
+            raise self._failure(operand, message)
 
     def _short_circuit(
         self, dot: object, node: Function, rest: list[Node], final: object
@@ -206,7 +265,5 @@ class Executor:
     def _failure(self, node: Node, message: str) -> ExecuteError:
         line = line_of(self.source, node.at)
         column = node.at - (self.source.rfind("\n", 0, node.at) + 1)
-        shown = node.text
-        if len(shown) > CONTEXT_LENGTH:
-            shown = shown[:CONTEXT_LENGTH] + "..."
-        return ExecuteError(f'template: :{line}:{column}: executing "" at <{shown}>: {message}')
+        where = f'template: :{line}:{column}: executing "" at <{node.text}>'
+        return ExecuteError(f"{where}: {message}")

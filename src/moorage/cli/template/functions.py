@@ -43,13 +43,21 @@ def _index(value: object, *keys: object) -> object:
     return value
 
 
-def _slice(value: object, *bounds: int) -> object:
+def _slice(value: object, *given: object) -> object:
+    if value is None:
+        raise FunctionError("slice of untyped nil")
     if not isinstance(value, str | list):
         raise FunctionError(f"can't slice item of type {type_name(value)}")
-    low, high = (list(bounds[:2]) + [0, len(value)][len(bounds[:2]) :])[:2]
-    for bound in (low, high):
+    if isinstance(value, str) and len(given) > 2:
+        raise FunctionError("cannot 3-index slice a string")
+    bounds = [0, len(value)]
+    for at, bound in enumerate(given[:2]):
+        if not isinstance(bound, int) or isinstance(bound, bool):
+            raise FunctionError(f"cannot index slice/array with type {type_name(bound)}")
         if not 0 <= bound <= len(value):
             raise FunctionError(f"index out of range: {bound}")
+        bounds[at] = bound
+    low, high = bounds
     if low > high:
         raise FunctionError(f"invalid slice index: {low} > {high}")
     return value[low:high]
@@ -67,18 +75,19 @@ def _equal(first: object, *others: object) -> bool:
 def _comparable(value: object) -> str:
     if isinstance(value, bool):
         return "bool"
-    if isinstance(value, int | float | str):
-        return "number" if not isinstance(value, str) else "string"
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind.__name__
     if value is None or isinstance(value, Nil):
         return "nil"
-    raise FunctionError("non-comparable type")
+    raise FunctionError(f"non-comparable type {text_of(value)}: {type_name(value)}")
 
 
 def _ordered(first: Any, second: Any) -> int:
     kind = _comparable(first)
     if kind != _comparable(second):
         raise FunctionError("incompatible types for comparison")
-    if kind not in {"number", "string"}:
+    if kind not in {"int", "float", "str"}:
         raise FunctionError("invalid type for comparison")
     return int(first > second) - int(first < second)
 
@@ -121,12 +130,6 @@ def _title(text: str) -> str:
     return "".join(out)
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise FunctionError(f"wrong type for value; expected string; got {type_name(value)}")
-    return value
-
-
 def _escape_html(*values: object) -> str:
     text = _print(*values)
     for char, escape in (
@@ -142,8 +145,22 @@ def _urlquery(*values: object) -> str:
     return url.encode_query({"": _print(*values)})[1:].replace("%20", "+")
 
 
-def _call(*_: object) -> object:
-    raise FunctionError("call of a value that is no function")
+def _escape_js(*values: object) -> str:
+    """Escape for a string of JavaScript, as Go does it."""
+    return "".join(
+        f"\\{char}"
+        if char in "\\'\""
+        else f"\\u{ord(char):04X}"
+        if char in "<>&=" or char < " "
+        else char
+        for char in _print(*values)
+    )
+
+
+def _call(value: object, *_: object) -> object:
+    if value is None:
+        raise FunctionError("call of nil")
+    raise FunctionError(f"non-function of type {type_name(value)}")
 
 
 FUNCTIONS: dict[str, Callable[..., object]] = {
@@ -152,10 +169,10 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "index": _index,
     "slice": _slice,
     "print": _print,
-    "printf": lambda pattern, *values: printf(_text(pattern), *values),
+    "printf": printf,
     "println": lambda *values: " ".join(text_of(v, top=False) for v in values) + "\n",
     "html": _escape_html,
-    "js": lambda *values: to_json(_print(*values))[1:-1],
+    "js": _escape_js,
     "urlquery": _urlquery,
     "call": _call,
     "eq": _equal,
@@ -169,15 +186,26 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "or": lambda *values: next((v for v in values if truth(v)), values[-1]),
     # docker's
     "json": to_json,
-    "split": lambda text, separator: (
-        _text(text).split(_text(separator)) if separator else list(text)
-    ),
+    "split": lambda text, separator: text.split(separator) if separator else list(text),
     "join": _join,
-    "title": lambda text: _title(_text(text)),
-    "lower": lambda text: _text(text).lower(),
-    "upper": lambda text: _text(text).upper(),
-    "pad": lambda text, before, after: " " * before + _text(text) + " " * after if text else "",
-    "truncate": lambda text, length: _text(text)[:length],
+    "title": _title,
+    "lower": lambda text: text.lower(),
+    "upper": lambda text: text.upper(),
+    "pad": lambda text, before, after: " " * before + text + " " * after if text else "",
+    "truncate": lambda text, length: text[:length],
+}
+# Arguments: s a string, i an integer, v any value, * any number more.
+SIGNATURES: dict[str, str] = {
+    **dict.fromkeys(("print", "println", "html", "js", "urlquery"), "*"),
+    **dict.fromkeys(("not", "len", "json"), "v"),
+    **dict.fromkeys(("index", "slice", "call", "eq"), "v*"),
+    **dict.fromkeys(("ne", "lt", "le", "gt", "ge"), "vv"),
+    **dict.fromkeys(("title", "lower", "upper"), "s"),
+    "printf": "s*",
+    "split": "ss",
+    "join": "vs",
+    "pad": "sii",
+    "truncate": "si",
 }
 HEADER_FUNCTIONS: dict[str, Callable[..., object]] = {
     name: (lambda value, *_: value)

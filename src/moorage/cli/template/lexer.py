@@ -26,6 +26,7 @@ _ESCAPES = {
     "n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'",
     "a": "\a", "b": "\b", "f": "\f", "v": "\v",
 }  # fmt: skip
+_TERMINATORS = frozenset(" \t\r\n.,|:=()")
 _HEX_ESCAPES = {"x": 2, "u": 4, "U": 8}
 
 
@@ -137,16 +138,11 @@ def _token(  # noqa: C901, PLR0911 - one case for each kind
         or (char in "+-" and following.isdigit())
         or (char == "." and following.isdigit())
     ):
-        end = at + 1
-        while source[end : end + 1].isalnum() or source[end : end + 1] in {".", "_"}:
-            end += 1
-        return Token(NUMBER, source[at:end], at), end
+        return _number(source, at)
+    if char in {"+", "-"} or (char == "." and not following):
+        raise ParseError(f'template: :{line}: illegal number syntax: "{char}"')
     if char in {".", "$"} or char.isalpha() or char == "_":
-        end = at + 1
-        while source[end : end + 1].isalnum() or source[end : end + 1] == "_":
-            end += 1
-        kind = FIELD if char == "." else VARIABLE if char == "$" else IDENTIFIER
-        return Token(kind, source[at:end], at), end
+        return _word(source, at, char)
     for mark in (":=", "=", "|", "(", ")", ","):
         if source.startswith(mark, at):
             return Token(PUNCTUATION, mark, at), at + len(mark)
@@ -154,6 +150,27 @@ def _token(  # noqa: C901, PLR0911 - one case for each kind
         return Token(PUNCTUATION, char, at), at + 1  # the parser says where it is not expected
     shown = f"U+{ord(char):04X} '{char}'"
     raise ParseError(f"template: :{line}: unexpected unrecognized character in action: {shown}")
+
+
+def _number(source: str, at: int) -> tuple[Token, int]:
+    end = at + 1
+    while source[end : end + 1].isalnum() or source[end : end + 1] in {".", "_"}:
+        signed = source[end] in "eE" and source[at : at + 2].lower() != "0x"
+        end += 2 if signed and source[end + 1 : end + 2] in {"+", "-"} else 1
+    return Token(NUMBER, source[at:end], at), end
+
+
+def _word(source: str, at: int, char: str) -> tuple[Token, int]:
+    """Take a field, a variable or an identifier; only some characters may touch its end."""
+    end = at + 1
+    while source[end : end + 1].isalnum() or source[end : end + 1] == "_":
+        end += 1
+    following = source[end : end + 1]
+    if following and following not in _TERMINATORS and not source.startswith("}}", end):
+        shown = f"U+{ord(following):04X} '{following}'"
+        raise ParseError(f"template: :{line_of(source, at)}: bad character {shown}")
+    kind = FIELD if char == "." else VARIABLE if char == "$" else IDENTIFIER
+    return Token(kind, source[at:end], at), end
 
 
 def _string(source: str, at: int) -> tuple[Token, int]:

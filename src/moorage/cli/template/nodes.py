@@ -120,6 +120,17 @@ class Branch(Node):
         self.otherwise = otherwise
 
 
+class Invocation(Node):
+    """``{{template "name" pipeline}}``; without a pipeline the cursor is nothing there."""
+
+    __slots__ = ("name", "pipeline")
+
+    def __init__(self, at: int, text: str, name: str, pipeline: Pipeline | None) -> None:
+        super().__init__(at, text)
+        self.name = name
+        self.pipeline = pipeline
+
+
 class Jump(Node):
     """``break`` or ``continue``."""
 

@@ -13,6 +13,7 @@ from moorage.cli.template.nodes import (
     Dot,
     Field,
     Function,
+    Invocation,
     Jump,
     Literal,
     Node,
@@ -22,18 +23,22 @@ from moorage.cli.template.nodes import (
 )
 
 _BRANCHES = frozenset({"if", "with", "range"})
-_UNSUPPORTED = frozenset({"define", "template", "block"})
-_KEYWORDS = _BRANCHES | _UNSUPPORTED | {".", "else", "end", "nil", "break", "continue"}
+_NESTED = frozenset({"define", "template", "block"})
+_KEYWORDS = _BRANCHES | _NESTED | {".", "else", "end", "nil", "break", "continue"}
+MOST_DECLARATIONS = 2
 LONGEST_SHOWN = 10
 _CONSTANTS: dict[str, object] = {"true": True, "false": False, "nil": None}
 
 
-def parse(source: str, functions: frozenset[str]) -> list[Node]:
+def parse(source: str, functions: frozenset[str]) -> tuple[list[Node], dict[str, list[Node]]]:
     """Parse *source*; *functions* are the names that may be called.
+
+    Returns: the tree, and the trees that ``define`` and ``block`` named.
 
     Raises: ParseError.
     """
-    return _Parser(source, functions).whole()
+    parser = _Parser(source, functions)
+    return parser.whole(), parser.definitions
 
 
 class _Parser:
@@ -44,14 +49,15 @@ class _Parser:
         self.at = 0
         self.variables: list[str] = ["$"]
         self.loops = 0
+        self.definitions: dict[str, list[Node]] = {}
 
     def whole(self) -> list[Node]:
-        body, ended_by = self._list()
+        body, ended_by = self._list(outermost=True)
         if ended_by:
             self._fail(f"unexpected {{{{{ended_by}}}}}")
         return body
 
-    def _list(self) -> tuple[list[Node], str]:
+    def _list(self, *, outermost: bool = False) -> tuple[list[Node], str]:
         """Read nodes up to ``end``, ``else`` or the end of the text; return what ended them."""
         body: list[Node] = []
         while True:
@@ -65,12 +71,49 @@ class _Parser:
             if word.kind == lexer.IDENTIFIER and word.text in {"end", "else"}:
                 self._next_solid()
                 return body, word.text
+            if outermost and word.kind == lexer.IDENTIFIER and word.text == "define":
+                self._next_solid()
+                name = self._name("define clause")
+                self._expect_right("define clause")
+                self._define(name)
+                continue
             body.append(self._action(word))
+
+    def _name(self, context: str) -> str:
+        token = self._next_solid()
+        if token.kind != lexer.STRING:
+            self._fail(f"unexpected {_quoted(token)} in {context}")
+        return token.text
+
+    def _define(self, name: str) -> None:
+        """Read the body of a template of its own, which sees none of the variables around it."""
+        outside, self.variables = self.variables, ["$"]
+        loops, self.loops = self.loops, 0
+        body, ended_by = self._list()
+        if ended_by != "end":
+            self._fail("unexpected EOF" if not ended_by else f"unexpected {{{{{ended_by}}}}}")
+        self._expect_right("end")
+        self.variables, self.loops = outside, loops
+        self.definitions[name] = body
+
+    def _invocation(self, word: Token, keyword: str) -> Node:
+        context = f"{keyword} clause"
+        name = self._name(context)
+        pipeline = None
+        if keyword == "block" or self._peek_solid().kind != lexer.RIGHT:
+            pipeline = self._pipeline(context)
+        else:
+            self._next_solid()
+        text = f'{{{{template "{name}"{" " + pipeline.text if pipeline else ""}}}}}'
+        if keyword == "block":
+            self._define(name)
+        return Invocation(word.at + len(keyword) + 1, text, name, pipeline)
 
     def _action(self, word: Token) -> Node:
         keyword = word.text if word.kind == lexer.IDENTIFIER else ""
-        if keyword in _UNSUPPORTED:
-            self._fail(f"{{{{{keyword}}}}} is not supported in a format")
+        if keyword in {"template", "block"}:
+            self._next_solid()
+            return self._invocation(word, keyword)
         if keyword in _BRANCHES:
             self._next_solid()
             return self._branch(word, keyword)
@@ -99,6 +142,8 @@ class _Parser:
                 return Branch(word.at, keyword, pipeline, body, otherwise)
             self._expect_right("else")
             otherwise, ended_by = self._list()
+            if ended_by == "else":
+                self._fail("expected end; found {{else}}")
         if ended_by != "end":
             self._fail("unexpected EOF" if not ended_by else f"unexpected {{{{{ended_by}}}}}")
         self._expect_right("end")
@@ -112,16 +157,17 @@ class _Parser:
         end = start.at
         while True:
             token = self._peek_solid()
+            if token.kind == lexer.RIGHT and closing == ")":
+                self._fail("unclosed left paren")
             if token.text == closing and token.kind in {lexer.RIGHT, lexer.PUNCTUATION}:
                 end = self._next_solid().at
                 break
-            commands.append(self._command(closing))
+            if token.text == ")" and token.kind == lexer.PUNCTUATION:
+                self._fail("unexpected right paren")
+            commands.append(self._command(context))
             token = self._peek_solid()
             if token.text == "|" and token.kind == lexer.PUNCTUATION:
                 self._next_solid()
-                following = self._peek_solid()
-                if following.text in {closing, "|"}:
-                    self._fail(f"missing value for {context}")
         if not commands:
             self._fail(f"missing value for {context}")
         for command in commands[1:]:
@@ -142,22 +188,23 @@ class _Parser:
             mark = self._peek_solid()
             if mark.text in {":=", "="} and mark.kind == lexer.PUNCTUATION:
                 self._next_solid()
-                for name in names:
-                    if mark.text == "=" and name not in self.variables:
-                        self._fail(f"undefined variable {name!r}".replace("'", '"'))
                 return names, mark.text == "="
-            if mark.text != "," or context != "range" or len(names) > 1:
+            if mark.text != "," or context != "range":
                 break
+            if len(names) == MOST_DECLARATIONS:
+                self._fail("too many declarations in range")
             self._next_solid()
         self.at = saved
         return [], False
 
-    def _command(self, closing: str) -> Command:
+    def _command(self, context: str) -> Command:
         operands: list[Node] = []
         start = self._peek_solid()
         while True:
             token = self._peek_solid()
             if token.kind in {lexer.RIGHT, lexer.END} or token.text in {"|", ")"}:
+                break
+            if not operands and not _begins_operand(token):
                 break
             operands.append(self._operand())
             following = self._peek()
@@ -168,8 +215,8 @@ class _Parser:
         token = self._peek_solid()
         if token.kind == lexer.END:
             self._fail("unclosed action")
-        if not operands or (token.text == ")" and closing != ")"):
-            self._fail(f"unexpected {_quoted(token)} in command")
+        if not operands:
+            self._fail(f"unexpected {_quoted(token)} in {context}")
         return Command(start.at, self.source[start.at : token.at].strip(), operands)
 
     def _operand(self) -> Node:
@@ -252,6 +299,12 @@ class _Parser:
     def _fail(self, message: str) -> None:
         line = line_of(self.source, self.tokens[min(self.at, len(self.tokens)) - 1].at)
         raise ParseError(f"template: :{line}: {message}")
+
+
+def _begins_operand(token: Token) -> bool:
+    if token.kind == lexer.PUNCTUATION:
+        return token.text == "("
+    return token.kind != lexer.IDENTIFIER or token.text not in _KEYWORDS - {"nil"}
 
 
 def _quoted(token: Token) -> str:

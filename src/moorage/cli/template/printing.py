@@ -5,7 +5,7 @@ from __future__ import annotations
 from moorage.cli.row import Row
 from moorage.cli.template.values import Map, Nil, Time, type_name
 
-EXPONENT_FROM, EXPONENT_BELOW = 21, -4
+EXPONENT_FROM, EXPONENT_BELOW = 6, -4
 _FLAGS = frozenset("-+# 0")
 
 
@@ -43,20 +43,52 @@ def _inner(value: object) -> str:
 def _float(value: float) -> str:
     if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124 - NaN
         return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[str(value)]
-    if value == int(value) and abs(value) < 10**EXPONENT_FROM:
-        return str(int(value))
-    shortest = repr(value)
-    exponent = int(f"{value:e}".partition("e")[2])
-    if EXPONENT_BELOW <= exponent < EXPONENT_FROM:
-        return f"{value:.17f}".rstrip("0") if "e" in shortest else shortest
-    mantissa, _, power = shortest.partition("e")
-    return f"{mantissa}e{power[0]}{power[1:].zfill(2)}" if power else shortest
+    digits, _, power = f"{value:.17e}".partition("e")
+    for precision in range(18):  # the shortest that reads back as the same number
+        digits, _, power = f"{value:.{precision}e}".partition("e")
+        if float(f"{digits}e{power}") == value:
+            break
+    if not EXPONENT_BELOW <= int(power) < EXPONENT_FROM:
+        return f"{digits}e{power}"
+    decimals = max(0, len(digits.lstrip("-").replace(".", "")) - 1 - int(power))
+    return f"{value:.{decimals}f}"
+
+
+class _Arguments:
+    """The values of one ``printf``, taken in order or by ``%[n]``."""
+
+    def __init__(self, values: tuple[object, ...]) -> None:
+        self.values = values
+        self.at = 0
+        self.reordered = False
+        self.bad_index = False
+
+    def take(self) -> object:
+        value = self.values[self.at]
+        self.at += 1
+        return value
+
+    def left(self) -> int:
+        return len(self.values) - self.at
+
+    def choose(self, pattern: str, at: int) -> int:
+        """Obey a ``[n]`` at a position; return the position after it."""
+        if pattern[at : at + 1] != "[":
+            return at
+        end = pattern.find("]", at)
+        number = pattern[at + 1 : end]
+        self.reordered = True
+        if number.isdecimal() and 0 < int(number) <= len(self.values):
+            self.at = int(number) - 1
+        else:
+            self.bad_index = True
+        return end + 1 if end > 0 else at + 1
 
 
 def printf(pattern: str, *values: object) -> str:
     """Format with Go's verbs; wrong ones are reported in the text, as Go does."""
     out: list[str] = []
-    waiting = list(values)
+    arguments = _Arguments(values)
     at = 0
     while at < len(pattern):
         percent = pattern.find("%", at)
@@ -64,46 +96,49 @@ def printf(pattern: str, *values: object) -> str:
             out.append(pattern[at:])
             break
         out.append(pattern[at:percent])
-        flags, width, precision, at = _specification(pattern, percent + 1, waiting)
+        arguments.bad_index = False
+        flags, width, precision, at = _specification(pattern, percent + 1, arguments)
         verb = pattern[at : at + 1]
         at += 1
         if not verb:
             out.append("%!(NOVERB)")
         elif verb == "%":
             out.append("%")
-        elif not waiting:
+        elif arguments.bad_index:
+            out.append(f"%!{verb}(BADINDEX)")
+        elif not arguments.left():
             out.append(f"%!{verb}(MISSING)")
         else:
-            out.append(_pad(_verb(verb, flags, precision, waiting.pop(0)), flags, width))
-    if waiting:
-        extra = ", ".join(f"{type_name(value)}={_inner(value)}" for value in waiting)
+            out.append(_pad(_verb(verb, flags, precision, arguments.take()), flags, width))
+    if arguments.left() and not arguments.reordered:
+        extra = ", ".join(f"{type_name(value)}={_inner(value)}" for value in values[arguments.at :])
         out.append(f"%!(EXTRA {extra})")
     return "".join(out)
 
 
 def _specification(
-    pattern: str, at: int, waiting: list[object]
+    pattern: str, at: int, arguments: _Arguments
 ) -> tuple[str, int | None, int | None, int]:
     flags = ""
     while pattern[at : at + 1] in _FLAGS and pattern[at : at + 1]:
         flags += pattern[at]
         at += 1
-    width, at = _count(pattern, at, waiting)
+    width, at = _count(pattern, arguments.choose(pattern, at), arguments)
     if width is not None and width < 0:
         flags, width = flags + "-", -width
     precision = None
     if pattern[at : at + 1] == ".":
-        precision, at = _count(pattern, at + 1, waiting)
+        precision, at = _count(pattern, arguments.choose(pattern, at + 1), arguments)
         precision = precision or 0
-    return flags, width, precision, at
+    return flags, width, precision, arguments.choose(pattern, at)
 
 
-def _count(pattern: str, at: int, waiting: list[object]) -> tuple[int | None, int]:
+def _count(pattern: str, at: int, arguments: _Arguments) -> tuple[int | None, int]:
     if pattern[at : at + 1] == "*":
-        value = waiting.pop(0) if waiting else 0
+        value = arguments.take() if arguments.left() else 0
         return (value if isinstance(value, int) else 0), at + 1
     end = at
-    while pattern[end : end + 1].isdigit():
+    while pattern[end : end + 1].isdecimal():
         end += 1
     return (int(pattern[at:end]) if end > at else None), end
 
@@ -121,6 +156,8 @@ def _pad(text: str, flags: str, width: int | None) -> str:
 def _verb(  # noqa: PLR0911 - one for each verb
     verb: str, flags: str, precision: int | None, value: object
 ) -> str:
+    if verb == "v" and "#" in flags and isinstance(value, str):
+        return _string_verb("q", value, "")
     if verb == "v":
         return text_of(value, top=False)
     if verb == "T":
@@ -128,7 +165,7 @@ def _verb(  # noqa: PLR0911 - one for each verb
     if verb == "t" and isinstance(value, bool):
         return text_of(value)
     if verb in "sqxX" and isinstance(value, str):
-        return _string_verb(verb, value if precision is None else value[:precision])
+        return _string_verb(verb, value if precision is None else value[:precision], flags)
     if verb == "s" and not isinstance(value, bool | int | float):
         return "%!s(<nil>)" if value is None or isinstance(value, Nil) else text_of(value)
     if isinstance(value, int) and not isinstance(value, bool) and verb in "dxXobcqU":
@@ -140,15 +177,22 @@ def _verb(  # noqa: PLR0911 - one for each verb
     return f"%!{verb}({type_name(value)}={_inner(value)})"
 
 
-def _string_verb(verb: str, value: str) -> str:
+def _string_verb(verb: str, value: str, flags: str) -> str:
     if verb == "s":
         return value
     if verb == "q":
         from moorage.client import jsonwire
 
-        return jsonwire.encode(value)
+        quoted = jsonwire.encode(value)
+        if "+" in flags:  # ASCII only
+            return "".join(c if c.isascii() else _escaped(ord(c)) for c in quoted)
+        return quoted
     digits = value.encode("utf-8", "surrogateescape").hex()
     return digits if verb == "x" else digits.upper()
+
+
+def _escaped(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _integer_verb(verb: str, flags: str, value: int) -> str:
@@ -158,13 +202,14 @@ def _integer_verb(verb: str, flags: str, value: int) -> str:
         return f"'{chr(value)}'"
     if verb == "U":
         return f"U+{value:04X}"
-    prefix = "#" if "#" in flags and verb != "d" else ""
+    prefix = "#" if "#" in flags and verb not in "do" else ""
     sign = "+" if "+" in flags else " " if " " in flags else ""
-    return f"{value:{sign}{prefix}{verb}}"
+    octal = "0" if "#" in flags and verb == "o" else ""
+    return octal + f"{value:{sign}{prefix}{verb}}"
 
 
 def _float_verb(verb: str, flags: str, precision: int | None, value: float) -> str:
     sign = "+" if "+" in flags else ""
     if precision is None and verb in "gG":
-        return _float(value)
+        return _float(value) if verb == "g" else _float(value).upper()
     return f"{value:{sign}.{6 if precision is None else precision}{verb}}"

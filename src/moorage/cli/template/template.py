@@ -18,7 +18,7 @@ class Template:
         self, text: str, functions: dict[str, Callable[..., object]] | None = None
     ) -> None:
         self.functions = {**FUNCTIONS, **(functions or {})}
-        self.root = parse(text, frozenset(self.functions))
+        self.root, self.definitions = parse(text, frozenset(self.functions))
         self.text = text
 
     def render(self, value: object) -> str:
@@ -26,6 +26,6 @@ class Template:
 
         Raises: ExecuteError.
         """
-        executor = Executor(self.text, self.functions, value)
+        executor = Executor(self.text, self.functions, self.definitions, value)
         executor.walk(value, self.root)
         return "".join(executor.out)

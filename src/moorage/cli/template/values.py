@@ -53,6 +53,7 @@ MAPS = frozenset(
             "Opts",
         ),
         *("IndexConfigs", "Runtimes", "Status", "AuxiliaryAddresses", "Data", "Attributes"),
+        "Details",
     }
 )
 NIL_MAPS = MAPS - {"Status"}
@@ -135,15 +136,17 @@ def undress(value: object) -> object:
     return None if isinstance(value, Nil) else value
 
 
-def field(value: object, name: str, arguments: list[object]) -> object:  # noqa: C901 - by type
-    """Evaluate ``.name`` on *value*.
+def field(  # noqa: C901 - by type
+    value: object, name: str, arguments: list[object], *, static_types: bool = False
+) -> object:
+    """Evaluate ``.name`` on *value*, whose type Go knows in advance or not (decoded JSON).
 
     Raises: FunctionError.
     """
     if isinstance(value, Row):
         return value.get(name, arguments)
     if arguments:
-        raise FunctionError(f"{name} has arguments but cannot be invoked as function")
+        raise FunctionError(f"{name} is not a method but has arguments")
     if isinstance(value, Map):
         return value.get(name)
     if isinstance(value, dict):
@@ -158,8 +161,9 @@ def field(value: object, name: str, arguments: list[object]) -> object:  # noqa:
     if isinstance(value, Nil) and value.kind == "pointer":
         raise FunctionError(f'map has no entry for key "{value.name or name}"')
     if value is None:
-        raise FunctionError(f"nil data; no entry for key {name!r}".replace("'", '"'))
-    raise FunctionError(f"can't evaluate field {name} in type {type_name(value)}")
+        return None  # of what a map had not
+    kind = type_name(value) if static_types else "interface {}"
+    raise FunctionError(f"can't evaluate field {name} in type {kind}")
 
 
 def truth(value: object) -> bool:
@@ -178,4 +182,7 @@ def type_name(value: object) -> str:
     for kind, name in ((bool, "bool"), (int, "int"), (float, "float64"), (str, "string")):
         if isinstance(value, kind):
             return name
-    return "map[string]interface {}" if isinstance(value, dict) else "[]interface {}"
+    if isinstance(value, dict):
+        return "map[string]interface {}"
+    is_text = isinstance(value, list) and value and all(isinstance(item, str) for item in value)
+    return "[]string" if is_text else "[]interface {}"

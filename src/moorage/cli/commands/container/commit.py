@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Make an image from a container and print its ID."""
     repository, tag = None, None
-    if len(arguments) > 1:
-        from moorage.cli.references import split_tag
+    if len(arguments) > 1 and arguments[1]:
+        from moorage.cli.references import split_new_tag
 
-        repository, tag = split_tag(arguments[1])
+        repository, tag = split_new_tag(arguments[1])
     answer = session.api.post(
         "/commit",
         container=arguments[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.options import Option
+from moorage.cli.specs import environment
 
 
 def _attach(stream: str) -> str:
@@ -64,12 +65,12 @@ _IDENTITY = (
     Option("cidfile", "", "string", "Write the container's ID to this file", choices="files"),
     Option("domainname", "", "string", "NIS domain name"),
     Option("entrypoint", "", "string", "Program to run instead of the image's entry point"),
-    Option("env", "e", "list", "Set an environment variable"),
+    Option("env", "e", "list", "Set an environment variable", check=environment.check_variable),
     Option("env-file", "", "list", "Read environment variables from a file", choices="files"),
     Option("hostname", "h", "string", "Host name inside the container"),
     Option("init", "", "bool", "Run an init that forwards signals and reaps processes"),
     Option("interactive", "i", "bool", "Keep standard input open"),
-    Option("label", "l", "list", "Set a label"),
+    Option("label", "l", "list", "Set a label", check=environment.check_label),
     Option("label-file", "", "list", "Read labels from a file", choices="files"),
     Option("name", "", "string", "Name of the container"),
     Option("platform", "", "string", "Platform of the image, such as linux/arm64"),

@@ -46,6 +46,8 @@ def create(session: Session, values: Values, request: Request) -> str:
 
 def _create(session: Session, values: Values, request: Request, policy: str) -> str:
     image = request.body["Image"]
+    if not image:
+        raise CommandError("invalid reference format")
     platform = values.text("platform") or session.environ.get("DOCKER_DEFAULT_PLATFORM") or None
     query = {"name": values.text("name") or None, "platform": platform}
     if policy == "always":
@@ -55,8 +57,9 @@ def _create(session: Session, values: Values, request: Request, policy: str) -> 
     except NotFound as e:
         if policy != "missing" or "No such image" not in str(e):
             raise
-        from moorage.cli.references import familiar
+        from moorage.cli.references import check, familiar
 
+        check(image)
         if not values.flag("quiet"):
             session.err.line(f"Unable to find image '{familiar(image)}' locally")
         _pull(session, values, image, platform)

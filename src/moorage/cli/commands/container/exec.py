@@ -88,7 +88,7 @@ COMMAND = Command(
     options=(
         Option("detach", "d", "bool", "Run the command in the background"),
         Option("detach-keys", "", "string", DETACH_KEYS_HELP),
-        Option("env", "e", "list", "Set an environment variable"),
+        Option("env", "e", "list", "Set an environment variable", check=environment.check_variable),
         Option("env-file", "", "list", "Read environment variables from a file", choices="files"),
         Option("interactive", "i", "bool", "Keep standard input open"),
         Option("privileged", "", "bool", "Give the command all rights"),

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Write a container's file system as a tar archive."""
-    save_body(session, f"/containers/{arguments[0]}/export", {}, values.text("output"))
+    save_body(
+        session,
+        f"/containers/{arguments[0]}/export",
+        {},
+        values.text("output"),
+        "failed to export container",
+    )
 
 
 COMMAND = Command(

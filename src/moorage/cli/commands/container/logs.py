@@ -20,7 +20,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     if since or until:
         from moorage.cli import timestamps
 
-        since, until = timestamps.parse(since), timestamps.parse(until)
+        since = timestamps.parse(since, "since")
+        until = timestamps.parse(until, "until")
     follow = values.flag("follow")
     response = session.api.request(
         "GET",

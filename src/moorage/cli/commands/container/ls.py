@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError, TemplateError
 from moorage.cli.format.containers import SIZED_TABLE, TABLE, ContainerRow
 from moorage.cli.format.listing import FORMAT_HELP, quiet_or, show
 from moorage.cli.options import Command, Option
@@ -14,11 +15,16 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, _: list[str]) -> None:
     """List containers."""
-    format_ = values.text("format") or session.config.text("psFormat")
-    if values.flag("quiet") and not values.changed("format"):
-        format_ = ""
+    format_, quiet = values.text("format"), values.flag("quiet")
+    if quiet and format_:
+        session.err.line(
+            "WARNING: Ignoring custom format, because both --format and --quiet are set."
+        )
+        format_ = "raw" if format_ == "raw" else ""
+    if not format_ and not quiet:
+        format_ = session.config.text("psFormat")
     last = 1 if values.flag("latest") and values.number("last") < 0 else values.number("last")
-    wants_size = values.flag("size") or ".Size" in format_
+    wants_size = values.flag("size") or ".Size" in format_ or "json ." in format_
     found = session.api.get(
         "/containers/json",
         all=values.flag("all") or None,
@@ -27,13 +33,14 @@ def run(session: Session, values: Values, _: list[str]) -> None:
         filters=values.filters(),
     )
     rows = [ContainerRow(summary, truncate=not values.flag("no-trunc")) for summary in found]
-    if quiet_or(
-        session,
-        [row.identifier() for row in rows],
-        quiet=values.flag("quiet") and not values.changed("format"),
-    ):
+    table = SIZED_TABLE if values.flag("size") else TABLE
+    if quiet_or(session, [row.identifier() for row in rows], table, format_, quiet=quiet):
         return
-    show(session, rows, SIZED_TABLE if values.flag("size") else TABLE, format_)
+    try:
+        show(session, rows, table, format_)
+    except TemplateError as e:
+        step = "execute" if e.parsed else "parse"
+        raise CommandError(f"failed to {step} template: {e.reason}") from e
 
 
 COMMAND = Command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.failure import CommandError
+from moorage.cli.kinds import convert
 from moorage.cli.options import Command
 
 TYPE_CHECKING = False
@@ -21,9 +22,11 @@ def run(session: Session, _values: Values, arguments: list[str]) -> None:
                 session.out.line(f"{key} -> {_address(binding)}")
         return
     port, _, protocol = arguments[1].partition("/")
-    if not port.isdigit() or not 0 < int(port) < 65536:
-        raise CommandError(f"Error: invalid port ({port}): must be a number from 1 to 65535")
-    bindings = ports.get(f"{int(port)}/{protocol or 'tcp'}")
+    try:
+        number = convert("uint16", port)
+    except ValueError as e:
+        raise CommandError(f"Error: invalid port ({port}): {e}") from e
+    bindings = ports.get(f"{number}/{protocol or 'tcp'}")
     if not bindings:
         raise CommandError(f"Error: No public port '{arguments[1]}' published for {arguments[0]}")
     for binding in bindings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
+from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ def run(session: Session, _: Values, arguments: list[str]) -> None:
     old, new = (argument.strip() for argument in arguments)
     if not old or not new:
         raise CommandError("Error: Neither old nor new names may be empty")
-    session.api.post(f"/containers/{old}/rename", name=new)
+    try:
+        session.api.post(f"/containers/{old}/rename", name=new)
+    except MoorageError as e:
+        raise CommandError(f"{e}\nError: failed to rename container named {old}") from e
 
 
 COMMAND = Command(run, arguments="CONTAINER NEW_NAME", least=2, most=2, complete="containers")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import os
 
+from moorage.cli.commands.context import describing
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
 from moorage.client import jsonwire
-from moorage.client.contexts import ContextStore
+from moorage.client.contexts import DEFAULT, ContextStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,12 @@ def archive(session: Session, name: str) -> bytes:
     """Return the tar archive of a context."""
     from tarfile import TarFile, TarInfo
 
-    context = ContextStore(session.config_directory).get(name)
+    if name == DEFAULT:
+        endpoint, certificates = describing.copy_of(session, DEFAULT)
+        meta = {"Name": DEFAULT, "Metadata": {}, "Endpoints": {"docker": endpoint}}
+    else:
+        meta = ContextStore(session.config_directory).get(name).meta
+        certificates = describing.copy_of(session, name)[1]
     buffer = io.BytesIO()
     with TarFile(fileobj=buffer, mode="w") as tar:
 
@@ -48,10 +54,9 @@ def archive(session: Session, name: str) -> bytes:
             entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
 
-        add("meta.json", jsonwire.encode(context.meta).encode(), 0o644)
-        for file, path in context.tls_files().items():
-            with open(path, "rb") as opened:
-                add(f"tls/docker/{file}", opened.read(), 0o600)
+        add("meta.json", jsonwire.encode(meta).encode(), 0o644)
+        for file, content in certificates.items():
+            add(f"tls/docker/{file}", content, 0o600)
     return buffer.getvalue()
 
 

@@ -8,7 +8,7 @@ from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
 from moorage.cli.saving import file_chunks
 from moorage.client import jsonwire
-from moorage.client.contexts import TLS_FILES, ContextStore
+from moorage.client.contexts import TLS_FILES, ContextStore, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ LARGEST = 10 << 20  # bytes of an archive, packed and unpacked
 def run(session: Session, _: Values, arguments: list[str]) -> None:
     """Store a context from an archive; only the files a context has are read from it."""
     name, source = arguments
+    check_name(name)
     content = b""
     for chunk in file_chunks(source):
         content += chunk

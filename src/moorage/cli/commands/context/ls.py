@@ -71,8 +71,9 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     host = default_context_host(session)
     rows.append(kind(DEFAULT, DEFAULT_DESCRIPTION, host, current=current == DEFAULT))
     rows.sort(key=lambda row: natural(row.name))
-    if not quiet_or(session, [row.name for row in rows], quiet=values.flag("quiet")):
-        show(session, rows, TABLE, values.text("format"))
+    format_, quiet = values.text("format"), values.flag("quiet")
+    if not quiet_or(session, [row.name for row in rows], TABLE, format_, quiet=quiet):
+        show(session, rows, TABLE, format_)
     if host_from_environment(session.environ):
         session.out.flush()
         session.err.line(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.client.contexts import DEFAULT, ContextStore
-from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +27,11 @@ def run(session: Session, values: Values, names: list[str]) -> None:
                 continue
             session.config.values.pop("currentContext", None)
             session.config.save()
-        try:
-            store.remove(name)
-        except MoorageError as e:
+        if not store.exists(name):
             if not force:
-                failures.append(str(e))
+                failures.append(f'context "{name}" does not exist')
             continue
+        store.remove(name)
         session.out.line(name)
     if failures:
         raise CommandError("\n".join(failures))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.options import Command
-from moorage.client.contexts import DEFAULT, ContextStore
+from moorage.client.contexts import DEFAULT, ContextStore, check_name
 from moorage.client.endpoint import host_from_environment
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ def run(session: Session, _: Values, arguments: list[str]) -> None:
     if name == DEFAULT:
         session.config.values.pop("currentContext", None)
     else:
+        check_name(name)
         ContextStore(session.config_directory).get(name)
         session.config.values["currentContext"] = name
     session.config.save()

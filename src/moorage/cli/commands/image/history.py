@@ -20,8 +20,9 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     truncate = not values.flag("no-trunc")
     listed = [HistoryRow(step, truncate=truncate, human=values.flag("human")) for step in steps]
     identifiers = [str(HistoryRow.columns["ID"](row)) for row in listed]
-    if not quiet_or(session, identifiers, quiet=values.flag("quiet")):
-        show(session, listed, HISTORY_TABLE, values.text("format"))
+    format_, quiet = values.text("format"), values.flag("quiet")
+    if not quiet_or(session, identifiers, HISTORY_TABLE, format_, quiet=quiet):
+        show(session, listed, HISTORY_TABLE, format_)
 
 
 def platform_json(text: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage.cli.options import Command, Option
 from moorage.cli.progress import Display
-from moorage.cli.references import split_tag
+from moorage.cli.references import split_new_tag
 from moorage.cli.saving import file_chunks, open_source
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Make an image from a file, standard input, or an address the daemon fetches."""
     source = arguments[0]
-    repository, tag = split_tag(arguments[1]) if len(arguments) > 1 else ("", "")
+    repository, tag = split_new_tag(arguments[1]) if len(arguments) > 1 else ("", "")
     remote = source.startswith(("http://", "https://"))
     if not remote and source != "-":
         import os
@@ -43,7 +43,7 @@ COMMAND = Command(
     run,
     arguments="file|URL|- [REPOSITORY[:TAG]]",
     least=1,
-    most=2,
+    most=None,
     complete="files",
     options=(
         Option("change", "c", "list", "Apply a Dockerfile instruction to the image"),

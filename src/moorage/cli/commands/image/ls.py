@@ -21,7 +21,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
         _show_tree(session, values)
         return
     format_ = values.text("format")
-    quiet = values.flag("quiet") and not format_
+    quiet = values.flag("quiet")
     if not format_ and not quiet:
         format_ = session.config.text("imagesFormat")
     digests = values.flag("digests") or ".Digest" in format_
@@ -31,7 +31,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     found.sort(key=lambda summary: summary["Created"], reverse=True)
     listed = rows(found, truncate=not values.flag("no-trunc"), digests=digests)
     identifiers = [row.identifier() for row in listed]
-    if quiet_or(session, identifiers, quiet=quiet):
+    if quiet_or(session, identifiers, TABLE, format_, quiet=quiet):
         return
     show(session, listed, DIGEST_TABLE if values.flag("digests") else TABLE, format_)
 

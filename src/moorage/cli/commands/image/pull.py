@@ -5,7 +5,7 @@ from __future__ import annotations
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.cli.pulling import pull
-from moorage.cli.references import DEFAULT_TAG, split_tag
+from moorage.cli.references import DEFAULT_TAG, check, split_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     every, quiet = values.flag("all-tags"), values.flag("quiet")
     if every and tag:
         raise CommandError("tag can't be used with --all-tags/-a")
+    check(name)
     if not every and not tag and not quiet:
         session.out.line(f"Using default tag: {DEFAULT_TAG}")
     platform = values.text("platform") or session.environ.get("DOCKER_DEFAULT_PLATFORM")

@@ -6,7 +6,7 @@ from moorage.cli.commands.image.history import platform_json
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.cli.progress import Display
-from moorage.cli.references import DEFAULT_TAG, split_tag
+from moorage.cli.references import DEFAULT_TAG, check, split_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     from moorage.cli.commands.image.pull import full_name
     from moorage.client.credentials import Credentials, header, registry_of
 
+    check(arguments[0])
+    if "@" in arguments[0]:
+        raise CommandError("cannot push a digest reference")
     repository, tag = split_tag(arguments[0])
     every, quiet = values.flag("all-tags"), values.flag("quiet")
     if every and tag:

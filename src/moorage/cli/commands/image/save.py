@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def run(session: Session, values: Values, names: list[str]) -> None:
     """Write images to one archive."""
     query: dict[str, object] = {"names": names, "platform": platform_json(values.text("platform"))}
-    save_body(session, "/images/get", query, values.text("output"))
+    save_body(session, "/images/get", query, values.text("output"), "failed to save image")
 
 
 COMMAND = Command(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
-from moorage.cli.references import split_tag
+from moorage.cli.references import split_new_tag
+from moorage.lib.errors import InvalidParameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +16,13 @@ if TYPE_CHECKING:
 def run(session: Session, _: Values, arguments: list[str]) -> None:
     """Give an image another name."""
     source, target = arguments
-    repository, tag = split_tag(target)
+    try:
+        repository, tag = split_new_tag(target)
+    except InvalidParameter as e:
+        if "digest reference" in str(e):
+            raise
+        reason = f'Error parsing reference: "{target}" is not a valid repository/tag: {e}'
+        raise CommandError(reason) from e
     session.api.post(f"/images/{source}/tag", repo=repository, tag=tag or None)
 
 
@@ -23,5 +31,6 @@ COMMAND = Command(
     arguments="SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
     least=2,
     most=2,
+    interspersed=False,
     complete="images",
 )

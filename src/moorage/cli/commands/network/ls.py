@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 def run(session: Session, values: Values, _: list[str]) -> None:
     """List networks."""
     format_ = values.text("format")
-    quiet = values.flag("quiet") and not format_
+    quiet = values.flag("quiet")
     if not format_ and not quiet:
         format_ = session.config.text("networksFormat")
     found = session.api.get("/networks", filters=values.filters())
     found.sort(key=lambda network: natural(network["Name"]))
     rows = [NetworkRow(network, truncate=not values.flag("no-trunc")) for network in found]
-    if not quiet_or(session, [row.identifier() for row in rows], quiet=quiet):
+    identifiers = [row.identifier() for row in rows]
+    if not quiet_or(session, identifiers, TABLE, format_, quiet=quiet):
         show(session, rows, TABLE, format_)
 
 

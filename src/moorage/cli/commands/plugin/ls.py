@@ -53,6 +53,10 @@ TABLE = Table(
         "Enabled": "ENABLED",
         "PluginReference": "PLUGIN REFERENCE",
     },
+    raw=(
+        *(("plugin_id", "ID"), ("name", "Name")),
+        *(("description", "Description"), ("enabled", "Enabled")),
+    ),
 )
 
 
@@ -62,7 +66,8 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     truncate = not values.flag("no-trunc")
     found = session.api.get("/plugins", filters=values.filters()) or []
     rows = [PluginRow(plugin, truncate=truncate) for plugin in found]
-    if not quiet_or(session, [row.identifier() for row in rows], quiet=values.flag("quiet")):
+    identifiers = [row.identifier() for row in rows]
+    if not quiet_or(session, identifiers, TABLE, format_, quiet=values.flag("quiet")):
         show(session, rows, TABLE, format_)
 
 

@@ -25,9 +25,13 @@ def run(session: Session, values: Values, _: list[str]) -> None:
         since, until = timestamps.parse(since), timestamps.parse(until)
     template, as_it_came = None, False
     if format_ := values.text("format"):
+        from moorage.cli.failure import CommandError, TemplateError
         from moorage.cli.format.templated import compile_template
 
-        template = compile_template("{{json .}}" if format_ == "json" else format_)
+        try:
+            template = compile_template("{{json .}}" if format_ == "json" else format_)
+        except TemplateError as e:
+            raise CommandError(f"Error parsing format: {e.reason}", 64) from e
         as_it_came = format_ in {"json", "{{json .}}"}  # with the names JSON has
     response = session.api.request(
         "GET",

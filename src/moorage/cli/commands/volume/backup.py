@@ -24,7 +24,9 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     if compression not in COMPRESSIONS:
         raise CommandError(f"invalid compression '{compression}': must be none, gzip or zstd")
     query: dict[str, object] = {"compression": None if compression == "none" else compression}
-    save_body(session, f"/volumes/{arguments[0]}/archive", query, output)
+    save_body(
+        session, f"/volumes/{arguments[0]}/archive", query, output, "failed to back up volume"
+    )
 
 
 COMMAND = Command(

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 def run(session: Session, values: Values, _: list[str]) -> None:
     """List volumes."""
     format_ = values.text("format")
-    quiet = values.flag("quiet") and not format_
+    quiet = values.flag("quiet")
     if not format_ and not quiet:
         format_ = session.config.text("volumesFormat")
     answer = session.api.get("/volumes", filters=values.filters())
     found = sorted(answer.get("Volumes") or (), key=lambda volume: natural(volume["Name"]))
-    if not quiet_or(session, [volume["Name"] for volume in found], quiet=quiet):
+    names = [volume["Name"] for volume in found]
+    if not quiet_or(session, names, TABLE, format_, quiet=quiet):
         show(session, [VolumeRow(volume) for volume in found], TABLE, format_)
 
 
