@@ -36,6 +36,7 @@ class Cli:
 
     def __init__(self, program: str, socket: Path, config: Path) -> None:
         self.program = program
+        self.socket, self.home = socket, config
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(config),

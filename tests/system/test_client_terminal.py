@@ -145,6 +145,27 @@ def test_signals_are_passed_on(moor: Cli, number: signal.Signals) -> None:
     assert running.returncode == 7
 
 
+def test_the_third_request_to_end_is_the_clients_own_end(moor: Cli) -> None:
+    script = "trap 'echo no' INT; echo ready; while :; do sleep 0.1; done"
+    with moor.start("run", "--name", "deaf", "busybox", "sh", "-c", script) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        for _ in range(2):
+            running.send_signal(signal.SIGINT)
+            assert running.stdout.readline() == b"no\n"
+        running.send_signal(signal.SIGINT)
+        assert running.stderr is not None
+        assert running.stderr.read() == b"\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n"
+    assert running.returncode == 1
+    assert moor("inspect", "-f", "{{.State.Running}}", "deaf") == "true"
+
+
+def test_closed_standard_streams_are_not_taken_for_the_daemons(moor: Cli) -> None:
+    command = f"exec {moor.program} run --rm -i busybox sh -c 'cat; echo end' <&-"
+    shell = Cli("sh", moor.socket, moor.home)
+    assert shell("-c", command) == "end"
+
+
 def test_a_failed_build_step_can_be_entered(
     terminal: Callable[..., Terminal], moor: Cli, tmp_path: Path
 ) -> None:

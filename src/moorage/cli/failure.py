@@ -12,6 +12,10 @@ class CommandError(Exception):
         self.status = status
 
 
+class ForcedEnd(CommandError):
+    """The user asked for an end so often that the container is left to itself."""
+
+
 class TemplateError(CommandError):
     """A ``--format`` that is no template, or does not fit; *reason* in Go's words."""
 

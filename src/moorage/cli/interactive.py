@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage.cli import detachkeys
 from moorage.cli.duplex import Duplex, FrameError
-from moorage.cli.failure import CommandError
+from moorage.cli.failure import CommandError, ForcedEnd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from moorage.cli.session import Session
     from moorage.client.http import Wire
 
+PATIENCE = 3  # signals that ask for an end, after which the client goes whatever the container does
 DETACH_KEYS_HELP = "Keys that leave the container running (default ctrl-p,ctrl-q)"
 
 
@@ -48,6 +49,7 @@ class Terminal:
         self.resize_path = resize_path
         self.kill_path = kill_path  # empty: signals are not passed on
         self.keys = detachkeys.parse(detach_keys) if tty and stdin else b""
+        self.asked_to_end = 0
         self.watch = None
         if kill_path or tty:
             from moorage.cli.signals import Watch
@@ -104,7 +106,12 @@ class Terminal:
 
         if number == signals.WINDOW_CHANGED:
             self.resize()
-        elif self.kill_path and number in signals.NAMES:
+            return
+        if signals.NAMES.get(number) in {"INT", "TERM"}:
+            self.asked_to_end += 1
+            if self.asked_to_end == PATIENCE:
+                raise ForcedEnd(f"\ngot {PATIENCE} SIGTERM/SIGINTs, forcefully exiting")
+        if self.kill_path and number in signals.NAMES:
             try:
                 self.session.api.post(self.kill_path, signal=signals.NAMES[number])
             except MoorageError:

@@ -20,6 +20,7 @@ from moorage.cli.tree import PROGRAM, VERSION
 USAGE_STATUS = 125
 SIGPIPE_STATUS = 141
 SIGINT_STATUS = 130
+LAST_STANDARD_STREAM = 2
 
 _LOG_LEVELS = frozenset({"trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"})
 
@@ -27,9 +28,17 @@ _LOG_LEVELS = frozenset({"trace", "debug", "info", "warn", "warning", "error", "
 def main() -> int:
     """Run the command line of this process."""
     gc.disable()  # a command is over before a collection would pay
+    _open_standard_streams()
     status = run(sys.argv[1:])
     # nothing is left to tear down: the interpreter's own end would cost milliseconds
     posix._exit(status)  # noqa: SLF001 - its public name
+
+
+def _open_standard_streams() -> None:
+    """Have descriptors 0 to 2 lead somewhere: else a socket to the daemon would be one of them."""
+    while (descriptor := posix.open("/dev/null", posix.O_RDWR)) <= LAST_STANDARD_STREAM:
+        posix.set_inheritable(descriptor, True)  # noqa: FBT003
+    posix.close(descriptor)
 
 
 def run(words: list[str]) -> int:

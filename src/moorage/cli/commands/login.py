@@ -26,7 +26,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     if not user and not password and (known := _known(session, store, server)):
         _succeed(session, known)
         return
-    user, password = _ask(session, server, user, password)
+    user, password = _ask(session, user, password)
     auth: Json = {"username": user, "password": password, "serveraddress": server}
     answer = session.api.post("/auth", auth)
     if token := answer.get("IdentityToken"):
@@ -73,13 +73,13 @@ def _known(session: Session, store: Credentials, server: str) -> str | None:
         return None
 
 
-def _ask(session: Session, server: str, user: str, password: str) -> tuple[str, str]:
+def _ask(session: Session, user: str, password: str) -> tuple[str, str]:
     if user and password:
         return user, password
     if not session.stdin_is_terminal:
         raise CommandError("Error: Cannot perform an interactive login from a non TTY device")
     if not user:
-        session.out.write(f"Username for {server}: ")
+        session.out.write("Username: ")
         user = _read_line(session, echo=True)
         if not user:
             raise CommandError("Error: Non-null Username Required")

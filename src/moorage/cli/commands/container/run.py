@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage.cli.commands.container import create_body, creating
 from moorage.cli.commands.container.create_options import OPTIONS
-from moorage.cli.failure import CommandError
+from moorage.cli.failure import CommandError, ForcedEnd
 from moorage.cli.interactive import (
     DETACH_KEYS_HELP,
     Terminal,
@@ -29,8 +29,9 @@ _CANNOT_INVOKE_WORDS = ("permission denied", "is a directory")
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Run a container; 125 is the daemon's failure, 126 and 127 the command's."""
     detach = values.flag("detach")
+    if detach and values.many("attach"):
+        raise CommandError("conflicting options: cannot specify both --attach and --detach")
     try:
-        _check_flags(values)
         request = create_body.build(session, values, arguments, detach=detach)
         body = request.body
         check_terminal(session, stdin=body["AttachStdin"], tty=body["Tty"])
@@ -45,6 +46,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
             session.out.line(identifier)
             return 0
         return _attached(session, values, identifier, body)
+    except ForcedEnd:
+        raise
     except CommandError as e:
         raise CommandError(_worded(session, e.message), DAEMON_FAILED) from e
     except MoorageError as e:
@@ -55,11 +58,6 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         elif any(words in message for words in _CANNOT_INVOKE_WORDS):
             status = CANNOT_INVOKE
         raise CommandError(_worded(session, message), status) from e
-
-
-def _check_flags(values: Values) -> None:
-    if values.flag("detach") and values.many("attach"):
-        raise CommandError("conflicting options: cannot specify both --attach and --detach")
 
 
 def _worded(session: Session, message: str) -> str:
