@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Candidates = dict[str, str]
 
+_NO_FILES, _ONLY_DIRECTORIES = 4, 16  # bits of cobra's directive
 FILES, DIRECTORIES, NOTHING = ":files", ":directories", ":nothing"
 
 
@@ -24,6 +25,8 @@ def answer(session: Session, words: list[str]) -> int:
     """Print the candidates for the last of *words*; a ``--`` before them is dropped."""
     if words[:1] == ["--"]:
         words = words[1:]
+    if len(words) > 1 and (path := _extension(session, words[0])):
+        return _ask_extension(session, path, words)
     *before, current = words or [""]
     candidates, files = complete(session, before, current)
     for value in sorted(candidates):
@@ -42,7 +45,7 @@ def complete(session: Session, before: list[str], current: str) -> tuple[Candida
     rest = before[at:]
     if not rest:
         flags = current.startswith("-")
-        return (_flags(GLOBAL_OPTIONS) if flags else _first_words()), NOTHING
+        return (_flags(GLOBAL_OPTIONS) if flags else _first_words(session)), NOTHING
     if rest[0] in tree.GROUPS and len(rest) == 1:
         return _verbs(rest[0]), NOTHING
     try:
@@ -135,12 +138,40 @@ def _flags(options: tuple[Option, ...]) -> Candidates:
     return found
 
 
-def _first_words() -> Candidates:
+def _extension(session: Session, word: str) -> str:
+    """Return the path of the plugin that *word* names, empty if it is no plugin."""
+    if word in tree.GROUPS or word in tree.COMMANDS or word in tree.ALIASES:
+        return ""
+    from moorage.cli import extension
+
+    return extension.find(session, word)
+
+
+def _ask_extension(session: Session, path: str, words: list[str]) -> int:
+    """Let a plugin complete its own words: it speaks cobra's protocol, which ends in flag bits."""
+    from moorage.cli import extension
+
+    try:
+        answered = extension.ask(path, ["__complete", *words])
+    except OSError:
+        answered = ""
+    *lines, last = answered.splitlines() or [""]
+    bits = int(last.removeprefix(":")) if last.removeprefix(":").isdecimal() else _NO_FILES
+    session.out.write("".join(f"{line}\n" for line in lines))
+    files = DIRECTORIES if bits & _ONLY_DIRECTORIES else NOTHING if bits & _NO_FILES else FILES
+    session.out.line(files)
+    return 0
+
+
+def _first_words(session: Session) -> Candidates:
+    from moorage.cli import extension
+
     found = {path: text for path, text in tree.COMMANDS.items() if " " not in path}
     found |= tree.GROUPS
     found |= {
         alias: tree.COMMANDS[target] for alias, target in tree.ALIASES.items() if " " not in alias
     }
+    found |= {plugin.name: plugin.summary for plugin in extension.installed(session)}
     return found
 
 

@@ -56,19 +56,21 @@ def group_page(group: str) -> str:
     )
 
 
-def top_page(global_options: tuple[Option, ...]) -> str:
-    """Return the first page."""
+def top_page(global_options: tuple[Option, ...], extensions: dict[str, str]) -> str:
+    """Return the first page; *extensions* are the plugins, marked with a star."""
     names = {path: summary for path, summary in _visible().items() if " " not in path}
     names |= {
         alias: tree.COMMANDS[target] for alias, target in tree.ALIASES.items() if " " not in alias
     }
     common = {name: names[name] for name in tree.COMMON}
     others = {name: names[name] for name in sorted(names) if name not in common}
+    starred = {f"{name}*": summary for name, summary in extensions.items()}
+    groups = dict(sorted({**tree.GROUPS, **starred}.items()))
     return (
         f"Usage:  {PROGRAM} [OPTIONS] COMMAND\n\n"
         "A container engine with Docker's interface\n\n"
         f"Common Commands:\n{_listing(common)}\n"
-        f"Management Commands:\n{_listing(tree.GROUPS)}\n"
+        f"Management Commands:\n{_listing(groups)}\n"
         f"Commands:\n{_listing(others)}\n"
         f"Global Options:\n{flag_lines(global_options)}\n\n"
         f"Run '{PROGRAM} COMMAND --help' for more information on a command.\n"

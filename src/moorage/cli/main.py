@@ -99,6 +99,7 @@ def _guarded(session: Session, words: list[str]) -> int:
 
 def dispatch(session: Session, words: list[str]) -> int:
     """Parse global flags, find the command, parse its flags and run it."""
+    whole = words
     if words and words[0].startswith("-"):
         words = _take_globals(session, words)
         if session.globals.flag("version"):
@@ -109,6 +110,10 @@ def dispatch(session: Session, words: list[str]) -> int:
     try:
         typed, canonical, rest = tree.find(words)
     except tree.Unknown as e:
+        from moorage.cli import extension
+
+        if not e.parent and (path := extension.find(session, e.typed)):
+            return extension.run(session, path, whole)
         return _unknown(session, e)
     session.typed = f"{PROGRAM} {typed}".rstrip()
     if canonical not in tree.COMMANDS:
@@ -158,10 +163,21 @@ def _group(session: Session, group: str, rest: list[str]) -> int:
         raise UsageError(f"unknown flag: {rest[0].partition('=')[0]}")
     from moorage.cli import help as help_pages
 
-    page = help_pages.group_page(group) if group else help_pages.top_page(GLOBAL_OPTIONS)
+    page = (
+        help_pages.group_page(group)
+        if group
+        else help_pages.top_page(GLOBAL_OPTIONS, _extensions(session))
+    )
     asked_for = bool(rest) or not group
     (session.out if asked_for else session.err).write(page)
     return 0
+
+
+def _extensions(session: Session) -> dict[str, str]:
+    """Return the installed plugins with their summaries."""
+    from moorage.cli import extension
+
+    return {found.name: found.summary for found in extension.installed(session)}
 
 
 def _usage_failure(session: Session, message: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from moorage.cli.failure import CommandError
 
 DEFAULT_TAG = "latest"
+SHORT = 60  # shorter than an image's ID, which is no name
 HUB = ("docker.io/", "index.docker.io/")
 
 
@@ -29,9 +30,24 @@ def check(name: str) -> None:
 
     Raises: InvalidParameter.
     """
-    from moorage.spec.reference import parse_normalized
+    if is_plain(name):
+        return
+    from moorage.spec.reference import parse_normalized  # costs as much as all the rest
 
     parse_normalized(name)
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether *name* is ``path/name:tag`` of the simplest kind, which needs no grammar."""
+    repository, tag = split_tag(name)
+    parts = repository.split("/")
+    return (
+        len(name) < SHORT
+        and all(part and part.isascii() and part.isalnum() for part in parts)
+        and repository == repository.lower()
+        and (not tag or (tag.isascii() and tag.replace(".", "").replace("-", "").isalnum()))
+        and (name == repository or tag[:1].isalnum())
+    )
 
 
 def split_new_tag(name: str) -> tuple[str, str]:

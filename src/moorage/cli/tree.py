@@ -157,9 +157,9 @@ ALIASES: dict[str, str] = {
 _NO_SWARM = "Moorage has no swarm; networks across hosts need none (cluster-store in daemon.json)"
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("config", "node", "secret", "service", "stack", "swarm"), _NO_SWARM),
-    "buildx": "'moor build' has buildx's features; the plugin itself runs under the docker CLI",
+    "buildx": "'moor build' has buildx's features; a docker-buildx plugin would be run",
     "checkpoint": "checkpoints are not built",
-    "compose": "run docker compose against this daemon (DOCKER_HOST)",
+    "compose": "put the docker-compose plugin into ~/.docker/cli-plugins, or use docker-compose",
     "trust": "content trust is not built",
 }
 

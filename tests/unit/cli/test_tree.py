@@ -45,7 +45,7 @@ def test_groups_have_pages_with_all_their_commands() -> None:
 
 
 def test_the_first_page_names_every_top_level_command() -> None:
-    page = help_pages.top_page(GLOBAL_OPTIONS)
+    page = help_pages.top_page(GLOBAL_OPTIONS, {})
     for name in [
         *tree.GROUPS,
         *(path for path in [*tree.COMMANDS, *tree.ALIASES] if " " not in path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moorage.cli import extension
 from moorage.cli.format.listing import INSPECT_FORMAT_HELP
 from moorage.cli.options import Command, Option
 from moorage.cli.resolve import context_name
@@ -21,7 +22,10 @@ def run(session: Session, values: Values, _: list[str]) -> int:
         "Version": VERSION,
         "Context": context_name(session),
         "Debug": session.globals.flag("debug"),
-        "Plugins": [],
+        "Plugins": [
+            {**found.metadata, "Name": found.name, "Path": found.path}
+            for found in extension.installed(session)
+        ],
         "Warnings": None,
     }
     info: Json | None = None
@@ -51,6 +55,13 @@ def _show(session: Session, client: Json, info: Json | None) -> None:
     session.out.line(f" Version:    {client['Version']}")
     session.out.line(f" Context:    {client['Context']}")
     session.out.line(f" Debug Mode: {str(client['Debug']).lower()}")
+    if client["Plugins"]:
+        session.out.line(" Plugins:")
+    for plugin in client["Plugins"]:
+        summary = plugin.get("ShortDescription") or "(no description)"
+        session.out.line(f"  {plugin['Name']}: {summary} ({plugin['Vendor']})")
+        session.out.line(f"    Version:  {plugin.get('Version') or 'unknown'}")
+        session.out.line(f"    Path:     {plugin['Path']}")
     session.out.line()
     session.out.line("Server:")
     if info is None:
