@@ -47,12 +47,14 @@ async def find(
     Raises: NotFound (reference or platform), InvalidParameter, System, DataLoss, Unauthorized.
     """
     resolving = [way for way in ways if way.endpoint.can_resolve or reference.digest]
-    way, target = await first_answer(
-        registries, resolving, lambda way: way.manifest(wanted_name(reference))
-    )
+
+    async def named(way: Repository) -> tuple[FetchedManifest, Manifest | Index]:
+        fetched = await way.manifest(wanted_name(reference))
+        return fetched, decode(fetched, reference)  # a mirror that gives nonsense is passed over
+
+    way, (target, document) = await first_answer(registries, resolving, named)
     indexes: list[FetchedManifest] = []
     manifest = target
-    document = decode(target, reference)
     while isinstance(document, Index):
         if len(indexes) == _MAX_NESTING:
             raise InvalidParameter(f"{reference.familiar}: indexes are nested too deeply")
@@ -71,8 +73,14 @@ async def find(
 
 
 def sources(way: Repository, ways: Sequence[Repository]) -> list[Repository]:
-    """Return where to fetch from: the way that answered, then those by way of other hosts."""
-    return [way, *(other for other in ways if other.endpoint.host != way.endpoint.host)]
+    """Return where to fetch what has a digest, in the order to try.
+
+    Mirrors that may not say what a tag means are there for just this; then comes the way that
+    answered, then those by way of other hosts.
+    """
+    first = [w for w in ways if w.endpoint.is_mirror and not w.endpoint.can_resolve and w != way]
+    others = (w for w in ways if w.endpoint.host != way.endpoint.host and w not in first)
+    return [*first, way, *others]
 
 
 def _manifest_of(descriptor: Descriptor) -> Callable[[Repository], Awaitable[FetchedManifest]]:
