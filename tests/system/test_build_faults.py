@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import io
 import os
@@ -277,6 +278,58 @@ def repository(tmp_path: Path) -> Iterator[str]:
     yield f"git://127.0.0.1:{port}/r.git"
     os.killpg(server.pid, signal.SIGTERM)
     server.wait()
+
+
+@pytest.fixture
+def private_repository(repository: str, tmp_path: Path) -> Iterator[str]:
+    """The same repository over http for who shows the token ``t0ken``."""
+    bare = tmp_path / "bare.git"
+    subprocess.run(["git", "clone", "-q", "--bare", repository, bare], check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    wanted = "basic " + base64.b64encode(b"x-access-token:t0ken").decode()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(tmp_path))  # type: ignore[arg-type]
+
+        def do_GET(self) -> None:
+            if self.headers.get("Authorization") == wanted:
+                super().do_GET()
+            else:
+                self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/bare.git"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.requires("git")
+def test_a_private_repository_opens_to_a_secret_and_to_nobody_else(
+    project: Project, private_repository: str, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("t0ken\n")
+    secret = ("--secret", f"id=GIT_AUTH_TOKEN.127.0.0.1,src={tmp_path / 'token'}")
+    dockerfile = f"FROM scratch\nADD {private_repository}#v1 /r\n"
+    tree = project.tree(dockerfile, *secret)
+    assert (tree / "r/sub/f").read_text() == "v1"
+    assert "git ls-remote failed" in project.fails(dockerfile)
+    listed = subprocess.run(
+        ["git", "rev-parse", "v1"],
+        cwd=tmp_path / "bare.git",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    by_commit = dockerfile.replace("#v1", f"#{listed.stdout.strip()}")
+    project.tree(by_commit, *secret)
+    assert "git fetch failed" in project.fails(by_commit)
+    said = project.run(by_commit, *secret, "--no-cache").ok()
+    assert "t0ken" not in said.out + said.err
 
 
 @pytest.mark.requires("git")

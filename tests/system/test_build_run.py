@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,6 +196,19 @@ def test_an_ssh_agent_has_a_socket_inside_for_one_command(project: Project, tmp_
     assert "unset ssh forward key" in project.fails(
         "FROM busybox\nRUN --mount=type=ssh,required true\n"
     )
+
+
+@pytest.mark.requires("ssh-keygen", "ssh-agent")
+def test_a_key_file_gets_an_agent_for_the_build(project: Project, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    dockerfile = "FROM busybox\nRUN --mount=type=ssh,required test -S $SSH_AUTH_SOCK\n"
+    project.run(dockerfile, "--ssh", f"default={key}").ok()
+    key.write_text("no key")
+    assert "ssh-add cannot use" in project.fails(
+        dockerfile, "--no-cache", "--ssh", f"default={key}"
+    )
+    assert "does not exist" in project.fails(dockerfile, "--ssh", f"default={tmp_path}/none")
 
 
 def test_users_are_found_in_the_image(project: Project) -> None:

@@ -164,11 +164,12 @@ class Builder:
                     ref=git.ref,
                     subdirectory=git.subdirectory,
                     keep_git_directory=keep,
-                )
+                ),
+                session,
             )
             main = ContextFiles(found.root, identity=found.identity)
         elif remotes.is_url(options.remote):
-            found = await self._worker.fetch(HttpSource(url=options.remote))
+            found = await self._worker.fetch(HttpSource(url=options.remote), session)
             main = self.contexts.empty()
             path = found.root / found.file
             if await offload.run("fs", _is_archive, found):

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from moorage.build.frontends.dockerfile import parser
 from moorage.build.frontends.dockerfile.convert import Converted, Request, convert
@@ -73,6 +74,31 @@ def test_only_what_the_target_needs_is_converted() -> None:
     assert [operation.arguments[-1] for operation in execs(converted)] == ["b"]
     assert images.asked == ["base linux/amd64 False"]
     assert [stage.label for stage in converted.stages] == ["x", "stage-2"]
+
+
+def test_a_check_without_a_target_looks_at_all_stages() -> None:
+    text = "FROM base AS unused\nWORKDIR a\nFROM base\nWORKDIR b\n"
+    assert run(text)[1] == ["WorkdirRelativePath:4"]
+    assert run(text, check=True)[1] == ["WorkdirRelativePath:2", "WorkdirRelativePath:4"]
+    assert run(text, check=True, target="1")[1] == ["WorkdirRelativePath:4"]
+
+
+def test_a_base_that_only_arguments_make_valid_is_reported() -> None:
+    given = {"V": "base", "W": "base"}
+    text = "ARG V\nARG W=${V:-ok}\nFROM ${V}\nFROM $W\n"
+    assert run(text, build_args=given)[1] == ["InvalidDefaultArgInFrom:3"]
+    assert run("ARG V\nFROM ${V:?missing}\n", build_args=given)[1] == []
+
+
+def test_a_base_for_another_platform_is_reported() -> None:
+    class Others(Images):
+        async def resolve(self, name: str, platform: Platform, *, pull: bool) -> BaseImage:
+            found = await super().resolve(name, platform, pull=pull)
+            return structs.replace(
+                found, config=structs.replace(found.config, architecture="s390x")
+            )
+
+    assert run("FROM base\n", Others())[1] == ["InvalidBaseImagePlatform:1"]
 
 
 def test_target_by_name_and_by_number() -> None:

@@ -16,6 +16,8 @@ import os
 import posixpath
 import re
 import socket
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urljoin, urlsplit
@@ -50,6 +52,7 @@ _GIT_ENVIRONMENT: Final = {
     "GIT_LFS_SKIP_SMUDGE": "1",
     "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new",
 }
+_ANONYMOUS: Final[Mapping[str, str]] = {}
 _GIT_SETTINGS: Final = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "protocol.ext.allow=never"),
@@ -168,19 +171,23 @@ class Fetching:
 
     # --- Git -----------------------------------------------------------------------------------
 
-    async def checkout(self, source: GitSource, step: Step) -> Files:
-        """Fetch a repository at one commit.
+    async def checkout(
+        self, source: GitSource, step: Step, access: Mapping[str, str] = _ANONYMOUS
+    ) -> Files:
+        """Fetch a repository at one commit; *access* goes into git's environment.
 
         Raises: NotFound (the ref or the directory), InvalidParameter, System.
         """
-        commit = await self._resolve(source)
+        commit = await self._resolve(source, access)
         if source.checksum and not commit.startswith(source.checksum):
             raise InvalidParameter(f"expected checksum to match {source.checksum}, got {commit}")
         kept = "1" if source.keep_git_directory else "0"
-        note = f"{source.url}\0{commit}\0{kept}"
+        seen = "private" if access else "public"  # a commit's name alone opens no private one
+        note = f"{source.url}\0{commit}\0{kept}\0{seen}"
         record = self._known(caches.SOURCE_GIT, note)
         if record is None:
-            record = await self._clone(source, commit, note, step)
+            record = await self._clone(source, commit, note, access)
+            step.log(2, f"{commit} HEAD\n".encode())
         else:
             record = self._cache.touch(record)
         root = await offload.run(
@@ -188,12 +195,17 @@ class Fetching:
         )
         return Files(root=root, identity=f"git:{commit}:{kept}:{source.subdirectory}")
 
-    async def _git(self, *arguments: str, directory: Path | None = None) -> str:
+    async def _git(
+        self,
+        *arguments: str,
+        directory: Path | None = None,
+        access: Mapping[str, str] = _ANONYMOUS,
+    ) -> str:
         where = ("-C", str(directory)) if directory is not None else ()
         try:
             done = await spawn.run(
                 ["git", *_GIT_SETTINGS, *where, *arguments],
-                env=_GIT_ENVIRONMENT,
+                env={**_GIT_ENVIRONMENT, **access},
                 timeout_s=_GIT_TIMEOUT_S,
             )
         except FileNotFoundError as error:
@@ -203,11 +215,15 @@ class Fetching:
             raise System(f"git {arguments[0]} failed: {remotes.redact(said)}")
         return done.stdout.decode("utf-8", "replace")
 
-    async def _resolve(self, source: GitSource) -> str:
-        if _COMMIT.match(source.ref):
+    async def _resolve(self, source: GitSource, access: Mapping[str, str]) -> str:
+        is_commit = _COMMIT.match(source.ref)
+        is_public = not access and urlsplit(source.url).scheme in {"http", "https", "git"}
+        if is_commit and is_public:
             return source.ref
         wanted = source.ref or "HEAD"
-        listed = await self._git("ls-remote", "--", source.url)
+        listed = await self._git("ls-remote", "--", source.url, access=access)
+        if is_commit:  # who asks may see the repository, though it may be in the cache
+            return source.ref
         refs: dict[str, str] = {}
         for line in listed.splitlines():
             commit, _, name = line.partition("\t")
@@ -220,32 +236,29 @@ class Fetching:
                 return refs[candidate]
         raise NotFound(f"repository does not contain ref {wanted}", hint=remotes.redact(source.url))
 
-    async def _clone(self, source: GitSource, commit: str, note: str, step: Step) -> Record:
+    async def _clone(
+        self, source: GitSource, commit: str, note: str, access: Mapping[str, str]
+    ) -> Record:
         identity = caches.new_record_id()
         directory = self._cache.root / "sources" / identity
+        git = partial(self._git, directory=directory, access=access)
         await offload.run("fs", directory.mkdir, 0o755, True)  # noqa: FBT003 - with parents
         try:
-            await self._git("init", "--quiet", "--initial-branch=main", directory=directory)
-            await self._git("remote", "add", "origin", "--", source.url, directory=directory)
+            await git("init", "--quiet", "--initial-branch=main")
+            await git("remote", "add", "origin", "--", source.url)
             try:
-                await self._git(
-                    "fetch", "--quiet", "--depth=1", "origin", commit, directory=directory
-                )
+                await git("fetch", "--quiet", "--depth=1", "origin", commit)
             except System:
-                await self._git("fetch", "--quiet", "--tags", "origin", directory=directory)
-            await self._git("checkout", "--quiet", "--force", commit, directory=directory)
-            await self._git(
-                *("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"),
-                directory=directory,
-            )
-            stamp = (await self._git("log", "-1", "--format=%ct", directory=directory)).strip()
+                await git("fetch", "--quiet", "--tags", "origin")
+            await git("checkout", "--quiet", "--force", commit)
+            await git("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1")
+            stamp = (await git("log", "-1", "--format=%ct")).strip()
             if not source.keep_git_directory:
                 await offload.run("fs", atomicfile.remove_tree, directory / ".git")
             await offload.run("fs", _set_times, directory, int(stamp or 0))
         except BaseException:
             atomicfile.remove_tree(directory)
             raise
-        step.log(2, f"{commit} HEAD\n".encode())
         now = clock.now_ns()
         record = Record(
             id=identity,

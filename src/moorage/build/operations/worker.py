@@ -25,7 +25,7 @@ from moorage.build.graph import (
     Vertex,
     operation_key,
 )
-from moorage.build.operations import copying, whole
+from moorage.build.operations import copying, gitaccess, whole
 from moorage.build.operations.copying import SourceRoot
 from moorage.build.operations.fetching import Fetching
 from moorage.build.operations.running import Host, Running
@@ -212,12 +212,15 @@ class DaemonWorker:
 
     # --- work ----------------------------------------------------------------------------------
 
-    async def fetch(self, source: GitSource | HttpSource, step: Step | None = None) -> Files:
-        """Fetch the context of a build."""
-        silent = step or _Silent()
+    async def fetch(
+        self, source: GitSource | HttpSource, session: Session, step: Step | None = None
+    ) -> Files:
+        """Fetch what lies elsewhere: for a step, or the context of a build."""
+        step = step or _Silent()
         if isinstance(source, GitSource):
-            return await self._fetching.checkout(source, silent)
-        return await self._fetching.download(source, silent)
+            access = gitaccess.environment(session, source.url)
+            return await self._fetching.checkout(source, step, access)
+        return await self._fetching.download(source, step)
 
     async def work(
         self,
@@ -242,10 +245,8 @@ class DaemonWorker:
                     context=files,
                     is_kept=files.filtered,
                 )
-            case HttpSource():
-                return await self._fetching.download(vertex.operation, step)
-            case GitSource():
-                return await self._fetching.checkout(vertex.operation, step)
+            case HttpSource() | GitSource():
+                return await self.fetch(vertex.operation, build.session, step)
             case Exec():
                 layer = await self._run(vertex, inputs, build, step)
             case Copy():

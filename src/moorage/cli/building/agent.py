@@ -1,11 +1,17 @@
-"""This machine's SSH agent for commands of a build (``--ssh``); the frames are the daemon's."""
+"""This machine's SSH agent for commands of a build (``--ssh``); the frames are the daemon's.
+
+Key files are given to an agent of their own, which lives no longer than this process: the program
+that ends it waits for the end of a pipe of ours.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import struct
+import tempfile
 import threading
+from contextlib import suppress
 
 from moorage.cli.failure import CommandError
 
@@ -16,33 +22,75 @@ if TYPE_CHECKING:
 
 _HEAD = struct.Struct(">II")
 _CHUNK = 16 << 10
+_KEEP = 'ssh-add -q "$@" && echo ready && cat; kill "$SSH_AGENT_PID"'
 
 
 def start(session: Session, build: str, text: str) -> Agent:
-    """Offer an agent: ``default``, ``id`` or ``id=socket``.
+    """Offer an agent: ``default``, ``id``, ``id=socket`` or ``id=key,key…``.
 
-    Raises: CommandError (no agent there).
+    Raises: CommandError (no agent there, or a key that cannot be used).
     """
     name, _, path = text.partition("=")
     path = path or session.environ.get("SSH_AUTH_SOCK", "")
     if not path:
         raise CommandError(f"no SSH agent for --ssh {text}: SSH_AUTH_SOCK is not set")
-    if os.path.isfile(path):
-        raise CommandError(
-            f"--ssh {text}: a key file cannot be given itself; add it to an agent with ssh-add"
-        )
-    if not os.path.exists(path):
-        raise CommandError(f"--ssh {text}: {path} does not exist")
+    paths = path.split(",")
+    for one in paths:
+        if not os.path.exists(one):
+            raise CommandError(f"--ssh {text}: {one} does not exist")
+    keys = None
+    if all(os.path.isfile(one) for one in paths):
+        keys = Keys(paths)
+        path = keys.socket
+    elif len(paths) > 1:
+        raise CommandError(f"--ssh {text}: give one socket, or key files")
     wire = session.another_api().hijack(f"/build/session/{build}/agent", {"id": name})
-    return Agent(wire, path)
+    return Agent(wire, path, keys)
+
+
+class Keys:
+    """An agent that holds the keys of some files."""
+
+    def __init__(self, paths: list[str]) -> None:
+        """Start it; ssh-add asks for passphrases on the terminal. Raises: CommandError."""
+        self._directory = tempfile.mkdtemp(prefix="moor-ssh-")
+        self.socket = os.path.join(self._directory, "agent.sock")
+        in_read, self._pipe = os.pipe()
+        out_read, out_write = os.pipe()
+        actions = [(os.POSIX_SPAWN_DUP2, in_read, 0), (os.POSIX_SPAWN_DUP2, out_write, 1)]
+        command = ["ssh-agent", "-a", self.socket, "sh", "-c", _KEEP, "sh", *paths]
+        try:
+            self._pid = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
+        except OSError as error:
+            os.close(self._pipe)
+            os.rmdir(self._directory)
+            raise CommandError(
+                f"cannot start ssh-agent for a key file: {error.strerror}"
+            ) from error
+        finally:
+            os.close(in_read)
+            os.close(out_write)
+        with os.fdopen(out_read, "rb") as out:
+            if out.readline() != b"ready\n":
+                self.close()
+                raise CommandError(f"ssh-add cannot use {', '.join(paths)}")
+
+    def close(self) -> None:
+        """End the agent and forget the keys."""
+        os.close(self._pipe)
+        os.waitpid(self._pid, 0)
+        with suppress(FileNotFoundError):
+            os.unlink(self.socket)
+        os.rmdir(self._directory)
 
 
 class Agent:
     """Carries connections of the build to an agent's socket, in threads of its own."""
 
-    def __init__(self, wire: Wire, path: str) -> None:
+    def __init__(self, wire: Wire, path: str, keys: Keys | None) -> None:
         self._wire = wire
         self._path = path
+        self._keys = keys
         self._open: dict[int, socket.socket] = {}
         self._sending = threading.Lock()
         threading.Thread(target=self._receive, daemon=True).start()
@@ -50,6 +98,8 @@ class Agent:
     def close(self) -> None:
         """End all connections."""
         self._wire.connection.close()
+        if self._keys is not None:
+            self._keys.close()
 
     def _exactly(self, size: int) -> bytes:
         parts = b""

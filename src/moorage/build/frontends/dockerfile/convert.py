@@ -7,7 +7,8 @@ when what it is based on and copies from has been read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -120,7 +121,8 @@ class _Converter:
     async def run(self) -> Converted:
         target = find_target(self.file, self.options.target)
         self._read_global_args(target)
-        order = self._needed(target)
+        everything = self.options.check and not self.options.target
+        order = self._needed(self.file.stages if everything else (target,))
         for index in order:
             await self._convert_stage(self.file.stages[index])
         state = self.states[target.index]
@@ -144,18 +146,32 @@ class _Converter:
     # --- names ---------------------------------------------------------------------------------
 
     def _read_global_args(self, target: Stage) -> None:
+        scope = self._global_scope(target, self.options.build_args)
+        self.globals = scope.variables()
+        self.consumed |= scope.consumed
+        with suppress(DockerfileError):  # ${NAME:?…}: without the argument there is no build
+            self._check_default_bases(target)
+
+    def _check_default_bases(self, target: Stage) -> None:
+        defaults = self._global_scope(target, {}).variables()
+        for base in (candidate.base for candidate in self.file.stages):
+            with self._at(base.line.span):
+                name = expansion.expand(base.image, defaults, escape=self.file.escape).text
+            self.linter.check_default_base(base.image, name, base.line.span)
+
+    def _global_scope(self, target: Stage, given: Mapping[str, str | None]) -> Scope:
+        """Return what stands before the first FROM, with *given* build arguments."""
         request = self.request
         automatic = platform_args(request.build_platform, request.target_platform, target.name)
         scope = Scope(
             escape=self.file.escape,
-            given=self.options.build_args,
+            given=given,
             inherited=automatic,
             on_unset=lambda _name, _known: None,
         )
-        self.globals = dict(automatic)
         scope.environment.update(automatic)
         for name in automatic:
-            if (value := self.options.build_args.get(name)) is not None:
+            if (value := given.get(name)) is not None:
                 scope.environment[name] = value
         for arg in self.file.global_args:
             with self._at(arg.line.span):
@@ -163,8 +179,7 @@ class _Converter:
                     default = None if raw is None else scope.expand(raw)
                     scope.environment.pop(name, None)
                     scope.declare(name, default)
-        self.globals = scope.variables()
-        self.consumed |= scope.consumed
+        return scope
 
     def _at(self, span: Span) -> _Place:
         return _Place(self.file, span)
@@ -221,7 +236,7 @@ class _Converter:
                     found.append(other)
         return found
 
-    def _needed(self, target: Stage) -> list[int]:
+    def _needed(self, targets: Sequence[Stage]) -> list[int]:
         """Return the indices of the stages to convert, each after what it needs."""
         order: list[int] = []
         open_: list[int] = []
@@ -241,7 +256,8 @@ class _Converter:
             open_.remove(current.index)
             order.append(current.index)
 
-        visit(target)
+        for target in targets:
+            visit(target)
         return order
 
     # --- stages --------------------------------------------------------------------------------
@@ -343,6 +359,7 @@ class _Converter:
             state.steps.append(Step(text, line))
             return
         base = await self._resolve(name, platform, line.span)
+        self.linter.check_base_platform(name, base.config.platform, platform, line.span)
         state.vertex = self._image_vertex(base, line.span, state.label, state.use_cache)
         state.steps.append(Step(text, line, state.vertex))
         self._inherit(state, base)

@@ -24,6 +24,9 @@ from moorage.build.frontends.dockerfile.instructions import (
 )
 from moorage.build.frontends.dockerfile.parser import Dockerfile
 from moorage.build.frontends.dockerfile.source import DockerfileError, Span, near_match
+from moorage.lib.errors import InvalidParameter
+from moorage.spec import reference
+from moorage.spec.platforms import Platform
 
 _RULES_URL: Final = "https://docs.docker.com/go/dockerfile/rule/"
 RULES: Final[Mapping[str, str]] = {
@@ -50,6 +53,7 @@ RULES: Final[Mapping[str, str]] = {
     "SecretsUsedInArgOrEnv": "Sensitive data should not be used in the ARG or ENV commands",
     "InvalidDefaultArgInFrom": "Default value for global ARG results in an empty or invalid base "
     "image name",
+    "InvalidBaseImagePlatform": "Base image platform does not match expected target platform",
     "FromPlatformFlagConstDisallowed": "FROM --platform flag should not use a constant value",
     "CopyIgnoredFile": "Attempting to Copy file that is excluded by .dockerignore",
     "InvalidDefinitionDescription": "Comment for build stage or argument should follow the format: "
@@ -308,6 +312,28 @@ class Linter:
         near = near_match(name, known)
         tail = f" (did you mean {near}?)" if near and near != name else ""
         self.report("UndefinedArgInFrom", f"FROM argument '{name}' is not declared{tail}", span)
+
+    def check_default_base(self, raw: str, expanded: str, span: Span) -> None:
+        """Look at the base that a FROM names if no build arguments are given."""
+        try:
+            reference.parse_normalized(expanded)
+        except InvalidParameter:
+            self.report(
+                "InvalidDefaultArgInFrom",
+                f"Default value for ARG {raw} results in empty or invalid base image name",
+                span,
+            )
+
+    def check_base_platform(self, name: str, found: Platform, wanted: Platform, span: Span) -> None:
+        """Look at what a base image is made for; an image may not say."""
+        same = (found.os, found.architecture) == (wanted.os, wanted.architecture)
+        if found.architecture and not same:
+            self.report(
+                "InvalidBaseImagePlatform",
+                f'Base image {name} was pulled with platform "{found}", expected "{wanted}" for '
+                "current build",
+                span,
+            )
 
     def check_platform(self, raw: str, expanded: str, span: Span) -> None:
         """Look at the ``--platform`` of a FROM."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, contextmanager
 
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option, UsageError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from moorage.cli.building.view import View
@@ -52,11 +54,9 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
 
         return classic.build(session, body, source, quiet=quiet)
     with opened as build:
-        agents = _agents(session, build.id, values.many("ssh"))
-        _send(build, source, local, body["CacheFrom"], shown)
-        ending = _follow(build, body, shown)
-        for agent in agents:
-            agent.close()
+        with _agents(session, build.id, values.many("ssh")):
+            _send(build, source, local, body["CacheFrom"], shown)
+            ending = _follow(build, body, shown)
         if ending.get("type") == "failure":
             shown.close()
             shown.failure(ending)
@@ -224,12 +224,18 @@ def _report(session: Session, values: Values, shown: View, ending: dict[str, Any
     return 0
 
 
-def _agents(session: Session, identity: str, texts: list[str]) -> list[Any]:
+@contextmanager
+def _agents(session: Session, identity: str, texts: list[str]) -> Iterator[None]:
+    """Offer SSH agents while the build runs."""
     if not texts:
-        return []
+        yield
+        return
     from moorage.cli.building import agent
 
-    return [agent.start(session, identity, text) for text in texts]
+    with ExitStack() as offered:
+        for text in texts:
+            offered.callback(agent.start(session, identity, text).close)
+        yield
 
 
 def _debug(session: Session, ending: dict[str, Any], values: Values) -> int:
