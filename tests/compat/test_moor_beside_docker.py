@@ -174,6 +174,7 @@ FAILURES = (
     "pull A", "push a:b:c", "run A", "run a:b:c", "save -o /nope/x busybox", "save -o / busybox",
     "export -o /nope/x web", "exec -e =x web env", "run -e =x busybox env", "create -l =x busybox",
     "kill nope", "images --format {{.Nope}}", "network ls --format {{", "ps --format {{",
+    "run --rm --cpu-count 1 busybox", "create --io-maxiops 2 busybox",
     "stats --no-stream --format {{.Nope}} web", "context use a", "context rm nope",
     "context update x", "context import x /nope",
 )  # fmt: skip

@@ -46,6 +46,8 @@ class BuildQuery(Struct, frozen=True, kw_only=True):
     ulimits: str = ""
     buildid: str = ""
     session: str = ""
+    isolation: str = ""
+    securityopt: str = ""
 
 
 class _Ulimit(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -67,6 +69,12 @@ def options(query: BuildQuery, host: Platform) -> BuildOptions:
     if query.version == "2":
         raise NotImplemented_(
             "the session protocol of BuildKit is not built yet", hint="set DOCKER_BUILDKIT=0"
+        )
+    if query.isolation not in {"", "default"}:
+        raise InvalidParameter(f'Unsupported isolation: "{query.isolation}"')
+    if _json(query.securityopt, list[str]):
+        raise InvalidParameter(
+            "The daemon on this platform does not support setting security options on build"
         )
     for name in query.t:
         if reference.parse_normalized(name).digest is not None:

@@ -36,6 +36,18 @@ def test_lists_and_tables_are_decoded() -> None:
     assert options.extra_hosts == ("x:1", "y:2", "z:3")
 
 
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        (BuildQuery(securityopt='["seccomp=unconfined"]'), "does not support setting security"),
+        (BuildQuery(isolation="hyperv"), 'Unsupported isolation: "hyperv"'),
+    ],
+)
+def test_what_no_build_on_linux_does_is_refused(query: BuildQuery, sentence: str) -> None:
+    with pytest.raises(InvalidParameter, match=sentence):
+        build_query.options(query, HOST)
+
+
 def test_a_parameter_of_another_kind_is_refused() -> None:
     with pytest.raises(InvalidParameter):
         build_query.options(BuildQuery(labels="[1]"), HOST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.options import Option
+from moorage.cli.refusals import NO_TRUST, WINDOWS
 from moorage.cli.specs import environment
 
 
@@ -117,8 +118,7 @@ _LIMITS = (
     Option("blkio-weight-device", "", "list", "Share of one device's I/O", check=_weight),
     Option("cgroup-parent", "", "string", "Control group to put the container under"),
     Option("cgroupns", "", "string", "Control group namespace", choices="host private"),
-    Option("cpu-count", "", "int", "Number of CPUs (Windows only)", hidden=True),
-    Option("cpu-percent", "", "int", "Share of CPU (Windows only)", hidden=True),
+    *WINDOWS,
     Option("cpu-period", "", "int", "Period of the CPU scheduler, in microseconds"),
     Option("cpu-quota", "", "int", "CPU time in each period, in microseconds"),
     Option("cpu-rt-period", "", "int", "Period of the real-time scheduler, in microseconds"),
@@ -204,7 +204,7 @@ _FILES = (
 _SECURITY = (
     Option("cap-add", "", "list", "Add a capability", choices="capabilities"),
     Option("cap-drop", "", "list", "Drop a capability", choices="capabilities"),
-    Option("disable-content-trust", "", "bool", "Skip image verification", True, hidden=True),  # noqa: FBT003
+    NO_TRUST,
     Option("group-add", "", "list", "Additional group of the process"),
     Option("ipc", "", "string", "IPC namespace"),
     Option("isolation", "", "string", "Isolation technology"),

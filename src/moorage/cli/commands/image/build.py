@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option, UsageError, parse
+from moorage.cli.refusals import NO_TRUST, refuse_trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         return history.show(session, arguments[1:])
     if len(arguments) > 1:
         raise UsageError(f'"{session.typed}" takes one argument, the context')
+    _refuse(session, values)
     from moorage.cli.building import request, view
     from moorage.client.credentials import Credentials
     from moorage.lib.errors import NotFound
@@ -66,6 +68,17 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
         _fetch(build, body, ending)
     shown.close()
     return _report(session, values, shown, ending)
+
+
+def _refuse(session: Session, values: Values) -> None:
+    """Refuse what no build on Linux does, in dockerd's words."""
+    refuse_trust(session, values)
+    if values.many("security-opt"):
+        raise CommandError(
+            "The daemon on this platform does not support setting security options on build"
+        )
+    if values.text("isolation") not in {"", "default"}:
+        raise CommandError(f'Unsupported isolation: "{values.text("isolation")}"')
 
 
 def _fetch(build: Any, body: dict[str, Any], ending: dict[str, Any]) -> None:
@@ -277,6 +290,7 @@ COMMAND = Command(
         Option("cache-from", "", "list", "Take cache from here too (type=registry,ref=… or local)"),
         Option("cache-to", "", "list", "Write the cache there (type=inline, registry or local)"),
         Option("cgroup-parent", "", "string", "Parent control group of commands"),
+        Option("compress", "", "bool", "Has no effect: what is known is not sent", hidden=True),
         Option("check", "", "bool", "Only apply the checks, build nothing"),
         Option("cpu-period", "", "int", "Length of a CPU period in microseconds"),
         Option("cpu-quota", "", "int", "CPU time in a period in microseconds"),
@@ -284,10 +298,11 @@ COMMAND = Command(
         Option("cpuset-cpus", "", "string", "CPUs that commands may use (0-3, 0,1)"),
         Option("cpuset-mems", "", "string", "Memory nodes that commands may use"),
         Option("debug", "", "bool", "After a failure, open a shell in the state before it"),
-        Option("disable-content-trust", "", "bool", "Has no effect", default=True, hidden=True),
+        NO_TRUST,
         Option("file", "f", "string", "Where the Dockerfile is (default: PATH/Dockerfile)"),
         Option("force-rm", "", "bool", "Has no effect: nothing is left behind", hidden=True),
         Option("iidfile", "", "string", "Write the image's id to a file"),
+        Option("isolation", "", "string", "Isolation technology", hidden=True),
         Option("label", "", "list", "Set a label of the image"),
         Option("load", "", "bool", "Keep the image in the store, beside other outputs"),
         Option("memory", "m", "bytes", "Memory that a command may use"),
@@ -312,6 +327,7 @@ COMMAND = Command(
         Option("rm", "", "bool", "Has no effect: nothing is left behind", hidden=True),
         Option("sbom", "", "string", "Short for --attest type=sbom"),
         Option("secret", "", "list", "Give a secret to commands (id=name,src=file or env=NAME)"),
+        Option("security-opt", "", "strings", "Security options", hidden=True),
         Option("shm-size", "", "bytes", "Size of /dev/shm of commands"),
         Option("squash", "", "bool", "Make the new layers one"),
         Option("ssh", "", "list", "Give commands an SSH agent or key (default, or id=path)"),

@@ -6,6 +6,7 @@ from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.cli.pulling import pull
 from moorage.cli.references import DEFAULT_TAG, check, split_tag
+from moorage.cli.refusals import NO_TRUST, refuse_trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Download an image, or all tags of a repository."""
     name = arguments[0]
     repository, tag = split_tag(name)
+    refuse_trust(session, values)
     every, quiet = values.flag("all-tags"), values.flag("quiet")
     if every and tag:
         raise CommandError("tag can't be used with --all-tags/-a")
@@ -53,7 +55,7 @@ COMMAND = Command(
     complete="images",
     options=(
         Option("all-tags", "a", "bool", "Download all tags of the repository"),
-        Option("disable-content-trust", "", "bool", "Skip verification", True, hidden=True),  # noqa: FBT003
+        NO_TRUST,
         Option("platform", "", "string", "Platform of the image, such as linux/arm64"),
         Option("quiet", "q", "bool", "Print the name only"),
     ),

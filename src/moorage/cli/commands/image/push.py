@@ -7,6 +7,7 @@ from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.cli.progress import Display
 from moorage.cli.references import DEFAULT_TAG, check, split_tag
+from moorage.cli.refusals import NO_TRUST, refuse_trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     from moorage.cli.commands.image.pull import full_name
     from moorage.client.credentials import Credentials, header, registry_of
 
+    refuse_trust(session, values)
     check(arguments[0])
     if "@" in arguments[0]:
         raise CommandError("cannot push a digest reference")
@@ -51,7 +53,7 @@ COMMAND = Command(
     complete="images",
     options=(
         Option("all-tags", "a", "bool", "Upload all tags of the repository"),
-        Option("disable-content-trust", "", "bool", "Skip signing", True, hidden=True),  # noqa: FBT003
+        NO_TRUST,
         Option("platform", "", "string", "Push only this platform, such as linux/arm64"),
         Option("quiet", "q", "bool", "Print the name only"),
     ),
