@@ -130,13 +130,18 @@ def _files(root: Path) -> Iterator[str]:
 
 
 def assert_none(
-    before: Snapshot, root: Path, marks: Collection[str], *, alive: bool = False
+    before: Snapshot,
+    root: Path,
+    marks: Collection[str],
+    *,
+    alive: bool = False,
+    settle_s: float = SETTLE_S,
 ) -> None:
     """Demand that the host is as *before*, waiting a while for what ends by itself.
 
     *alive*: the daemon still runs, and may have started what belongs to it.
     """
-    deadline = time.monotonic() + SETTLE_S
+    deadline = time.monotonic() + settle_s
     while left := [
         item
         for item in take(root, marks).beyond(before)
