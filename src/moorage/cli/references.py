@@ -39,7 +39,7 @@ def check(name: str) -> None:
 
 def is_plain(name: str) -> bool:
     """Tell whether *name* is ``path/name:tag`` of the simplest kind, which needs no grammar."""
-    if name.count(":") > 1:
+    if "@" in name or name.count(":") > 1:
         return False
     repository, tag = split_tag(name)
     parts = repository.split("/")
