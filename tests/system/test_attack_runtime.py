@@ -6,6 +6,7 @@ Where a guard is missing the damage is done to a directory of the test, never to
 from __future__ import annotations
 
 import hashlib
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,6 +59,46 @@ def told(api: Api, image: str, *command: str, **config: Any) -> str:
     said = c.output(api, "attack")
     api.delete("/containers/attack", force=True, v=True).ok()
     return said
+
+
+class BurdenedDaemon(Daemon):
+    """A daemon whose parent was careless: it has left the host's root open as descriptor 77."""
+
+    @property
+    def command(self) -> list[str]:
+        code = (
+            "import os, sys; os.dup2(os.open('/', os.O_RDONLY), 77);"
+            "os.execv(sys.argv[1], sys.argv[1:])"
+        )
+        return [sys.executable, "-c", code, *super().command]
+
+
+def test_r1_what_the_daemons_parent_left_open_goes_no_further(kit_root: Path) -> None:
+    """CVE-2024-21626's kind: neither to a monitor and what it starts, nor into containers."""
+    daemon = BurdenedDaemon(kit_root / "heir").start()
+    try:
+        daemon.load(images.busybox())
+        assert Path(f"/proc/{daemon.pid}/fd/77").readlink() == Path("/")
+        container_id = c.sleeper(daemon.api)
+        pid = c.inspect(daemon.api, container_id)["State"]["Pid"]
+        assert _descriptors(pid) == {"0", "1", "2"}
+        _, said = c.exec_(daemon.api, container_id, "ls", "/proc/self/fd")
+        assert said.split() == ["0", "1", "2", "3"]  # and the directory that ls reads
+        monitor = _parent(pid)
+        assert "77" not in _descriptors(monitor)
+        children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
+        assert [child for child in children if "77" in _descriptors(int(child))] == []
+    finally:
+        daemon.destroy()
+
+
+def _descriptors(pid: int) -> set[str]:
+    return {link.name for link in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def _parent(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid"))
 
 
 @pytest.mark.parametrize("runtime", ["crun", "runc"])

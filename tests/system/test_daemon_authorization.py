@@ -135,14 +135,22 @@ def test_a1_a_json_body_over_the_limit_is_refused_not_skipped(
     assert plugin.seen("AuthZPlugin.AuthZReq") == []
 
 
-def test_a1_a_body_that_is_not_said_to_be_json_is_not_executed(guarded: Daemon) -> None:
-    response = guarded.api.request(
-        "POST",
-        "/containers/create",
-        json.dumps({"HostConfig": {"Privileged": True}}).encode(),
-        headers={"Content-Type": "text/plain"},
+@pytest.mark.parametrize("declared", ["text/plain", "application/jsonx", "text/json", ""])
+def test_a1_a_body_that_is_not_said_to_be_json_is_not_executed(
+    guarded: Daemon, declared: str
+) -> None:
+    """It is not shown either."""
+    body = json.dumps({"Image": "x", "HostConfig": {"Privileged": True}}).encode()
+    line = f"Content-Type: {declared}\r\n" if declared else ""
+    framings = (
+        (f"Content-Length: {len(body)}", body),
+        ("Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)),
     )
-    assert response.status == 400
+    for framing, framed in framings:
+        head = f"POST /v1.44/containers/create HTTP/1.1\r\nHost: d\r\n{line}{framing}\r\n\r\n"
+        answer = guarded.api.exchange(head.encode() + framed)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"unsupported Content-Type header" in answer
 
 
 def test_answers_are_shown_and_secrets_are_not(guarded: Daemon, plugin: Plugin) -> None:
