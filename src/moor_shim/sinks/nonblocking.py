@@ -62,7 +62,9 @@ class Ring:
         self._flush()
 
     def _queue(self, stream: int, text: bytes) -> None:
-        room = self._size - self._used
+        if not text:
+            return  # nothing is no torn line, however full the ring is
+        room = self._size - self._used  # below 0 by the header of a frame, at times
         if len(text) > room:
             whole = text.rfind(b"\n", 0, max(room, 0)) + 1
             if not text.endswith(b"\n"):

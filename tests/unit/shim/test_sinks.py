@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from moor_shim import lean, protocol, sinks
@@ -275,6 +275,10 @@ class SlowSocket:
 @given(
     cuts=st.lists(st.integers(1, 400), min_size=1, max_size=40),
     lengths=st.lists(st.integers(0, 200), min_size=1, max_size=60),
+)
+@example(
+    cuts=[3, 1, 186, 398, 1, 6, 1, 85, 1, 13, 19, 204, 1],
+    lengths=[0, 0, 0, 0, 0, 0, 0, 0, 137, 0, 58, 151, 200, 3, 113, 200],
 )
 @settings(deadline=None, max_examples=60)
 def test_a_full_ring_drops_whole_lines(cuts: list[int], lengths: list[int]) -> None:
