@@ -5,6 +5,7 @@ from __future__ import annotations
 from moorage.cli.commands.container import create_body, creating
 from moorage.cli.commands.container.create_options import OPTIONS
 from moorage.cli.options import Command
+from moorage.cli.refusals import refuse_windows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Make a container and print its ID."""
+    refuse_windows(values)
     request = create_body.build(session, values, arguments, detach=False)
     session.out.line(creating.create(session, values, request))
 

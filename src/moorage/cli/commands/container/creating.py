@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 
 from moorage.cli.failure import CommandError
-from moorage.cli.refusals import refuse_trust, refuse_windows
+from moorage.cli.refusals import refuse_trust
 from moorage.lib.errors import NotFound
 
 TYPE_CHECKING = False
@@ -27,7 +27,6 @@ def create(session: Session, values: Values, request: Request) -> str:
         raise CommandError(
             f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
         )
-    refuse_windows(values)
     if "@" not in request.body["Image"]:
         refuse_trust(session, values)
     cidfile = _open_cidfile(values.text("cidfile"))

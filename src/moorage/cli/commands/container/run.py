@@ -12,6 +12,7 @@ from moorage.cli.interactive import (
     detach_keys_text,
 )
 from moorage.cli.options import Command, Option
+from moorage.cli.refusals import refuse_windows
 from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ _CANNOT_INVOKE_WORDS = ("permission denied", "is a directory")
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Run a container; 125 is the daemon's failure, 126 and 127 the command's."""
     detach = values.flag("detach")
+    refuse_windows(values)
     if detach and values.many("attach"):
         raise CommandError("conflicting options: cannot specify both --attach and --detach")
     try:
