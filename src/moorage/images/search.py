@@ -40,19 +40,20 @@ async def search(
     host, slash, rest = term.partition("/")
     if not slash or not ("." in host or ":" in host or host == "localhost"):
         host, rest = references.DEFAULT_DOMAIN, term.removeprefix("library/")
-    found = await registries.search(host, rest, limit=limit, credentials=credentials)
     stars = _stars(filters)
+    official, automated = _flag(filters, "is-official"), _flag(filters, "is-automated")
+    found = await registries.search(host, rest, limit=limit, credentials=credentials)
     return [
         entry
         for entry in found
         if entry.star_count >= stars
-        and _agrees(filters, "is-official", value=entry.is_official)
-        and _agrees(filters, "is-automated", value=entry.is_automated)
+        and official in {None, entry.is_official}
+        and automated in {None, entry.is_automated}
     ][:limit]
 
 
-def _agrees(filters: Filters, name: str, *, value: bool) -> bool:
-    return name not in filters or filters.flag(name) == value
+def _flag(filters: Filters, name: str) -> bool | None:
+    return filters.flag(name) if name in filters else None
 
 
 def _stars(filters: Filters) -> int:
@@ -60,4 +61,5 @@ def _stars(filters: Filters) -> int:
     try:
         return max((int(value) for value in values), default=0)
     except ValueError as error:
-        raise InvalidParameter(f"invalid filter 'stars={values}'") from error
+        shown = " ".join(values)
+        raise InvalidParameter(f"invalid filter 'stars={shown}'") from error
