@@ -92,6 +92,7 @@ def same_files(
 def test_the_same_image_as_under_dockerds_builders(
     real: Programs, peer: Peer, tmp_path: Path, program: str
 ) -> None:
+    real.context(program)  # made before three clients send it at once
     started_s = int(time.time())
     builders = [b for b in BUILDERS if b == "classic" or needs.is_met("buildkit")]
     with ThreadPoolExecutor() as pool:
