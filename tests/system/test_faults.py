@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import resource
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -86,6 +88,43 @@ def test_fault_4_a_full_data_root_is_said_and_got_over(kit_root: Path) -> None:
             daemon.clean()
         finally:
             (root / "d" / "ballast").unlink(missing_ok=True)
+            daemon.destroy()
+
+
+def test_fault_4_a_build_that_fills_the_disk_gives_all_of_it_back(kit_root: Path) -> None:
+    """A command, a context and a COPY that find no room; the cache serves the next build."""
+    root = kit_root / "full-build"
+    with small_disk(root / "d", "48m") as disk:
+        daemon = Daemon(root).start()
+
+        def build(dockerfile: str, size: int = 0) -> tuple[str, int]:
+            out = io.BytesIO()
+            with tarfile.open(fileobj=out, mode="w") as tar:
+                for name, content in (("Dockerfile", dockerfile.encode()), ("f", b"x" * size)):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(content)
+                    tar.addfile(info, io.BytesIO(content))
+            answer = daemon.api.post("/build", out.getvalue(), networkmode="none")
+            free = os.statvfs(disk)
+            return answer.body.decode(), free.f_bavail * free.f_frsize
+
+        try:
+            daemon.load(images.busybox())
+            small = "FROM busybox\nRUN echo small > /f\n"
+            said, free = build(small)
+            assert "Successfully built" in said
+            fill_up = "dd if=/dev/zero of=/big bs=1M count=99"
+            for dockerfile, size, reason in (
+                (f"FROM busybox\nRUN {fill_up}\n", 0, "returned a non-zero code: 1"),
+                ("FROM busybox\nCOPY f /f\n", 99_000_000, "context: no space left on device"),
+                ("FROM busybox\nCOPY f /f\n", 30_000_000, "no space left on device"),
+            ):
+                said, left = build(dockerfile, size)
+                assert reason in said
+                assert left > free - 3_000_000, reason
+            assert "Using cache" in build(small)[0]
+            daemon.clean()
+        finally:
             daemon.destroy()
 
 

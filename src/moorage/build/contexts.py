@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,7 @@ from moorage.build import contextfiles
 from moorage.build.contextfiles import ContextFiles, Packed
 from moorage.build.operations import whole
 from moorage.lib import atomicfile, bridge, ids, offload
+from moorage.lib.errors import System
 
 
 class FileFact(Struct, frozen=True, array_like=True):
@@ -57,19 +58,20 @@ class Contexts:
     async def receive(self, body: AsyncIterator[bytes]) -> ContextFiles:
         """Take a tar, compressed or not, for a context of its own.
 
-        Raises: InvalidParameter (no archive, or a hostile one).
+        Raises: InvalidParameter (no archive, or a hostile one), System (the disk is full).
         Cancel: nothing is left.
         """
         files = self.empty()
         archive = _archive(files.root)
         try:
-            listing = await bridge.feed(body, lambda file: contextfiles.store(file, archive))
-            if listing is not None:
-                files.packed = Packed(archive, listing)
-            else:
-                await whole.blocking(_unpack, files.root)
+            with _host_errors():
+                listing = await bridge.feed(body, lambda file: contextfiles.store(file, archive))
+                if listing is not None:
+                    files.packed = Packed(archive, listing)
+                else:
+                    await whole.blocking(_unpack, files.root)
         except BaseException:
-            files.release()
+            await whole.blocking(files.release)
             raise
         return files
 
@@ -124,9 +126,10 @@ class Update:
         """Take the tar of the files that were wanted; the context is complete afterwards."""
         files = self._place / "files"
         try:
-            await bridge.feed(body, lambda file: contextfiles.unpack(files, file))
+            with _host_errors():
+                await bridge.feed(body, lambda file: contextfiles.unpack(files, file))
         except BaseException:
-            self._free()
+            await whole.blocking(self.give_up)
             raise
         await offload.run("fs", self._set_times, files)
         context = ContextFiles(files, identity=f"context:{self._place.name}", known=self._known)
@@ -150,6 +153,15 @@ class Update:
                 return
             index = _Index(self._facts, context.known)
             atomicfile.write(self._place / "index", msgspec.msgpack.encode(index), sync=False)
+        except OSError:  # a full disk: the next build sends everything again
+            atomicfile.remove_tree(self._place)
+        finally:
+            self._free()
+
+    def give_up(self) -> None:
+        """Leave nothing: without its index the context would be sent whole again. Blocking."""
+        try:
+            atomicfile.remove_tree(self._place)
         finally:
             self._free()
 
@@ -164,6 +176,18 @@ def _read_index(place: Path) -> _Index | None:
         return msgspec.msgpack.decode((place / "index").read_bytes(), type=_Index)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
+
+
+@contextmanager
+def _host_errors() -> Iterator[None]:
+    """Give an error of the host words; one of the connection is the client's."""
+    try:
+        yield
+    except ConnectionError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise System(f"cannot store the build context: {reason}") from error
 
 
 def _archive(root: Path) -> Path:

@@ -9,6 +9,7 @@ The records are in the database. The oldest go when there are more than ``KEEP``
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -17,10 +18,11 @@ import msgspec
 from msgspec import Struct
 
 from moorage.build.progress import Event, LogEvent, VertexEvent, WarningEvent
-from moorage.lib.errors import NotFound
+from moorage.lib.errors import NotFound, System
 from moorage.storage.metadata import Database
 
 KEEP: Final = 100
+log = logging.getLogger(__name__)
 
 _MIGRATIONS: Final = (
     "CREATE TABLE build_history (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT",
@@ -80,6 +82,13 @@ class History:
         for old in self.list()[KEEP:]:
             self.remove(old.id)
 
+    def finish(self, record: PastBuild) -> None:
+        """Store how a build ended; a disk without room must not hide that from its client."""
+        try:
+            self.save(record)
+        except System as error:
+            log.warning("build %s is missing in the history: %s", record.id, error)
+
     def list(self) -> list[PastBuild]:
         """Return all, newest first."""
         return sorted(self._records.values(), key=lambda record: -record.created_ns)
@@ -103,15 +112,32 @@ class History:
         self._file(identity).unlink(missing_ok=True)
 
     def recorder(self, identity: str) -> tuple[Callable[[Event], None], Callable[[], None]]:
-        """Return what takes the events of a build, and what closes its log."""
+        """Return what takes the events of a build, and what closes its log.
+
+        A log that cannot be written breaks off: it must not break the build.
+        """
         file = self._file(identity).open("wb", buffering=1 << 16)
         encode = msgspec.json.Encoder().encode
+        whole = True
 
         def record(event: Event) -> None:
-            if not file.closed and isinstance(event, VertexEvent | LogEvent | WarningEvent):
-                file.write(encode(event) + b"\n")
+            nonlocal whole
+            if not whole or file.closed:
+                return
+            if isinstance(event, VertexEvent | LogEvent | WarningEvent):
+                try:
+                    file.write(encode(event) + b"\n")
+                except OSError as error:
+                    whole = False
+                    log.warning("the log of build %s breaks off: %s", identity, error)
 
-        return record, file.close
+        def close() -> None:
+            try:
+                file.close()
+            except OSError as error:
+                log.warning("the log of build %s breaks off: %s", identity, error)
+
+        return record, close
 
     def log(self, identity: str) -> Iterator[bytes]:
         """Yield the lines of a build's log."""

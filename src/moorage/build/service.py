@@ -245,7 +245,7 @@ class Builder:
                 self._running.pop(name, None)
             close()
             self.upkeep.end(record.created_ns)
-            self.history.save(
+            self.history.finish(
                 replace(
                     record,
                     completed_ns=clock.now_ns(),
@@ -407,7 +407,7 @@ class Builder:
                 debug_image=debug_image,
                 hint=cause.hint,
             )
-        message = cause.message if isinstance(cause, MoorageError) else str(cause)
+        message = cause.message if isinstance(cause, MoorageError) else _host_sentence(cause)
         hint = cause.hint if isinstance(cause, MoorageError) else None
         if isinstance(cause, NotFound):
             hint = self._excluded_hint(plan, message) or hint
@@ -436,8 +436,14 @@ def _host_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        raise System(f"{(error.strerror or str(error)).lower()}{where}") from error
+        raise System(_host_sentence(error)) from error
+
+
+def _host_sentence(error: BaseException | None) -> str:
+    """Say what the host has said, without its number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return error.strerror.lower() + (f": {error.filename}" if error.filename else "")
 
 
 class _ClientImages:

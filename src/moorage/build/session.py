@@ -31,6 +31,10 @@ class Update(Protocol):
         """Take the files that were missing."""
         ...
 
+    def give_up(self) -> None:
+        """They will not come. Blocking."""
+        ...
+
 
 @dataclass(slots=True)
 class Session:
@@ -63,6 +67,9 @@ class Session:
         for files in self.contexts.values():
             files.leave()
         self.contexts.clear()
+        for update in self.updates.values():
+            update.give_up()
+        self.updates.clear()
         self.secrets.clear()
         for path in self.outputs.values():
             atomicfile.remove_tree(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from moorage.lib import clock, units
-from moorage.lib.errors import Conflict, InvalidParameter, NotFound
+from moorage.lib.errors import Conflict, InvalidParameter, NotFound, System
 from moorage.lib.failpoint import failpoint
 from moorage.spec.digest import Digest
 from moorage.storage import initfiles, stacking
@@ -110,9 +110,17 @@ class WritableLayers(ABC):
             self.driver.unmount(container_id)
 
     def remove_rw(self, container_id: str) -> None:
-        """Remove the writable layer; absent is fine."""
+        """Remove the writable layer; absent is fine.
+
+        Its record goes first, so that what a crash leaves is found and removed; but where the disk
+        is too full for that, the files make room for it.
+        """
         with self._lock:
-            self._records.delete_writable(container_id)
+            try:
+                self._records.delete_writable(container_id)
+            except System:
+                self.driver.remove(container_id)
+                self._records.delete_writable(container_id)
             known = self._writables.pop(container_id, None)
             self._users.pop(container_id, None)
         failpoint("layers.rw.after_forget")
