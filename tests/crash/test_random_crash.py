@@ -165,7 +165,8 @@ def test_a_daemon_killed_at_any_moment_leaves_nothing_half_done(
         api.delete(f"/networks/{network}").ok(204, 404)
     api.post("/volumes/prune", filters={"all": ["true"]}).ok()
     assert directories(daemon) == set()
-    assert api.get("/volumes").ok().json()["Volumes"] == []
+    volumes = api.get("/volumes").ok().json()["Volumes"]
+    assert [v for v in volumes if v["Driver"] == "local"] == []  # a plugin of the host may have any
     # the kernel frees dozens of namespaces, one after the other
     leaks.assert_none(before, daemon.root, ids, alive=True, settle_s=40)
     assert c.ask(api, "echo", "fine", host={"NetworkMode": "bridge"}) == "fine"
