@@ -136,8 +136,7 @@ def remove(handle: Path, interface: str, gateway: Gateway, *, give_back: str = "
             if give_back:
                 _give_back(inside, interface, give_back, host_fd)
                 return
-        # The kernel takes it out of its lists in a millisecond, and waits 15 more for its readers.
-        offload.until(lambda: not is_there(interface), delete_link, interface)
+        drop_link(interface)
     finally:
         os.close(host_fd)
 
@@ -198,6 +197,15 @@ def cut(port: str) -> None:
         return
     with NetlinkSocket() as host, suppress(NetlinkError):
         host.run(link.port_cut(index))
+
+
+def drop_link(name: str) -> None:
+    """Delete an interface of the calling thread's namespace, and wait until nobody sees it.
+
+    Blocking. The kernel takes it out of its lists within a millisecond, and waits 15 or more for
+    its readers. An interface that is gone is fine.
+    """
+    offload.until(lambda: not is_there(name), delete_link, name)
 
 
 def delete_link(name: str) -> None:

@@ -53,7 +53,7 @@ class Ipvlan(LocalDriver):
     async def remove(self, network: NetworkRecord) -> None:
         """Delete the parent if we made it."""
         if network.own_device:
-            await offload.run("net", sandbox.delete_link, network.device)
+            await offload.run("net", sandbox.drop_link, network.device)
 
     async def create_endpoint(
         self, network: NetworkRecord, endpoint: Endpoint, key: str

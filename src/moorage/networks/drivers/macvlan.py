@@ -58,9 +58,9 @@ class Macvlan(LocalDriver):
     async def remove(self, network: NetworkRecord) -> None:
         """Delete what we made."""
         if _accessible(network):
-            await offload.run("net", sandbox.delete_link, access_name(network))
+            await offload.run("net", sandbox.drop_link, access_name(network))
         if network.own_device:
-            await offload.run("net", sandbox.delete_link, network.device)
+            await offload.run("net", sandbox.drop_link, network.device)
 
     async def create_endpoint(
         self, network: NetworkRecord, endpoint: Endpoint, key: str
