@@ -153,15 +153,16 @@ def test_a_cache_that_cannot_be_read_is_told_and_left_out(project: Project) -> N
     assert "CacheNotUsed" in said.err
 
 
+@pytest.mark.parametrize("driver", ["overlay2", "vfs"])
 def test_reproducible_with_an_epoch(
-    make_daemon: Callable[..., Daemon], project: Project, tmp_path: Path
+    make_daemon: Callable[..., Daemon], project: Project, tmp_path: Path, driver: str
 ) -> None:
     text = "FROM busybox\nCOPY a /d/a\nRUN mkdir /e && date > /dev/null && echo x > /e/x\n"
     text += "WORKDIR /w\nCOPY <<E /h\nE\n"
     epoch = ("--build-arg", "SOURCE_DATE_EPOCH=1000000000")
     project.write(a="A")
     first = project.image(text, *epoch)
-    other = make_daemon().start()
+    other = make_daemon(flags=["--storage-driver", driver]).start()
     other.load(images.busybox())
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -42,6 +42,7 @@ from moorage.spec.digest import Digest
 from moorage.spec.oci.image import EMPTY_LAYER_DIFF_ID
 from moorage.storage import stacking
 from moorage.storage.layers import Layer
+from moorage.storage.snapshots.contract import ChangeKind
 
 
 class BuildJob(Build):
@@ -350,10 +351,20 @@ class DaemonWorker:
         return await offload.run("fs", self.layers.again, layer, base.chain_id)
 
     def _commit(self, identity: str, epoch_s: int | None) -> Layer | None:
-        if epoch_s is not None and (upper := self.layers.rw_data(identity).get("UpperDir")):
-            clamp_times(Path(upper), epoch_s)
+        if epoch_s is not None:
+            self._clamp_times(identity, epoch_s)
         layer = self.layers.settle_rw(identity)
         return None if layer.diff_id == EMPTY_LAYER_DIFF_ID else layer
+
+    def _clamp_times(self, identity: str, epoch_s: int) -> None:
+        """Set every later time of what a step has changed to *epoch_s*."""
+        if (upper := self.layers.rw_data(identity).get("UpperDir")) is not None:
+            clamp_times(Path(upper), epoch_s)
+            return
+        changed = [c.path for c in self.layers.changes(identity) if c.kind != ChangeKind.DELETED]
+        with self.layers.mounted(identity, "build") as root_fd:
+            for path in (*changed, "/"):
+                _clamp(f"/proc/self/fd/{root_fd}{path}", epoch_s * 1_000_000_000)
 
     def _remember(
         self,
