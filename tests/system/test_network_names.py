@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -180,6 +181,19 @@ def test_a_killed_name_server_comes_back(net: HostedDaemon) -> None:
     deadline = time.monotonic() + 5
     while _try(asker) != "NOERROR":
         assert time.monotonic() < deadline
+
+
+def test_containers_that_start_while_the_name_server_does_have_names(net: HostedDaemon) -> None:
+    net.sleeper("web", "--network", "net")
+    for process in _name_servers(net):
+        os.kill(process, signal.SIGKILL)
+    with ThreadPoolExecutor() as threads:
+        askers = list(
+            threads.map(lambda n: net.sleeper(f"n{n}", "--network", "net"), range(6), timeout=60)
+        )
+    for asker in askers:
+        assert asker.resolve("web")[0] == "NOERROR"
+    assert "no names for" not in net.log.read_text()
 
 
 def _name_servers(daemon: HostedDaemon) -> list[int]:

@@ -54,6 +54,8 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         published = publishing.take(domain, request, made.endpoints)
         undo.callback(publishing.release, domain, published)
         made = structs.replace(made, published=published)
+        domain.building.add(made.id)
+        undo.callback(domain.building.discard, made.id)
         domain.registry.enter_sandbox(made)
         undo.callback(_forget, domain, request.container_id)
         failpoint("networks.join.after_record")
@@ -70,6 +72,7 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         except OSError as error:
             raise System(f"failed to set up the network namespace: {error}") from error
         undo.push_async_callback(_tear_down, handle, made)
+        domain.building.discard(made.id)
         if sockets is not None:
             domain.names.tell({"op": "add", "sandbox": made.id}, sockets)
         undo.callback(naming.tell_left, domain, made)

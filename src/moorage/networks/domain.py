@@ -58,6 +58,8 @@ class Domain:
     on_name_files: NameFilesChanged = lambda _container_id, _files: None
     # one at a time: choosing a subnet looks at what the kernel and the other networks have
     creating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # ids of sandboxes that are recorded and have no namespace yet
+    building: set[str] = field(default_factory=set)
     # container id -> its tear-down, which a new start of the same container waits for
     leaving: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 

@@ -25,11 +25,14 @@ def account(domain: Domain) -> Iterator[Packet]:
 
 
 def handles(domain: Domain) -> dict[str, Path]:
-    """Return the namespaces of the sandboxes that are served, by sandbox id."""
+    """Return the namespaces of the sandboxes that are served, by sandbox id.
+
+    One that is being built is not among them: who builds it listens in it, and tells.
+    """
     return {
         made.id: domain.handle(made.id)
         for made in domain.registry.sandboxes.values()
-        if namefiles.serves_names(domain, made)
+        if made.id not in domain.building and namefiles.serves_names(domain, made)
     }
 
 

@@ -16,8 +16,8 @@ The conversation, over a SOCK_SEQPACKET socket in exec-root that only root can r
       | {"op": "leases", …} -------------------------> |  see ``leases``
       | {"op": "exit"} -------------------------------> |
 
-Between ``begin`` and ``commit`` the old account is served. When the daemon goes away, everything
-goes on as it was.
+Between ``begin`` and ``commit`` the old account is served; the questions of a sandbox whose view
+has not been told wait in its sockets. When the daemon goes away, everything goes on as it was.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class Control:
             case "begin":
                 self._zones = {}
             case "commit" if self._zones is not None:
-                server.zones, self._zones = self._zones, None
+                server.take_account(self._zones)
+                self._zones = None
             case "network" | "member" | "gone":
                 self._name(server.zones if self._zones is None else self._zones, said)
             case "add":
@@ -127,3 +128,6 @@ class Control:
             sandbox.view = View(said["networks"], said["links"], said["host"])
             sandbox.servers = said["servers"]
             sandbox.inside = said["inside"]
+            sandbox.told = True
+            if self._zones is None:
+                self._server.open(sandbox)

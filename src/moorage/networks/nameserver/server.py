@@ -34,6 +34,7 @@ class Sandbox:
         self.tcp = tcp
         self.namespace = namespace
         self.view = View([], {}, [])
+        self.told = False  # what its view is: until then questions wait in the sockets
         self.servers: list[str] | None = []  # [] = never ask outside, None = as the host does
         self.inside = False  # ask from the container's namespace, not from the host's
         self.cache: dict[bytes, list[bytes]] = {}  # query without id: turns without id
@@ -62,14 +63,24 @@ class Server:
         self._turn = 0
 
     def add(self, name: str, udp: socket.socket, tcp: socket.socket, namespace: int) -> None:
-        """Serve one more sandbox."""
+        """Take one more sandbox; its questions wait until it is opened."""
         self.remove(name)
         sandbox = Sandbox(udp, tcp, namespace)
         self.sandboxes[name] = sandbox
         udp.settimeout(0)
         tcp.settimeout(0)
-        self.loop.watch(udp.fileno(), select.EPOLLIN, lambda _: self._serve_udp(sandbox))
-        self.loop.watch(tcp.fileno(), select.EPOLLIN, lambda _: self._accept(sandbox))
+
+    def take_account(self, zones: dict[str, Zone]) -> None:
+        """Serve these zones from now on, and every sandbox whose view is known."""
+        self.zones = zones
+        for sandbox in self.sandboxes.values():
+            if sandbox.told:
+                self.open(sandbox)
+
+    def open(self, sandbox: Sandbox) -> None:
+        """Answer a sandbox's questions from now on: its view and the zones are known."""
+        self.loop.watch(sandbox.udp.fileno(), select.EPOLLIN, lambda _: self._serve_udp(sandbox))
+        self.loop.watch(sandbox.tcp.fileno(), select.EPOLLIN, lambda _: self._accept(sandbox))
 
     def remove(self, name: str) -> None:
         """Serve a sandbox no longer; its namespace is let go."""
