@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Final
 
-from moor_shim import lean
+from moor_shim import lean, protocol
+from moor_shim.bare import TYPE_CHECKING, signal, suppress
 from moor_shim.loop import IN, PRI, Loop
 
-MEMBERS_FD: Final = 4  # the ``cgroup.procs`` of the daemon's own group, or /dev/null
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class OomWatch:
@@ -82,7 +80,7 @@ def hurry() -> None:
     the wait passes while the OCI runtime is still being loaded, instead of after it.
     """
     with suppress(OSError):
-        os.write(MEMBERS_FD, b"0")
+        os.write(protocol.MEMBERS_FD, b"0")
 
 
 def kill_all(directory: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Sequence
-from typing import Final
 
+from moor_shim.bare import TYPE_CHECKING, signal
 from moor_shim.loop import IN, Loop
 
-OnEnd = Callable[[int], None]  # gets the exit code: 128 + signal for a killed process
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Final
+
+    OnEnd = Callable[[int], None]  # gets the exit code: 128 + signal for a killed process
 
 
 class Children:

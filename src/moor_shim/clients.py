@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from typing import Final
-
 from moor_shim import lean, protocol
+from moor_shim.bare import TYPE_CHECKING, deque
 from moor_shim.loop import IN, OUT, Loop
 from moor_shim.stdio import Stdio
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    OnMessage = Callable[["Control", protocol.Message], None]
+
 READ_SIZE: Final = 65536
 HIGH_WATER: Final = 262144  # bytes waiting for a client: above it the process is held back
-
-OnMessage = Callable[["Control", protocol.Message], None]
 
 
 class Control:

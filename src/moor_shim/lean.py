@@ -10,8 +10,11 @@ from __future__ import annotations
 import _socket
 import os
 import sys
-from contextlib import suppress
-from typing import Final, TypeAlias
+
+from moor_shim.bare import TYPE_CHECKING, suppress
+
+if TYPE_CHECKING:
+    from typing import Final, TypeAlias
 
 Socket: TypeAlias = _socket.socket
 

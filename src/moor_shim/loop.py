@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import heapq
 import select
 import time
-from collections.abc import Callable
-from typing import Final
 
 from moor_shim import lean
+from moor_shim.bare import TYPE_CHECKING, heappop, heappush, partial
 from moor_shim.protocol import ERROR_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
 
 MAX_FAULTS: Final = 100  # then it is no accident but a loop
 CALM_S: Final = 1.0
@@ -54,7 +55,7 @@ class Loop:
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Call once, *seconds* from now."""
         self._count += 1
-        heapq.heappush(self._timers, (time.monotonic() + seconds, self._count, call))
+        heappush(self._timers, (time.monotonic() + seconds, self._count, call))
 
     def stop(self) -> None:
         """Make ``run`` return."""
@@ -67,10 +68,10 @@ class Loop:
             for fd, events in self._epoll.poll(timeout):
                 handler = self._handlers.get(fd)  # an earlier handler may have ended it
                 if handler is not None:
-                    self._guarded(functools.partial(handler, events))
+                    self._guarded(partial(handler, events))
             now = time.monotonic()
             while self._timers and self._timers[0][0] <= now:
-                self._guarded(heapq.heappop(self._timers)[2])
+                self._guarded(heappop(self._timers)[2])
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """Run *call*; a fault in it is noted, and the process that is watched stays watched."""

@@ -12,18 +12,19 @@ After the end the monitor stays only while a control connection does, or output 
 from __future__ import annotations
 
 import os
-import signal
 import time
-from contextlib import suppress
-from typing import Final
 
 from moor_shim import lean, protocol, sinks
+from moor_shim.bare import TYPE_CHECKING, signal, suppress
 from moor_shim.cgroup import OomWatch, kill_all
 from moor_shim.children import Children
 from moor_shim.clients import Attachment, Control
 from moor_shim.loop import IN, Loop
 from moor_shim.process import Process, start_time
 from moor_shim.stdio import Stdio
+
+if TYPE_CHECKING:
+    from typing import Final
 
 DRAIN_S: Final = 0.15  # after the end, output that others hold open is waited for this long
 

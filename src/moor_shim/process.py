@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
 
 from moor_shim import cgroup, lean, protocol
+from moor_shim.bare import TYPE_CHECKING, suppress
 from moor_shim.children import Children
 from moor_shim.stdio import Stdio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Process:

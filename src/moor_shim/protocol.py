@@ -22,7 +22,7 @@ Files of a task's directory::
     config.json | process.json   what the OCI runtime is to run
     runtime.log                  what the OCI runtime said; monitor.err: why a monitor died
 
-and of a container's, for a later daemon (of an exec it knows nothing)::
+and for a later daemon (of an exec: once its own has had the answer)::
 
     monitor.sock                 control and attach connections; the directory is 0700
     task.json                    pid and start time of the process, once it exists
@@ -31,11 +31,16 @@ and of a container's, for a later daemon (of an exec it knows nothing)::
 
 from __future__ import annotations
 
-import json
-import struct
-from typing import Any, Final, TypeAlias
+from moor_shim.bare import TYPE_CHECKING, Struct, from_json, to_json
 
-Message: TypeAlias = dict[str, Any]  # one JSON object
+if TYPE_CHECKING:
+    from typing import Any, Final, TypeAlias
+
+    Message: TypeAlias = dict[str, Any]  # one JSON object
+
+REQUEST_FD: Final = 3  # of the zygote: the socket to the daemon
+MEMBERS_FD: Final = 4  # ``cgroup.procs`` of the daemon's own group, or /dev/null
+PLACE_FD: Final = 5  # a directory for the rehearsal
 
 SOCKET: Final = "monitor.sock"
 CONSOLE: Final = "console.sock"
@@ -48,17 +53,13 @@ ERROR_FILE: Final = "monitor.err"
 STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2
-HEADER: Final = struct.Struct(">BxxxI")  # stream, length; a stdin frame of length 0: no more input
+HEADER: Final = Struct(">BxxxI")  # stream, length; a stdin frame of length 0: no more input
 MAX_LINE: Final = 16 << 20  # bytes of one control message
-
-
-_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
-_from_json: Final = json.JSONDecoder().decode
 
 
 def encode(message: Message) -> bytes:
     """Make a control message."""
-    return _to_json(message).encode() + b"\n"
+    return to_json(message).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
@@ -66,7 +67,7 @@ def decode(line: bytes) -> Message:
 
     Raises: ValueError.
     """
-    message = _from_json(line.decode())
+    message = from_json(line.decode())
     if not isinstance(message, dict):
         raise ValueError("control message is no object")  # noqa: TRY004 - bad value, not type
     return message

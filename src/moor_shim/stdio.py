@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
-import termios
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Final, Protocol
 
 from moor_shim import lean, protocol
+from moor_shim.bare import TYPE_CHECKING, Struct, suppress
 from moor_shim.loop import IN, OUT, Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final, Protocol
+
+    class Output(Protocol):
+        """Somebody who gets what the process writes."""
+
+        def output(self, stream: int, chunk: bytes) -> None:
+            """Take *chunk*, without blocking."""
+
+        def full(self) -> bool:
+            """Whether more should wait."""
+
 
 READ_SIZE: Final = 65536
 TERMINAL_SIZE: Final = 1 << 20  # bytes; more than the kernel keeps of a terminal's output
 STDIN_HIGH: Final = 65536  # bytes waiting for the process: above it clients are not read
-
-
-class Output(Protocol):
-    """Somebody who gets what the process writes."""
-
-    def output(self, stream: int, chunk: bytes) -> None:
-        """Take *chunk*, without blocking."""
-
-    def full(self) -> bool:
-        """Whether more should wait."""
+_WINDOW: Final = Struct("4H")  # struct winsize: rows, columns, and two that nobody uses
 
 
 class Stdio:
@@ -235,9 +236,10 @@ class Stdio:
         """Set the terminal's size, now or as soon as there is one."""
         self._size = (height, width)
         if self.tty and self._stdin >= 0:
-            window = array.array("H", (height, width, 0, 0))
+            import termios  # noqa: PLC0415 - few have a terminal
+
             with suppress(OSError):
-                fcntl.ioctl(self._stdin, termios.TIOCSWINSZ, window)
+                fcntl.ioctl(self._stdin, termios.TIOCSWINSZ, _WINDOW.pack(height, width, 0, 0))
 
     def close(self) -> None:
         """Close all."""

@@ -6,24 +6,19 @@ the monitors it has become go on.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import signal
 import sys
-from contextlib import suppress
-from typing import Final
 
-from moor_shim import cgroup, lean, monitor, protocol
+from moor_shim import lean, monitor, protocol, rehearsal
+from moor_shim.bare import TYPE_CHECKING, prctl, signal, suppress
 from moor_shim.sinks import jsonfile, lines, local, rotation
 
-PR_SET_NAME: Final = 15  # linux/prctl.h
-PR_SET_CHILD_SUBREAPER: Final = 36
-REQUEST_FD: Final = 3
-MEMBERS_FD: Final = cgroup.MEMBERS_FD
+if TYPE_CHECKING:
+    from typing import Final
 
+PR_SET_CHILD_SUBREAPER: Final = 36  # linux/prctl.h
 _WARM: Final = (jsonfile, lines, local, rotation)  # shared by all monitors, loaded once
-_prctl: Final = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def serve(requests: lean.Socket) -> None:
@@ -64,8 +59,8 @@ def _become_monitor(control: int) -> None:
     code = 1
     try:
         os.setsid()
-        _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        _prctl(PR_SET_NAME, b"moor-monitor", 0, 0, 0)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        lean.write_if_allowed("/proc/self/comm", b"moor-monitor")
         monitor.main(lean.Socket(fileno=control))
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame: say why, then go
@@ -75,13 +70,17 @@ def _become_monitor(control: int) -> None:
 
 
 def main() -> None:
-    """Serve the socket that the daemon left as descriptor 3; 4 is the list of our cgroup."""
+    """Serve the daemon, which has left us three descriptors."""
     os.umask(0o022)  # the runtime makes directories inside of containers with it
-    os.chdir("/proc")  # holds no file system, and takes no stray file of a monitor without a task
-    os.closerange(MEMBERS_FD + 1, os.sysconf("SC_OPEN_MAX"))  # whatever the daemon's parent leaked
-    _prctl(PR_SET_NAME, b"moor-zygote", 0, 0, 0)
+    os.fchdir(protocol.PLACE_FD)
+    os.closerange(
+        protocol.MEMBERS_FD + 1, os.sysconf("SC_OPEN_MAX")
+    )  # whatever the daemon's parent leaked
+    lean.write_if_allowed("/proc/self/comm", b"moor-zygote")
     lean.write_if_allowed("/proc/self/oom_score_adj", b"-999")  # a lost monitor is a lost end
-    for fd in (REQUEST_FD, MEMBERS_FD):
+    for fd in (protocol.REQUEST_FD, protocol.MEMBERS_FD):
         os.set_inheritable(fd, False)  # noqa: FBT003
-    serve(lean.Socket(fileno=REQUEST_FD))
+    rehearsal.rehearse(protocol.MEMBERS_FD)
+    os.chdir("/proc")  # holds no file system, and takes no stray file of a monitor without a task
+    serve(lean.Socket(fileno=protocol.REQUEST_FD))
     sys.exit(0)

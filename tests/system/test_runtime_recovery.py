@@ -150,6 +150,11 @@ async def test_monitor_made_in_advance_is_used_replaced_and_not_kept(kit_root: P
         await task.delete()
 
 
+def is_monitor(pid: int) -> bool:
+    """Whether *pid* is a living monitor, and no part of the zygote's rehearsal."""
+    return alive(pid) and Path(f"/proc/{pid}/comm").read_text() == "moor-monitor\n"
+
+
 def parent(pid: int) -> int:
     """Return the parent of *pid*."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -162,7 +167,7 @@ async def expected_monitors(b: Bench, *others: int) -> list[int]:
     def others_and(count: int) -> bool:
         pid = b.runtime.zygote_pid
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text() if pid else ""
-        found[:] = [m for m in map(int, text.split()) if alive(m) and m not in others]
+        found[:] = [m for m in map(int, text.split()) if is_monitor(m) and m not in others]
         return len(found) == count
 
     await until(lambda: others_and(0))

@@ -5,14 +5,30 @@ Loaded by name when first asked for, so a monitor carries only what it uses.
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable
-from typing import Final, Protocol, cast
 
 from moor_shim import protocol
+from moor_shim.bare import TYPE_CHECKING
 from moor_shim.children import Children
 from moor_shim.loop import Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final, Protocol
+
+    class Sink(Protocol):
+        """A log; an ``Output`` of Stdio that is never full: a log must not stop the process."""
+
+        def output(self, stream: int, chunk: bytes) -> None:
+            """Write what was read of one stream."""
+
+        def full(self) -> bool:
+            """Return False."""
+
+        def close(self) -> None:
+            """Write what is held back (a last line without end) and close."""
+
+    Maker = Callable[[protocol.Message, Loop, Children], Sink]
 
 DRIVERS: Final = {
     "json-file": "jsonfile",
@@ -22,22 +38,6 @@ DRIVERS: Final = {
     "gelf": "gelf",
     "fluentd": "fluentd",
 }
-
-
-class Sink(Protocol):
-    """A log; an ``Output`` of Stdio that is never full: a log must not stop the process."""
-
-    def output(self, stream: int, chunk: bytes) -> None:
-        """Write what was read of one stream."""
-
-    def full(self) -> bool:
-        """Return False."""
-
-    def close(self) -> None:
-        """Write what is held back (a last line without end) and close."""
-
-
-Maker = Callable[[protocol.Message, Loop, Children], Sink]
 
 
 def make(log: protocol.Message, loop: Loop, children: Children) -> Sink | None:
@@ -51,10 +51,10 @@ def make(log: protocol.Message, loop: Loop, children: Children) -> Sink | None:
     if driver not in DRIVERS:
         raise ValueError(f"unknown log driver: {driver}")
     name = f"moor_shim.sinks.{DRIVERS[driver]}"
-    module = sys.modules.get(name) or importlib.import_module(name)
-    make_ = cast("Maker", module.make)
+    __import__(name)
+    maker: Maker = sys.modules[name].make
     if log["options"].get("mode") == "non-blocking":
         from moor_shim.sinks import nonblocking  # noqa: PLC0415 - a monitor without it pays nothing
 
-        return nonblocking.begin(log, loop, children, make_)
-    return make_(log, loop, children)
+        return nonblocking.begin(log, loop, children, maker)
+    return maker(log, loop, children)

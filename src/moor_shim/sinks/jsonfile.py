@@ -7,17 +7,16 @@ whole batch to be escaped at once: a flood costs about as much as copying it.
 
 from __future__ import annotations
 
-import json
-import json.encoder
 import time
 
 from moor_shim import protocol
+from moor_shim.bare import encode_basestring
 from moor_shim.children import Children
 from moor_shim.loop import Loop
 from moor_shim.sinks.lines import LineCutter, parts
 from moor_shim.sinks.rotation import RotatingFile, from_options
 
-_quote = json.encoder.encode_basestring
+_quote = encode_basestring
 _NAMES = {protocol.STDOUT: "stdout", protocol.STDERR: "stderr"}
 
 
@@ -29,7 +28,8 @@ class JsonFile:
         self._lines = LineCutter()
         attrs = ""
         if attributes:
-            attrs = ',"attrs":' + json.dumps(attributes, separators=(",", ":"), ensure_ascii=False)
+            pairs = (f"{_quote(name)}:{_quote(value)}" for name, value in attributes.items())
+            attrs = f',"attrs":{{{",".join(pairs)}}}'
         self._middles = {n: f',"stream":"{name}"{attrs},"time":"' for n, name in _NAMES.items()}
 
     def output(self, stream: int, chunk: bytes) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from moor_shim import protocol
+from moor_shim.bare import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final
 
 MAX_LINE: Final = 16384  # bytes
 

@@ -13,14 +13,27 @@ from __future__ import annotations
 
 import _socket
 import os
-from collections import deque
-from collections.abc import Callable
-from typing import Final, NoReturn, Protocol
 
 from moor_shim import lean, protocol
+from moor_shim.bare import TYPE_CHECKING, deque
 from moor_shim.children import Children
 from moor_shim.loop import IN, OUT, Loop
 from moor_shim.sinks.rotation import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final, NoReturn, Protocol
+
+    class Sink(Protocol):
+        """What the writer writes to."""
+
+        def output(self, stream: int, chunk: bytes) -> None:
+            """Write what was read of one stream."""
+
+        def close(self) -> None:
+            """Write what is held back, and close."""
+
+    Maker = Callable[[protocol.Message, Loop, Children], Sink]
 
 DEFAULT_SIZE: Final = "1000000"  # bytes; Docker's
 CLOSE_S: Final = 2.0  # at the end, a writer that hangs is waited for this long
@@ -122,19 +135,6 @@ class Ring:
         except OSError:
             pass
         self._drop()
-
-
-class Sink(Protocol):
-    """What the writer writes to."""
-
-    def output(self, stream: int, chunk: bytes) -> None:
-        """Write what was read of one stream."""
-
-    def close(self) -> None:
-        """Write what is held back, and close."""
-
-
-Maker = Callable[[protocol.Message, Loop, Children], Sink]
 
 
 def begin(log: protocol.Message, loop: Loop, children: Children, make: Maker) -> Ring:

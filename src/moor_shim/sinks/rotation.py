@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Final
 
+from moor_shim.bare import TYPE_CHECKING, suppress
 from moor_shim.children import Children
 
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b?)\Z", re.IGNORECASE)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+_UNITS: Final = "kmgtp"
 _COMPRESS_CHUNK: Final = 1 << 18
 
 
@@ -21,10 +22,12 @@ def parse_size(text: str) -> int:
     """
     if text == "-1":
         return -1
-    found = _SIZE.match(text.strip())
-    if not found:
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    power = _UNITS.find(number[-1:]) + 1 if number[-1:] else 0
+    whole, point, fraction = (number[:-1].rstrip() if power else number.rstrip()).partition(".")
+    if not whole.isdecimal() or (point and not fraction.isdecimal()):
         raise ValueError(f"invalid size: '{text}'")
-    return int(float(found[1]) * 1024 ** " kmgtp".index(found[2].lower() or " "))
+    return int(float(f"{whole}.{fraction or 0}") * 1024**power)
 
 
 class RotatingFile:

@@ -55,7 +55,7 @@ class Runtime:
         self._wanted_default = default
         self._on_oom = on_oom
         self._filters = FilterCache(state_root / "seccomp")
-        self._zygote = Zygote(supervisor)
+        self._zygote = Zygote(supervisor, exec_root)
         self._copies = SealedCopies()
         self._fitness: host.Fitness | None = None
         self._tasks: dict[str, Task] = {}  # the running containers

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import moor_shim
-from moor_shim import zygote
+from moor_shim import protocol
 from moorage.kernel import spawn
 from moorage.kernel.cgroup import hybrid
 from moorage.lib.errors import System
@@ -27,8 +27,9 @@ _SPARE_S: Final = 3.0
 class Zygote:
     """Started when first needed, and again should it die: it holds nothing."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, place: Path) -> None:
         self._supervisor = supervisor
+        self._place = place  # a directory in which the zygote makes one, and removes it
         self._socket: socket.socket | None = None
         self._process: spawn.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -53,9 +54,16 @@ class Zygote:
         argv = [interpreter, *spawn.LEAN_PYTHON, "-c", _START, package]
         members = _own_members()
         try:
-            process = spawn.start(
-                argv, files={zygote.REQUEST_FD: theirs.fileno(), zygote.MEMBERS_FD: members}
-            )
+            place = os.open(self._place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            files = {
+                protocol.REQUEST_FD: theirs.fileno(),
+                protocol.MEMBERS_FD: members,
+                protocol.PLACE_FD: place,
+            }
+            try:
+                process = spawn.start(argv, files=files)
+            finally:
+                os.close(place)
         except OSError as error:
             ours.close()
             raise System(f"cannot start the monitors' zygote: {error}") from error
