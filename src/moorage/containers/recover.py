@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,13 @@ async def recover(parts: Parts) -> None:
     """
     for name in ("containers", "views"):
         (parts.settings.exec_root / name).mkdir(mode=0o700, exist_ok=True)
-    ended: list[tuple[Container, ExitStatus]] = []
-    for container in list(parts.store.every()):
-        if container.state in ALIVE:
-            status = await _adopt(parts, container)
-            if status is not None:
-                ended.append((container, status))
+    alive = [c for c in parts.store.every() if c.state in ALIVE]
+    try:
+        async with asyncio.TaskGroup() as group:  # what takes time is each monitor's awakening
+            adoptions = [(c, group.create_task(_adopt(parts, c))) for c in alive]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    ended = [(c, status) for c, task in adoptions if (status := task.result()) is not None]
     running = [c.id for c in parts.store.every() if c.task is not None]
     await parts.networks.restore(running)
     await parts.volumes.reconcile([c.id for c in parts.store.every()], running)
