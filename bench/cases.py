@@ -76,6 +76,9 @@ def ten_at_once(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
     ]
 
 
+_IDLE_S = 10.0
+
+
 def _wrk(engine: eng.Engine, path: str) -> float:
     command = ["wrk", "-t1", "-c8", "-d3s", f"http://127.0.0.1:{eng.PORT}{path}"]
     text = eng.run(eng.in_namespace(engine.name, command))
@@ -117,9 +120,10 @@ def _listing_client(compared: Sequence[eng.Daemon]) -> Row:
 
 
 def memory(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
-    """Proportional set size: the idle daemon, and one monitor."""
+    """Proportional set size: the daemon when it has been idle for a while, and one monitor."""
     idle = Row("idle daemon, PSS", "KiB", 0.4)
     each = Row("monitor of a container, PSS", "KiB", 0.25)
+    time.sleep(_IDLE_S)
     for engine in engines:
         if engine.daemon_pids():
             idle.medians[engine.name] = eng.pss_kib(engine.daemon_pids())

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.progress import Event, LogEvent, StatusEvent, VertexEvent
 from moorage.lib import ids
+
+if TYPE_CHECKING:
+    from moorage.build.frontends.dockerfile.convert import Converted
 
 Write = Callable[[str], None]
 _STDERR: Final = 2  # shown in red, as dockerd does

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.result import LayerRef
 from moorage.lib import clock
 from moorage.spec.digest import Digest
 from moorage.spec.oci.image import History, ImageConfig, RootFS
+
+if TYPE_CHECKING:
+    from moorage.build.frontends.dockerfile.convert import Converted
 
 _encode = msgspec.json.Encoder(order=None).encode
 

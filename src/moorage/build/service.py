@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,11 +24,8 @@ from moorage.build.exporters.export import Exporters
 from moorage.build.exporters.product import Product
 from moorage.build.failures import BuildFailed
 from moorage.build.frontends.dockerfile import convert as converting
-from moorage.build.frontends.dockerfile import parser
-from moorage.build.frontends.dockerfile.convert import Converted, Request
-from moorage.build.frontends.dockerfile.lint import Linter, Warning_
-from moorage.build.frontends.dockerfile.parser import Dockerfile
-from moorage.build.frontends.dockerfile.source import DockerfileError, Span
+from moorage.build.frontends.dockerfile import lint, parser
+from moorage.build.frontends.dockerfile import source as sources
 from moorage.build.graph import GitSource, HttpSource
 from moorage.build.history import History, PastBuild
 from moorage.build.needs import BaseImage, ImageFinder
@@ -47,6 +44,11 @@ from moorage.lib import clock, ids, offload
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, System
 from moorage.spec.digest import Digest
 from moorage.spec.platforms import Platform
+
+if TYPE_CHECKING:
+    from moorage.build.frontends.dockerfile.convert import Converted
+    from moorage.build.frontends.dockerfile.lint import Linter, Warning_
+    from moorage.build.frontends.dockerfile.parser import Dockerfile
 
 _ENTITLEMENTS: Final = frozenset({"network.host"})  # what the daemon permits by itself
 _SYNTAX: Final = ("docker/dockerfile", "docker.io/docker/dockerfile")
@@ -141,7 +143,7 @@ class Builder:
             dockerfile = await offload.run("fs", _find_dockerfile, main, name)
         parsed = parser.parse(dockerfile, name)
         _check_syntax(parsed)
-        linter = Linter(parsed, options.build_args.get("BUILDKIT_DOCKERFILE_CHECK"))
+        linter = lint.Linter(parsed, options.build_args.get("BUILDKIT_DOCKERFILE_CHECK"))
         linter.check_text()
         converting.find_target(parsed, options.target)
         return Plan(options=options, session=session, dockerfile=parsed, linter=linter)
@@ -331,7 +333,7 @@ class Builder:
     async def _convert(self, plan: Plan, platform: Platform, progress: Progress) -> Converted:
         options = plan.options
         return await converting.convert(
-            Request(
+            converting.Request(
                 dockerfile=plan.dockerfile,
                 options=options,
                 images=_ClientImages(self._images, plan.session, progress),
@@ -393,7 +395,7 @@ class Builder:
         frame = ""
         if vertex.span is not None:
             source = plan.dockerfile.source
-            frame = source.frame(Span(*vertex.span))
+            frame = source.frame(sources.Span(*vertex.span))
         debug_image = ""
         if plan.options.debug and failure.inputs and isinstance(failure.inputs[0], Snapshot):
             debug_image = await self._exporters.keep_state(converted, failure.inputs[0])
@@ -477,10 +479,10 @@ def _check_syntax(dockerfile: Dockerfile) -> None:
         return
     name = directive.value.split("@")[0].rsplit(":", 1)[0].removesuffix("-upstream")
     if name not in _SYNTAX:
-        raise DockerfileError(
+        raise sources.DockerfileError(
             f"unsupported frontend {directive.value}",
             dockerfile.source,
-            Span(directive.line, directive.line),
+            sources.Span(directive.line, directive.line),
             hint="this builder reads docker/dockerfile itself and runs no other frontend",
         )
 

@@ -9,13 +9,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from moorage.build.classic import ClassicView, failure, success
 from moorage.build.failures import BuildFailed
-from moorage.build.frontends.dockerfile.convert import Converted
-from moorage.build.frontends.dockerfile.lint import Warning_
 from moorage.build.options import BuildOptions
 from moorage.build.progress import Event, Progress, StatusEvent
 from moorage.build.service import Builder, BuildResult, Plan
@@ -26,6 +25,10 @@ from moorage.registry.credentials import Credentials
 from moorage.spec import reference
 from moorage.spec.engine.build import ImageID
 from moorage.spec.engine.system import ErrorDetail
+
+if TYPE_CHECKING:
+    from moorage.build.frontends.dockerfile.convert import Converted
+    from moorage.build.frontends.dockerfile.lint import Warning_
 
 Put = Callable[[object], None]
 

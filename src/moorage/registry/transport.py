@@ -7,9 +7,9 @@ the one it was meant for.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from email import utils as email_utils
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -176,7 +176,7 @@ def retry_after(text: str | None) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text)
     try:
-        moment = email.utils.parsedate_to_datetime(text)
+        moment = email_utils.parsedate_to_datetime(text)
     except ValueError:
         return None
     return max(0.0, moment.timestamp() - clock.now_ns() / 1e9)

@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 import msgspec
 
 from moorage.build import image, layout
 from moorage.build.exporters import provenance, sbom
 from moorage.build.exporters.product import Product
-from moorage.build.frontends.dockerfile.convert import Converted
 from moorage.build.needs import ImageSink, Report
 from moorage.build.options import BuildOptions, Output
 from moorage.build.progress import Progress, StatusEvent
@@ -43,6 +42,9 @@ from moorage.storage.archive.extract import extract
 from moorage.storage.archive.options import ExtractOptions, Whiteouts
 from moorage.storage.archive.pack import pack
 from moorage.storage.layers import LayerStore
+
+if TYPE_CHECKING:
+    from moorage.build.frontends.dockerfile.convert import Converted
 
 TYPES: Final = ("image", "registry", "local", "tar", "oci", "docker", "cacheonly", "moby")
 _COMPRESSIONS: Final[dict[str, mediatype.Compression]] = {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from moorage.build import image
-from moorage.build.frontends.dockerfile.convert import Converted
-from moorage.build.frontends.dockerfile.parser import Dockerfile
 from moorage.build.result import Snapshot
 from moorage.build.transfer.document import Travelling, into_config
 from moorage.spec.oci.image import ImageConfig
+
+if TYPE_CHECKING:
+    from moorage.build.frontends.dockerfile.convert import Converted
+    from moorage.build.frontends.dockerfile.parser import Dockerfile
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ refused: metadata services of clouds listen there, which hand out the credential
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import hashlib
 import ipaddress
 import os
@@ -17,6 +16,7 @@ import posixpath
 import re
 import socket
 from collections.abc import Mapping
+from email import utils as email_utils
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -301,7 +301,7 @@ def _file_name(source: HttpSource, response: Response) -> str:
 
 def _timestamp(text: str) -> int:
     try:
-        return int(email.utils.parsedate_to_datetime(text).timestamp())
+        return int(email_utils.parsedate_to_datetime(text).timestamp())
     except (TypeError, ValueError):
         return 0
 

@@ -20,7 +20,7 @@ from moorage.networks.firewall.rules import NetworkRules, PortLink, Published, W
 log = logging.getLogger(__name__)
 
 _BRIDGE_CALLS: Final = Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")
-_REST_AFTER_S: Final = 5.0  # without a change, the library's memory is given back
+_REST_AFTER_S: Final = 2.0  # without a change, the library's memory is given back
 _HEAL_PAUSE_S: Final = 0.2  # a flush comes as many notifications; mend once
 
 

@@ -93,13 +93,17 @@ def _decompressor(kind: Kind) -> _Decompressor:
     return lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
 
-_ISAL_ERROR: Final = cast("type[Exception]", igzip_lib.IsalError)
-_BROKEN: Final = (_ISAL_ERROR, OSError, EOFError, ValueError, lzma.LZMAError)
+def _errors(kind: Kind) -> tuple[type[Exception], ...]:
+    """Return what a decompressor of *kind* raises for damaged data."""
+    if kind == "gzip":
+        return cast("type[Exception]", igzip_lib.IsalError), OSError, EOFError, ValueError
+    return (lzma.LZMAError if kind == "xz" else OSError), OSError, EOFError, ValueError
 
 
 def _members(kind: Kind, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress a sequence of members, as gzip, bzip2 and xz files may be."""
     machine = _decompressor(kind)
+    broken = _errors(kind)
     begun = False
     for chunk in chunks:
         data = chunk
@@ -112,7 +116,7 @@ def _members(kind: Kind, chunks: Iterator[bytes]) -> Iterator[bytes]:
                 machine, begun = _decompressor(kind), False
             try:
                 out = machine.decompress(data, CHUNK)
-            except _BROKEN as error:
+            except broken as error:
                 raise InvalidParameter(f"invalid {kind} data: {error}") from error
             begun, data = True, b""
             if out:
