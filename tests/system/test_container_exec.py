@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -21,6 +22,23 @@ def test_output_exit_code_and_events(api: Api) -> None:
     found = [e["Action"] for e in api.events(since) if e["Action"].startswith("exec_")]
     words = "sh -c echo out; echo err >&2; exit 3"
     assert found == [f"exec_create: {words}", f"exec_start: {words}", "exec_die"]
+
+
+def test_the_exit_code_is_there_when_the_stream_has_ended(api: Api) -> None:
+    container_id = c.sleeper(api)
+
+    def run(wanted: int) -> tuple[int | None, bool]:
+        body = {"Cmd": ["sh", "-c", f"exit {wanted}"], "AttachStdout": True}
+        exec_id = api.post(f"/containers/{container_id}/exec", body).ok(201).json()["Id"]
+        with c.Hijack(api, f"/exec/{exec_id}/start", {}) as stream:
+            stream.rest()
+        found = api.get(f"/exec/{exec_id}/json").ok().json()
+        return found["ExitCode"], found["Running"]
+
+    codes = range(1, 121)
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(run, codes))
+    assert found == [(code, False) for code in codes]
 
 
 def test_user_directory_and_environment(api: Api) -> None:

@@ -72,6 +72,8 @@ async def _serve(
     try:
         if await attaching.copy(duplex, attachment, framed=not tty, keys=keys):
             containers.execs.detached(session)
+        else:  # a client asks for the exit code as soon as its stream ends
+            await session.end_noted.wait()
     finally:
         await attachment.close()
 

@@ -153,6 +153,7 @@ class Execs:
         session.running = False
         session.exit_code = code
         session.ended_at = clock.monotonic()
+        session.end_noted.set()
         self._announce(session, "exec_die", exitCode=str(code))
 
     def inspect(self, session: ExecSession) -> ExecInspectResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,6 +35,7 @@ class ExecSession:
     running: bool = False
     exit_code: int | None = None  # None: not ended
     ended_at: float = 0.0  # monotonic seconds, 0 = not yet
+    end_noted: asyncio.Event = field(default_factory=asyncio.Event)  # set with the exit code
     watcher: asyncio.Task[None] | None = None
 
     def note(self) -> str:
