@@ -113,7 +113,7 @@ def test_rename_frees_the_old_name(api: Api) -> None:
     c.create(api, name="second")
     taken = api.post("/containers/first/rename", name="second")
     assert taken.status == 409
-    assert taken.message.startswith('Conflict. The container name "/second" is already in use')
+    assert 'Conflict. The container name "/second" is already in use' in taken.message
     assert api.post("/containers/first/rename", name="a b").status == 400
     assert api.post("/containers/first/rename", name="").status == 400
     api.post("/containers/first/rename", name="third").ok(204)

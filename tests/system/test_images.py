@@ -273,7 +273,7 @@ def test_import_refuses_a_bad_change_and_a_bad_tar(api: Any) -> None:
     query = {"fromSrc": "-", "changes": "RUN rm"}
     answer = api.request("POST", "/images/create", images.layer([]), query=query)
     assert answer.status == 400
-    assert "RUN is not a valid change command" in answer.message
+    assert "run is not a valid change command" in answer.message
     assert api.request("POST", "/images/create", b"x" * 999, query={"fromSrc": "-"}).status == 400
 
 
