@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import logging
 import os
 import signal
@@ -225,7 +226,7 @@ class Task:
     async def pause(self) -> None:
         """Freeze all processes of the container.
 
-        Raises: System (not frozen within 10 s: all are let go again).
+        Raises: Conflict (it has ended), System (not frozen within 10 s: all are let go again).
         """
         if not self._place.runtime.shares_kernel:
             await self._ask("pause", self.container_id)
@@ -242,21 +243,30 @@ class Task:
             group.freeze(frozen=False)
             raise System("cannot pause: a process does not freeze") from None
         except OSError as error:
-            raise System(f"cannot pause: {error.strerror}") from error
+            raise self._without_freezer("pause", error) from error
 
     def is_paused(self) -> bool | None:
         """Whether all processes are frozen; None if that is only known to the runtime."""
         return self._place.group.is_frozen() if self._place.runtime.shares_kernel else None
 
     async def resume(self) -> None:
-        """Thaw what ``pause`` froze."""
+        """Thaw what ``pause`` froze.
+
+        Raises: Conflict (it has ended), System.
+        """
         if not self._place.runtime.shares_kernel:
             await self._ask("resume", self.container_id)
             return
         try:
             self._place.group.freeze(frozen=False)
         except OSError as error:
-            raise System(f"cannot resume: {error.strerror}") from error
+            raise self._without_freezer("resume", error) from error
+
+    def _without_freezer(self, verb: str, error: OSError) -> Conflict | System:
+        """Say why: the group goes with the container, whose end may not be known here yet."""
+        if error.errno in {errno.ENOENT, errno.ENODEV}:
+            return Conflict(f"container {self.container_id} is not running")
+        return System(f"cannot {verb}: {error.strerror}")
 
     async def update(self, resources: LinuxResources) -> None:
         """Change the limits that *resources* names; others stay.
