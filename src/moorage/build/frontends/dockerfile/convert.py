@@ -484,7 +484,7 @@ class _Converter:
                     hint=f"ask for it with --allow {name}; the daemon must permit it too",
                 )
         if run.devices:
-            raise SyntaxFault("RUN --device needs CDI devices, and this host offers none")
+            raise SyntaxFault("RUN --device is not supported: builds are given no CDI devices")
 
     def _check_ignored(self, path: str) -> None:
         matcher = self.request.ignored
