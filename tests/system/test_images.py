@@ -290,6 +290,20 @@ def test_names_ids_and_short_ids_find_an_image(api: Any) -> None:
         assert (answer.status, answer.message) == (404, f"No such image: {shown}")
 
 
+@pytest.mark.parametrize("ref", ["a:b:c", "x@sha256:12", "-x", "ab cd", "sha256:", "busybox:"])
+def test_what_can_be_no_reference_is_refused_not_sought(api: Any, ref: str) -> None:
+    answers = [
+        api.get(f"/images/{ref}/json"),
+        api.get(f"/images/{ref}/history"),
+        api.get(f"/images/{ref}/get"),
+        api.get("/images/get", names=ref),
+        api.delete(f"/images/{ref}"),
+        api.post(f"/images/{ref}/tag", repo="other"),
+        api.post("/containers/create", {"Image": ref, "Cmd": ["true"]}),
+    ]
+    assert {(a.status, a.message) for a in answers} == {(400, "invalid reference format")}
+
+
 def test_i6_a_name_with_tag_and_digest_must_have_that_digest(api: Any) -> None:
     load(api, make("pinned", "pinned:1")).ok()
     assert api.get(f"/images/pinned:1@sha256:{'0' * 64}/json").status == 404

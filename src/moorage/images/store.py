@@ -323,10 +323,10 @@ def created_ns(config: ImageConfig) -> int:
 
 
 def _shown(ref: str) -> str:
-    """Return *ref* as Docker's message has it: names with their default tag."""
-    if references.is_image_id(ref) or ref.startswith("sha256:"):
+    """Return *ref* as Docker's message has it: names with their default tag.
+
+    Raises: InvalidParameter (neither an id nor a name).
+    """
+    if references.is_image_id(ref):
         return ref
-    try:
-        return references.parse_with_default_tag(ref).familiar
-    except InvalidParameter:
-        return ref
+    return references.parse_with_default_tag(ref).familiar

@@ -6,7 +6,7 @@ import posix
 
 from moorage.cli.failure import CommandError
 from moorage.cli.refusals import refuse_trust
-from moorage.lib.errors import NotFound
+from moorage.lib.errors import InvalidParameter, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ def _create(session: Session, values: Values, request: Request, policy: str) -> 
         _pull(session, values, image, platform)
     try:
         answer = session.api.post("/containers/create", request.body, **query)
+    except InvalidParameter as e:
+        if "invalid reference format" in str(e):
+            from moorage.cli.references import check
+
+            check(image)  # what is wrong with a name is no word of the daemon's
+        raise
     except NotFound as e:
         if policy != "missing" or "No such image" not in str(e):
             raise
