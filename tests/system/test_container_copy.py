@@ -203,3 +203,10 @@ def test_a_mount_that_cannot_be_is_said_in_words(api: Api, tmp_path: Path) -> No
         500,
         "cannot mount /etc/passwd/below: not a directory",
     )
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_a_missing_path_is_told_before_a_missing_container(api: Api, method: str) -> None:
+    target = "/containers/nosuch/archive"
+    assert api.request(method, target).status == 400
+    assert api.request(method, target, query={"path": "/"}).status == 404

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,11 +96,43 @@ def test_inspect_shows_every_default(api: Api) -> None:
     assert host["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
     assert host["MemorySwap"] == 128 << 20
     assert (host["IpcMode"], host["ShmSize"]) == ("private", 64 << 20)
-    assert host["LogConfig"]["Config"]["max-size"] == "20m"
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {}}
     assert seen["GraphDriver"]["Data"]["MergedDir"].startswith("/")
     assert "Health" not in seen["State"]
     assert "SizeRw" not in seen
     assert api.get(f"/containers/{container_id}/json", size=True).json()["SizeRootFs"] > 0
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ({"Privileged": True}, ["label=disable"]),
+        ({"Privileged": True, "SecurityOpt": ["label=user:x"]}, ["label=user:x"]),
+        ({"IpcMode": "host", "SecurityOpt": ["apparmor=x"]}, ["apparmor=x", "label=disable"]),
+        ({"PidMode": "host"}, ["label=disable"]),
+        ({"IpcMode": "private"}, None),
+    ],
+)
+def test_what_shares_with_the_host_is_shown_without_label(
+    api: Api, host: dict[str, Any], shown: list[str] | None
+) -> None:
+    seen = c.inspect(api, c.create(api, host=host))
+    assert seen["HostConfig"]["SecurityOpt"] == shown
+
+
+def test_the_address_of_an_old_clients_container_is_shown(api: Api) -> None:
+    old, mac = api.at("1.43"), "02:42:ac:11:00:09"
+    assert c.inspect(old, c.create(old, MacAddress=mac))["Config"]["MacAddress"] == mac
+    assert "MacAddress" not in c.inspect(old, c.create(old))["Config"]
+
+
+def test_a_log_rotates_though_no_option_says_so(api: Api) -> None:
+    script = "line=$(head -c 8000 /dev/zero | tr '\\0' x); yes $line | head -c 21m"
+    container_id = c.run(api, "sh", "-c", script)
+    assert c.wait(api, container_id) == 0
+    log = Path(c.inspect(api, container_id)["LogPath"])
+    assert [p.name for p in log.parent.glob(f"{log.name}.1*")]
+    assert log.stat().st_size < 20 << 20
 
 
 def test_top_and_stats(api: Api) -> None:

@@ -81,7 +81,6 @@ async def container_create(
             config=body.configuration(),
             host_config=body.host_config or HostConfig(),
             endpoints=(networking.endpoints_config if networking else None) or {},
-            mac_address=body.mac_address,
             platform=platforms.parse(query.platform) if query.platform else None,
         )
     )

@@ -33,7 +33,7 @@ _DEFAULT_NETWORK_TEXTS: Final = (
 _OPTIONAL_SETTINGS: Final = {
     "Config": (
         *("ExposedPorts", "Healthcheck", "NetworkDisabled", "OnBuild"),
-        *("Shell", "StopSignal", "StopTimeout"),
+        *("MacAddress", "Shell", "StopSignal", "StopTimeout"),
     ),
     "HostConfig": ("Annotations", "Init", "Mounts", "StorageOpt", "Sysctls", "Tmpfs"),
 }

@@ -39,9 +39,8 @@ async def info(parts: Parts, container: Container, path: str, shown: str) -> Con
     """Return what *path* is; a link itself, not its target.
 
     *shown* is how the client calls the container.
-    Raises: NotFound, InvalidParameter (no path).
+    Raises: NotFound.
     """
-    _require(path)
     async with filesystem_view.opened(parts, container) as view:
         work = partial(_stat, path=path, shown=shown)
         return await offload.run_disposable(view.use, work)
@@ -80,7 +79,6 @@ async def put(
     Events: ``extract-to-dir``.
     Raises: NotFound, InvalidParameter (no directory, broken archive), Forbidden (read-only).
     """
-    _require(path)
     _require_writable(container, path)
     user = container.record.config.user if owner_of_container else None
     async with filesystem_view.opened(parts, container) as view:
@@ -96,7 +94,8 @@ async def put(
     parts.announce(container, "extract-to-dir")
 
 
-def _require(path: str) -> None:
+def require(path: str) -> None:
+    """Refuse what is no path. Raises: InvalidParameter."""
     if not path:
         raise InvalidParameter("path cannot be empty")
     if "\0" in path:

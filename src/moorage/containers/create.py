@@ -32,6 +32,7 @@ from moorage.lib import atomicfile, clock, ids, offload
 from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.lib.failpoint import failpoint
 from moorage.logs import options as log_options
+from moorage.runtime import defaults as runtime_defaults
 from moorage.spec.engine.container import ContainerConfig, ContainerCreateResponse
 from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.engine.network import EndpointSettings
@@ -50,7 +51,6 @@ async def create(
     config: ContainerConfig,
     host_config: HostConfig,
     endpoints: dict[str, EndpointSettings],
-    mac_address: str = "",
     platform: Platform | None = None,
 ) -> ContainerCreateResponse:
     """Create a container.
@@ -67,7 +67,6 @@ async def create(
         record,
         name=names.normalise(name) if name else names.invent(parts.store.name_taken, container_id),
         endpoints=endpoints,
-        mac_address=mac_address,
     )
     parts.networks.validate(request_for(record, []))
     container = Container(record)
@@ -115,7 +114,8 @@ def _plan(
         cgroup_v2=parts.facts.cgroup_v2,
     )
     if host.log_config is not None:
-        log_options.validate(host.log_config.type, host.log_config.config or {})
+        driver, options = host.log_config.type, host.log_config.config or {}
+        log_options.validate(driver, runtime_defaults.log_options(driver, options))
     _check_joined(parts, host)
     links.check(parts.store, host.links or [])
     inherited: list[MountRecord] = []

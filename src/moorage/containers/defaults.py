@@ -28,6 +28,7 @@ def host_config(
         pids_limit=given.pids_limit or None,
         shm_size=given.shm_size or settings.shm_size,
         ipc_mode=given.ipc_mode or settings.ipc_mode,
+        security_opt=_security_opt(given),
         cgroupns_mode=given.cgroupns_mode or _cgroupns(given, settings, cgroup_v2=cgroup_v2),
         cgroup_parent=given.cgroup_parent or settings.cgroup_parent,
         network_mode="bridge" if given.network_mode in {"", "default"} else given.network_mode,
@@ -51,6 +52,15 @@ def _paths(given: HostConfig) -> tuple[list[str] | None, list[str] | None]:
     )
 
 
+def _security_opt(given: HostConfig) -> list[str] | None:
+    """A container that sees the host's processes or memory, or may do all, has no label."""
+    options = given.security_opt or []
+    unlabelled = given.privileged or "host" in {given.ipc_mode, given.pid_mode}
+    if not unlabelled or any(option.split("=")[0] == "label" for option in options):
+        return given.security_opt
+    return [*options, "label=disable"]
+
+
 def _cgroupns(given: HostConfig, settings: ContainerSettings, *, cgroup_v2: bool) -> str:
     if settings.cgroupns_mode:
         return settings.cgroupns_mode
@@ -68,8 +78,6 @@ def _log_config(given: LogConfig | None, settings: ContainerSettings) -> LogConf
     driver = given.type if given and given.type else settings.log_driver
     own = (given.config if given else None) or {}
     inherited = settings.log_options if driver == settings.log_driver else {}
-    if not inherited and driver == runtime_defaults.LOG_DRIVER:
-        inherited = runtime_defaults.LOG_OPTIONS
     return LogConfig(type=driver, config={**inherited, **own})
 
 

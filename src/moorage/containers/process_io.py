@@ -11,6 +11,7 @@ from moorage.containers.container import Container
 from moorage.containers.record import ContainerRecord
 from moorage.lib import clock, ids
 from moorage.logs import tag as log_tag
+from moorage.runtime import defaults as runtime_defaults
 from moorage.runtime.contract import ProcessIO
 
 if TYPE_CHECKING:
@@ -55,13 +56,14 @@ def of_container(record: ContainerRecord) -> ProcessIO:
     """Return the streams of the first process."""
     config, host = record.config, record.host_config
     log = host.log_config
+    driver = log.type if log else "none"
     size = host.console_size or [0, 0]
     return ProcessIO(
         tty=config.tty,
         open_stdin=config.open_stdin,
         stdin_once=config.stdin_once,
-        log_driver=log.type if log else "none",
-        log_options=(log.config if log else None) or {},
+        log_driver=driver,
+        log_options=runtime_defaults.log_options(driver, (log.config if log else None) or {}),
         log_path=Path(record.log_path) if record.log_path else None,
         log_attributes=_shown_details(record),
         log_tags=_tags(record),

@@ -61,7 +61,6 @@ class ContainerRecord(Struct, frozen=True, kw_only=True):
     path: str = ""
     args: list[str] = []
     endpoints: dict[str, EndpointSettings] = {}  # asked for, by network name or id
-    mac_address: str = ""  # asked for by clients before 1.44
     mounts: list[MountRecord] = []
     driver: str = ""
     platform: str = "linux"

@@ -35,7 +35,7 @@ def request_for(record: ContainerRecord, links: Iterable[Link]) -> SandboxReques
         extra_hosts=host.extra_hosts or [],
         links=list(links),
         sysctls=_sysctls(host),
-        mac_address=record.mac_address,
+        mac_address=record.config.mac_address,
         confined=not _may_administer(host),
     )
 

@@ -102,7 +102,6 @@ class Containers:
         config: ContainerConfig,
         host_config: HostConfig,
         endpoints: dict[str, EndpointSettings],
-        mac_address: str = "",
         platform: Platform | None = None,
     ) -> ContainerCreateResponse:
         """Create a container; see ``create.create``."""
@@ -112,7 +111,6 @@ class Containers:
             config=config,
             host_config=host_config,
             endpoints=endpoints,
-            mac_address=mac_address,
             platform=platform,
         )
         return await tasks.finish(work, self.parts.supervisor, "create")
@@ -252,7 +250,8 @@ class Containers:
         return changes.export(self.parts, self.get(reference))
 
     async def archive_info(self, reference: str, path: str) -> ContainerPathStat:
-        """Return what a path is."""
+        """Return what a path is. Raises: InvalidParameter (no path), NotFound."""
+        archive.require(path)
         return await archive.info(self.parts, self.get(reference), path, reference)
 
     def get_archive(self, reference: str, path: str) -> AsyncIterator[bytes]:
@@ -268,7 +267,8 @@ class Containers:
         keep_kinds: bool,
         owner_of_container: bool,
     ) -> None:
-        """Unpack a tar below a path."""
+        """Unpack a tar below a path. Raises: InvalidParameter (no path), and as ``archive.put``."""
+        archive.require(path)
         await archive.put(
             self.parts,
             self.get(reference),

@@ -5,6 +5,7 @@ Shared by containers and build steps. Pure values: nothing here looks at the hos
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from moorage.spec.oci.runtime import LinuxDeviceCgroup, Mount
@@ -54,6 +55,13 @@ SHM_SIZE_BYTES: Final = 64 << 20
 LOG_DRIVER: Final = "json-file"
 LOG_OPTIONS: Final = {"max-size": "20m", "max-file": "5", "compress": "true"}
 """Logs rotate unless told otherwise: a container must not fill the disk (moby#40207)."""
+
+
+def log_options(driver: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Return what a log is written with, *given* what is shown: one with a size is as it says."""
+    rotates = driver != LOG_DRIVER or "max-size" in given
+    return {**given} if rotates else {**LOG_OPTIONS, **given}
+
 
 _DEVICE_RULES: Final = (
     # deny all, then the nodes every program expects; mknod of anything is harmless without access

@@ -44,6 +44,7 @@ class ContainerConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
     stop_signal: str | None = None
     stop_timeout: int | None = None
     shell: StrSlice | None = None
+    mac_address: str = ""  # the container-wide address of clients before 1.44
 
 
 class ContainerCreateRequest(ContainerConfig, frozen=True, kw_only=True, rename="pascal"):
@@ -51,7 +52,6 @@ class ContainerCreateRequest(ContainerConfig, frozen=True, kw_only=True, rename=
 
     host_config: HostConfig | None = None
     networking_config: NetworkingConfig | None = None
-    mac_address: str = ""  # the container-wide address of clients before 1.44
 
     def configuration(self) -> ContainerConfig:
         """Return the configuration alone."""
