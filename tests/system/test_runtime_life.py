@@ -203,7 +203,9 @@ async def test_exec(b: Bench, runtime: str) -> None:
     assert (await ended(run)).code == 7
     await run.delete()
     # crun makes an exec's terminal without a size: the monitor sets it, as the program begins
-    script = process("sh", "-c", "while ! stty size 2>/dev/null; do sleep 0.01; done")
+    # (busybox's stty ends well, and is silent, where there is no size yet)
+    waiting = 'until size=$(stty size 2>&1) && [ "${size#stty}" = "$size" ]; do sleep 0.01; done'
+    script = process("sh", "-c", f'{waiting}; echo "$size"')
     terminal = await task.exec("e2", script, ProcessIO(tty=True, console_size=(3, 4)))
     attachment = await terminal.attach(stdin=True, stdout=True, stderr=True)
     await terminal.start()

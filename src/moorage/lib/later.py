@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from types import ModuleType
 from typing import Final
 
@@ -23,12 +24,16 @@ SELDOM: Final = (
 """Used inside of functions only, by us and by the libraries that import them."""
 
 
+_LEAVING: Final = threading.Lock()  # of the stand-in: two threads may want the first attribute
+
+
 class _Later(ModuleType):
     """Stands for a module until somebody wants something of it."""
 
     def __getattr__(self, name: str) -> object:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
+        with _LEAVING:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
         return getattr(importlib.import_module(self.__name__), name)
 
 
