@@ -129,7 +129,8 @@ def test_r15_an_exec_is_confined_as_well(daemon: Daemon, runtime: str) -> None:
 
 def test_r15_without_the_profile_they_get_through(probe: Probe) -> None:
     """So that it is the profile that the tests above have seen."""
-    free = probe(REFUSED, SecurityOpt=["seccomp=unconfined"])
+    alone = {name: call for name, call in REFUSED.items() if name != "clone(CLONE_NEWUSER)"}
+    free = probe(alone, SecurityOpt=["seccomp=unconfined"])  # a clone would speak as well
     through = {name for name, result in free.items() if result != -errno.EPERM}
     assert through >= {
         "keyctl",
