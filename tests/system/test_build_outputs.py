@@ -203,6 +203,9 @@ def test_history_keeps_builds_with_their_logs(project: Project, moor: Cli) -> No
     project.run("FROM busybox\nRUN echo remembered\n", "-t", "hist:1").ok()
     project.fails("FROM busybox\nRUN exit 3\n")
     listed = moor("build", "history").splitlines()
+    ids = [line.split()[0] for line in listed[1:]]
+    assert moor("build", "history", "ls", "-q").split() == ids
+    assert moor("builder", "history", "ls", "--quiet").split() == ids
     assert "error" in listed[1]
     assert "hist:1" in listed[2]
     assert "remembered" in moor("builder", "history", "logs", "^1")

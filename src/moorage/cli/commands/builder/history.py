@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.cli.options import Command, UsageError
+from moorage.cli.options import Command, Option, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 _VERBS = ("ls", "logs", "inspect", "rm")
 
 
-def run(session: Session, _values: Values, arguments: list[str]) -> int:
+def run(session: Session, values: Values, arguments: list[str]) -> int:
     """List past builds, or show one."""
-    return show(session, arguments)
+    return show(session, arguments, quiet=values.flag("quiet"))
 
 
-def show(session: Session, arguments: list[str]) -> int:
+def show(session: Session, arguments: list[str], *, quiet: bool) -> int:
     """Do ``ls``, ``logs BUILD``, ``inspect BUILD`` or ``rm BUILD...``; ``^0`` is the last build.
+
+    *quiet*: ``ls`` gives ids alone.
 
     Raises: UsageError.
     """
@@ -28,7 +30,7 @@ def show(session: Session, arguments: list[str]) -> int:
     if verb not in _VERBS:
         verb, rest = "logs", arguments
     if verb == "ls":
-        _list(session)
+        _list(session, quiet=quiet)
     elif not rest and verb != "rm":
         rest = ["^0"]
     for ref in rest:
@@ -50,12 +52,17 @@ def _find(session: Session, ref: str) -> Any:
     return session.api.get(f"/build/history/{ref}")
 
 
-def _list(session: Session) -> None:
+def _list(session: Session, *, quiet: bool) -> None:
     from moorage.cli.format import tabwriter
     from moorage.lib import clock, units
 
+    records = session.api.get("/build/history")
+    if quiet:
+        for record in records:
+            session.out.line(record["ID"][:12])
+        return
     lines = ["BUILD\tNAME\tSTATUS\tSTEPS\tCACHED\tCREATED\tDURATION"]
-    for record in session.api.get("/build/history"):
+    for record in records:
         age = (clock.now_ns() - record["CreatedNs"]) / 1e9
         fields = (
             record["ID"][:12],
@@ -111,6 +118,7 @@ def _logs(session: Session, path: str, record: Any) -> None:
 COMMAND = Command(
     run,
     arguments="[ls | logs BUILD | inspect BUILD | rm BUILD...]",
+    options=(Option("quiet", "q", "bool", "Let ls show ids alone"),),
     least=0,
     most=None,
     details="BUILD is an id, the beginning of one, or ^N for the Nth build before the last.",

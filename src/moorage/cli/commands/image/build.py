@@ -27,7 +27,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
     if where == "history" and not os.path.isdir(where):
         from moorage.cli.commands.builder import history
 
-        return history.show(session, arguments[1:])
+        return history.show(session, arguments[1:], quiet=values.flag("quiet"))
     if len(arguments) > 1:
         raise UsageError(f'"{session.typed}" takes one argument, the context')
     _refuse(session, values)
