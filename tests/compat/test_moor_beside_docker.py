@@ -356,6 +356,7 @@ def test_copies_of_streams(docker: Cli, moor: Cli, tmp_path: Path) -> None:
 
 def test_prunes(same: Compare, docker: Cli, moor: Cli) -> None:
     docker("builder", "prune", "-af")  # of other tests: one client would take it before the other
+    docker("image", "prune", "-f")
     for command in ("container", "image", "volume", "network", "system"):
         same(command, "prune", stdin="n\n")
         same(command, "prune", "-f")
