@@ -206,6 +206,8 @@ def test_history_keeps_builds_with_their_logs(project: Project, moor: Cli) -> No
     ids = [line.split()[0] for line in listed[1:]]
     assert moor("build", "history", "ls", "-q").split() == ids
     assert moor("builder", "history", "ls", "--quiet").split() == ids
+    refused = moor.run("build", "-t", "hist:2", "history", "ls")
+    assert (refused.code, "--tag is for a build" in refused.err) == (125, True), refused
     assert "error" in listed[1]
     assert "hist:1" in listed[2]
     assert "remembered" in moor("builder", "history", "logs", "^1")

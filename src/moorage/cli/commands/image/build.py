@@ -27,6 +27,9 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
     if where == "history" and not os.path.isdir(where):
         from moorage.cli.commands.builder import history
 
+        for option in COMMAND.options:
+            if option.name != "quiet" and values.changed(option.name):
+                raise UsageError(f"--{option.name} is for a build, not for its history")
         return history.show(session, arguments[1:], quiet=values.flag("quiet"))
     if len(arguments) > 1:
         raise UsageError(f'"{session.typed}" takes one argument, the context')
