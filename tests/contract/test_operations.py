@@ -43,7 +43,15 @@ UNDOCUMENTED = {
     "ContainerAttach": {"detachKeys"},
     "ContainerList": {"since", "before"},
     "ContainerLogs": {"details"},
-    "ImageBuild": {"buildid", "cgroupparent", "cpusetmems", "session", "ulimits"},
+    "ImageBuild": {
+        "buildid",
+        "cgroupparent",
+        "cpusetmems",
+        "isolation",
+        "securityopt",
+        "session",
+        "ulimits",
+    },
     "ImageList": {"filter"},
 }
 # Parameters without a meaning here: nothing of a build is left behind in any case, digests are
