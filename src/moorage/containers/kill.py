@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal as signals
 from typing import Final
 
 from moorage.containers import restart
-from moorage.containers.container import Container
+from moorage.containers.container import Container, Ended
 from moorage.containers.parts import Parts
 from moorage.containers.state import Event, State, advance
 from moorage.containers.validate_config import parse_signal
@@ -16,19 +17,40 @@ from moorage.lib.errors import Conflict, System
 log = logging.getLogger(__name__)
 
 _DEFAULT: Final = signals.SIGKILL
+_GRACE_S: Final = 10.0  # how long a SIGKILL may take before we say so
 
 
 async def kill(parts: Parts, container: Container, signal: str) -> None:
-    """Send *signal* (default KILL).
+    """Send *signal* (default KILL); who sends KILL finds the container ended when this returns.
 
     Events: ``kill``, and what follows from it.
-    Raises: InvalidParameter (unknown signal), Conflict (not running).
+    Raises: InvalidParameter (unknown signal), Conflict (not running), System (it does not die).
     """
     number = parse_signal(signal) if signal else int(_DEFAULT)
     async with container.lock:
         if not container.active:
             raise Conflict(f"container {container.id} is not running")
+        ended = container.waiters.next_exit()
         await send(parts, container, number)
+    if number == signals.SIGKILL:
+        await wait_for_death(container, ended)
+
+
+async def wait_for_death(container: Container, ended: asyncio.Future[Ended]) -> None:
+    """Wait for the end of a container that was sent KILL, and until it holds nothing of the host.
+
+    Raises: System. A process in uninterruptible sleep does not die: it is said, not waited for.
+    """
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            await asyncio.shield(ended)
+    except TimeoutError:
+        raise System(
+            "tried to kill container, but did not receive an exit event",
+            hint="a process of it may hang in the kernel",
+        ) from None
+    async with container.lock:
+        pass
 
 
 async def send(parts: Parts, container: Container, number: int) -> None:

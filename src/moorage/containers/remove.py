@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal as signals
 from typing import Final
@@ -18,7 +17,6 @@ from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, NotFoun
 from moorage.lib.failpoint import failpoint
 
 log = logging.getLogger(__name__)
-_KILL_GRACE_S: Final = 10.0
 _ATTEMPTS: Final = 10  # of a forced removal, should the container be started under it
 
 
@@ -52,13 +50,10 @@ async def _kill(parts: Parts, container: Container) -> None:
         ended = container.waiters.next_exit()
         await kill.send(parts, container, signals.SIGKILL)
     try:
-        async with asyncio.timeout(_KILL_GRACE_S):
-            await asyncio.shield(ended)
-    except TimeoutError:
-        raise System(
-            f"cannot remove container {container.id}: could not kill: it did not exit",
-            hint="a process of it may hang in the kernel",
-        ) from None
+        await kill.wait_for_death(container, ended)
+    except System as error:
+        error.message = f"cannot remove container {container.id}: could not kill: {error.message}"
+        raise
 
 
 def _require_removable(container: Container, *, force: bool) -> None:

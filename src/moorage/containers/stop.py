@@ -13,7 +13,6 @@ from moorage.containers.validate_config import parse_signal
 from moorage.lib.errors import System
 
 DEFAULT_TIMEOUT_S: Final = 10
-_KILL_GRACE_S: Final = 10.0  # how long a SIGKILL may take before we say so
 
 
 async def stop(
@@ -59,16 +58,14 @@ async def _wait(ended: asyncio.Future[Ended], seconds: float | None) -> bool:
 
 
 async def _insist(parts: Parts, container: Container, ended: asyncio.Future[Ended]) -> None:
-    """Kill. A process in uninterruptible sleep does not die: then it is said, not waited for."""
     async with container.lock:
         if not ended.done() and container.active:
             await kill.send(parts, container, signals.SIGKILL)
-    if not await _wait(ended, _KILL_GRACE_S):
-        raise System(
-            f"cannot stop container: {container.id}: tried to kill container,"
-            " but did not receive an exit event",
-            hint="a process of it may hang in the kernel",
-        )
+    try:
+        await kill.wait_for_death(container, ended)
+    except System as error:
+        error.message = f"cannot stop container: {container.id}: {error.message}"
+        raise
 
 
 async def restart(

@@ -44,7 +44,11 @@ def load(line: CommandLine) -> Config:
     except msgspec.ValidationError as error:
         raise InvalidParameter(f"invalid configuration: {_explain(error)}") from error
     validate(config)
-    return config
+    return msgspec.structs.replace(
+        config,  # monitors and runtimes work in directories of their own
+        data_root=str(Path(config.data_root).absolute()),
+        exec_root=str(Path(config.exec_root).absolute()),
+    )
 
 
 def read_file(path: Path, *, required: bool) -> Document:

@@ -41,8 +41,7 @@ def validate(driver: str, options: Mapping[str, str]) -> None:
     known = DRIVERS.get(driver)
     if known is None:
         raise InvalidParameter(
-            f"logger: no log driver named '{driver}' is registered",
-            hint=f"there are: {', '.join(sorted(DRIVERS))}",
+            f'error looking up logging plugin {driver}: plugin "{driver}" not found'
         )
     for name, value in options.items():
         if name not in known and not (name in _EVERY and known):

@@ -26,6 +26,14 @@ def test_every_option_is_a_field_and_every_field_an_option() -> None:
     assert fields == {option.key for option in OPTIONS} - FLAG_ONLY
 
 
+def test_roots_are_absolute_for_monitors_work_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load(tmp_path, "--data-root", "d", "--exec-root=e")
+    assert (config.data_root, config.exec_root) == (f"{tmp_path}/d", f"{tmp_path}/e")
+
+
 def test_the_help_names_every_flag() -> None:
     text = commandline.usage()
     assert all(f"--{option.flag_name} " in text for option in OPTIONS if option.flag_name)

@@ -180,7 +180,7 @@ def test_good_options(driver: str, given: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("driver", "given", "message"),
     [
-        ("nope", {}, "no log driver named 'nope'"),
+        ("nope", {}, 'error looking up logging plugin nope: plugin "nope" not found'),
         ("json-file", {"x": "1"}, "unknown log opt 'x' for json-file log driver"),
         ("none", {"max-size": "1m"}, "unknown log opt"),
         ("json-file", {"max-size": "ten"}, "invalid value for max-size"),
