@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from support.serving import Serving
 
 Method = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -17,7 +18,7 @@ class PluginError(Exception):
     """Raised by a method: the plugin answers 500 with this as its ``Err``."""
 
 
-class FakePlugin:
+class FakePlugin(Serving):
     """Listens at *path* while its context lasts; *methods* by ``VolumeDriver.Create``."""
 
     def __init__(self, path: Path, implements: list[str], methods: dict[str, Method]) -> None:
@@ -38,7 +39,7 @@ class FakePlugin:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, answer = plugin.answer(self.path.removeprefix("/"), json.loads(body))
+                status, answer = plugin.answer(self.path.removeprefix("/"), json.loads(body or b"{}"))
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
@@ -54,31 +55,28 @@ class FakePlugin:
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """Say nothing of clients that did not wait."""
 
-        self._server = Server(str(path), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        super().__init__(Server(str(path), Handler))
 
     def answer(self, method: str, request: dict[str, Any]) -> tuple[int, bytes]:
         self.calls.append((method, request))
-        if method not in self.methods:
-            return 404, b"page not found"
         try:
-            document = self.methods[method](request)
+            document = self.document(method, request)
         except PluginError as error:
             return 500, json.dumps({"Err": str(error)}).encode()
+        if document is None:
+            return 404, b"page not found"
         return 200, document["raw"] if "raw" in document else json.dumps(document).encode()
+
+    def document(self, method: str, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the answer; None: there is no such method."""
+        return self.methods[method](request) if method in self.methods else None
 
     def called(self, method: str) -> list[dict[str, Any]]:
         """Return the requests of one method."""
         return [request for name, request in self.calls if name == method]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def __exit__(self, *exit_: object) -> None:
+        super().__exit__(*exit_)
         self._path.unlink(missing_ok=True)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from typing import Self
 from urllib.parse import urlsplit
 
+from support.serving import Serving
 
-class Proxy:
+
+class Proxy(Serving):
     """Leads every request to *target* (host and port); keeps their heads. Use with ``with``."""
 
     def __init__(self, target: str) -> None:
@@ -41,23 +42,15 @@ class Proxy:
                     _pump(self.request, server)
                     back.join()
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        super().__init__(server)
+        self._address = server.server_address
 
     @property
     def address(self) -> str:
         """Host and port."""
-        return "{}:{}".format(*self._server.server_address)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return "{}:{}".format(*self._address)
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -20,8 +20,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from support.serving import Serving
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -66,7 +68,7 @@ class State:
     page: int = 0  # tags a page; 0: all at once
 
 
-class FakeRegistry:
+class FakeRegistry(Serving):
     """A registry at ``host`` for as long as the context lasts."""
 
     def __init__(
@@ -77,28 +79,19 @@ class FakeRegistry:
     ) -> None:
         self.state = State()
         handler = type("Bound", (Handler,), {"state": self.state})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
             if client_authority is not None:
                 context.load_verify_locations(client_authority)
                 context.verify_mode = ssl.CERT_REQUIRED
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
             )
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.host = f"127.0.0.1:{server.server_address[1]}"
+        super().__init__(server)
 
     def add_blob(self, repository: str, data: bytes) -> dict[str, Any]:
         digest = digest_of(data)

@@ -117,7 +117,7 @@ def test_a9_a_volume_that_is_a_bind_of_the_host_is_shown_whole(
     guarded.api.post("/volumes/create", {"Name": "a9", "driveropts": options}).ok(201)
     guarded.api.post("/containers/create", {"Image": "x", "HostConfig": {"mounts": [mount]}})
     shown = [
-        json.loads(base64.b64decode(x["RequestBody"])) for x in plugin.seen("AuthZPlugin.AuthZReq")
+        json.loads(base64.b64decode(x["RequestBody"])) for x in plugin.called("AuthZPlugin.AuthZReq")
     ]
     assert shown[0]["DriverOpts"] == options
     given = shown[1]["HostConfig"]["Mounts"][0]["VolumeOptions"]["DriverConfig"]
@@ -132,7 +132,7 @@ def test_a1_a_json_body_over_the_limit_is_refused_not_skipped(
     padded = {"HostConfig": {"Privileged": True}, "Labels": {"pad": "x" * (5 << 20)}}
     response = guarded.api.post("/containers/create", padded)
     assert response.status == 413
-    assert plugin.seen("AuthZPlugin.AuthZReq") == []
+    assert plugin.called("AuthZPlugin.AuthZReq") == []
 
 
 @pytest.mark.parametrize("declared", ["text/plain", "application/jsonx", "text/json", ""])
@@ -155,10 +155,10 @@ def test_a1_a_body_that_is_not_said_to_be_json_is_not_executed(
 
 def test_answers_are_shown_and_secrets_are_not(guarded: Daemon, plugin: Plugin) -> None:
     guarded.api.request("GET", "/info", headers={"X-Registry-Auth": "c2VjcmV0"}).ok()
-    (asked,) = plugin.seen("AuthZPlugin.AuthZReq")
+    (asked,) = plugin.called("AuthZPlugin.AuthZReq")
     assert asked["RequestUri"] == "/v1.55/info"
     assert "x-registry-auth" not in asked["RequestHeaders"]
-    (answered,) = plugin.seen("AuthZPlugin.AuthZRes")
+    (answered,) = plugin.called("AuthZPlugin.AuthZRes")
     assert answered["ResponseStatusCode"] == 200
     assert "ServerVersion" in json.loads(base64.b64decode(answered["ResponseBody"]))
 

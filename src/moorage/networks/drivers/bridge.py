@@ -17,12 +17,13 @@ from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
 from moorage.networks import sandbox
 from moorage.networks.drivers import options
 from moorage.networks.drivers.contract import LocalDriver
+from moorage.networks.drivers.wiring import bridge_port, wire_of
 from moorage.networks.firewall.keeper import Keeper
 from moorage.networks.firewall.rules import NetworkRules, port_name
 from moorage.networks.ipam import gateway_of
 from moorage.networks.records import Endpoint, NetworkRecord
 from moorage.networks.remains import Remains
-from moorage.networks.sandbox import Plug, Wire
+from moorage.networks.sandbox import Wire
 
 NAME: Final = "com.docker.network.bridge.name"
 ICC: Final = "com.docker.network.bridge.enable_icc"
@@ -143,22 +144,8 @@ class Bridge(LocalDriver):
 
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
         """Return a veth from the bridge."""
-        given = endpoint.settings.driver_opts or {}
-        return Wire(
-            plug=Plug(
-                kind="veth",
-                device=network.device,
-                port=endpoint.port,
-                hairpin=hairpin,
-                confined=endpoint.confined,
-            ),
-            interface=endpoint.interface,
-            mac=endpoint.mac,
-            mtu=options.mtu(network.options, self._default_mtu),
-            addresses=[*filter(None, (endpoint.ipv4, endpoint.ipv6)), *link_local(endpoint)],
-            ipv6=network.ipv6,
-            sysctls=options.endpoint_sysctls(given, endpoint.interface),
-        )
+        mtu = options.mtu(network.options, self._default_mtu)
+        return wire_of(network, endpoint, bridge_port(network, endpoint, hairpin=hairpin), mtu=mtu)
 
     def _plan(self, network: NetworkRecord) -> BridgePlan:
         addresses = []
@@ -201,13 +188,6 @@ class Bridge(LocalDriver):
 def mac_of(network: NetworkRecord) -> str:
     """Return the Ethernet address of a network's bridge."""
     return bytes((0x02, 0x42, *bytes.fromhex(network.id[:8]))).hex(":")
-
-
-def link_local(endpoint: Endpoint) -> list[str]:
-    """Return the link-local addresses the user asked for, with prefix length."""
-    ipam = endpoint.settings.ipam_config
-    wanted = (ipam.link_local_i_ps if ipam else None) or []
-    return [f"{text}/{64 if ':' in text else 16}" for text in wanted]
 
 
 def make_bridge(plan: BridgePlan) -> bool:

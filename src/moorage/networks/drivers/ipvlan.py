@@ -11,8 +11,8 @@ from moorage.lib.errors import InvalidParameter
 from moorage.netlink import link
 from moorage.networks import sandbox
 from moorage.networks.drivers import options, parent
-from moorage.networks.drivers.bridge import link_local
 from moorage.networks.drivers.contract import LocalDriver
+from moorage.networks.drivers.wiring import wire_of
 from moorage.networks.records import Endpoint, NetworkRecord
 from moorage.networks.sandbox import Plug, Wire
 
@@ -74,17 +74,10 @@ class Ipvlan(LocalDriver):
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
         """Return an ipvlan of the parent."""
         del hairpin
-        given = endpoint.settings.driver_opts or {}
-        return Wire(
-            plug=Plug(
-                kind="ipvlan",
-                device=network.device,
-                mode=network.options.get(MODE, "l2"),
-                flag=network.options.get(FLAG, "bridge"),
-            ),
-            interface=endpoint.interface,
-            mtu=options.mtu(network.options, 0),
-            addresses=[*filter(None, (endpoint.ipv4, endpoint.ipv6)), *link_local(endpoint)],
-            ipv6=network.ipv6,
-            sysctls=options.endpoint_sysctls(given, endpoint.interface),
+        plug = Plug(
+            kind="ipvlan",
+            device=network.device,
+            mode=network.options.get(MODE, "l2"),
+            flag=network.options.get(FLAG, "bridge"),
         )
+        return wire_of(network, endpoint, plug, mtu=options.mtu(network.options, 0))

@@ -12,8 +12,8 @@ from moorage.netlink import link, route
 from moorage.netlink.nlsocket import NetlinkError, NetlinkSocket
 from moorage.networks import sandbox
 from moorage.networks.drivers import options, parent
-from moorage.networks.drivers.bridge import link_local
 from moorage.networks.drivers.contract import LocalDriver
+from moorage.networks.drivers.wiring import wire_of
 from moorage.networks.records import Endpoint, NetworkRecord
 from moorage.networks.sandbox import Plug, Wire
 
@@ -82,18 +82,9 @@ class Macvlan(LocalDriver):
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
         """Return a macvlan of the parent."""
         del hairpin
-        given = endpoint.settings.driver_opts or {}
-        return Wire(
-            plug=Plug(
-                kind="macvlan", device=network.device, mode=network.options.get(MODE, "bridge")
-            ),
-            interface=endpoint.interface,
-            mac=endpoint.mac,
-            mtu=options.mtu(network.options, 0),
-            addresses=[*filter(None, (endpoint.ipv4, endpoint.ipv6)), *link_local(endpoint)],
-            ipv6=network.ipv6,
-            sysctls=options.endpoint_sysctls(given, endpoint.interface),
-        )
+        mode = network.options.get(MODE, "bridge")
+        plug = Plug(kind="macvlan", device=network.device, mode=mode)
+        return wire_of(network, endpoint, plug, mtu=options.mtu(network.options, 0))
 
 
 def access_name(network: NetworkRecord) -> str:

@@ -31,46 +31,13 @@ class Network(Struct, frozen=True, kw_only=True, rename="pascal"):
     peers: list[PeerInfo] | UnsetType = UNSET  # overlay networks only
 
 
-class NetworkSummary(Struct, frozen=True, kw_only=True, rename="pascal"):
+class NetworkSummary(Network, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``NetworkSummary``."""
 
-    name: str = ""
-    id: str = ""
-    created: str = ""
-    scope: str = ""
-    driver: str = ""
-    enable_ipv4: bool = field(default=False, name="EnableIPv4")
-    enable_ipv6: bool = field(default=False, name="EnableIPv6")
-    ipam: IPAM | None = field(default=None, name="IPAM")
-    internal: bool = False
-    attachable: bool = False
-    ingress: bool = False
-    config_from: ConfigReference | None = None
-    config_only: bool = False
-    options: dict[str, str] | None = None
-    labels: dict[str, str] | None = None
-    peers: list[PeerInfo] | UnsetType = UNSET  # overlay networks only
 
-
-class NetworkInspect(Struct, frozen=True, kw_only=True, rename="pascal"):
+class NetworkInspect(Network, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``NetworkInspect``."""
 
-    name: str = ""
-    id: str = ""
-    created: str = ""
-    scope: str = ""
-    driver: str = ""
-    enable_ipv4: bool = field(default=False, name="EnableIPv4")
-    enable_ipv6: bool = field(default=False, name="EnableIPv6")
-    ipam: IPAM | None = field(default=None, name="IPAM")
-    internal: bool = False
-    attachable: bool = False
-    ingress: bool = False
-    config_from: ConfigReference | None = None
-    config_only: bool = False
-    options: dict[str, str] | None = None
-    labels: dict[str, str] | None = None
-    peers: list[PeerInfo] | UnsetType = UNSET  # overlay networks only
     containers: dict[str, EndpointResource] | None = None
     services: dict[str, object] | UnsetType = UNSET  # swarm only
     status: NetworkStatus | UnsetType = UNSET

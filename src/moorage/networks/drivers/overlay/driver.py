@@ -24,19 +24,19 @@ from moorage.lib.errors import (
 from moorage.lib.tasks import Supervisor
 from moorage.networks.config import NetworksConfig
 from moorage.networks.drivers import options
-from moorage.networks.drivers.bridge import link_local
 from moorage.networks.drivers.overlay import forwarding, host
 from moorage.networks.drivers.overlay.devices import Devices, is_encrypted
 from moorage.networks.drivers.overlay.learner import Learner, member_of
 from moorage.networks.drivers.overlay.membership import Membership
 from moorage.networks.drivers.overlay.records import Keys, Member, Node
 from moorage.networks.drivers.overlay.wireguard import Wireguard
+from moorage.networks.drivers.wiring import bridge_port, wire_of
 from moorage.networks.firewall.keeper import Keeper
 from moorage.networks.firewall.rules import port_name
 from moorage.networks.names import Packet
 from moorage.networks.records import Endpoint, NetworkRecord
 from moorage.networks.registry import Registry
-from moorage.networks.sandbox import Plug, Wire
+from moorage.networks.sandbox import Wire
 
 log = logging.getLogger(__name__)
 
@@ -336,22 +336,8 @@ class Overlay:
 
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
         """Return a veth from the network's bridge."""
-        given = endpoint.settings.driver_opts or {}
-        return Wire(
-            plug=Plug(
-                kind="veth",
-                device=network.device,
-                port=endpoint.port,
-                hairpin=hairpin,
-                confined=endpoint.confined,
-            ),
-            interface=endpoint.interface,
-            mac=endpoint.mac,
-            mtu=self._devices.mtu_of(network),
-            addresses=[*filter(None, (endpoint.ipv4, endpoint.ipv6)), *link_local(endpoint)],
-            ipv6=network.ipv6,
-            sysctls=options.endpoint_sysctls(given, endpoint.interface),
-        )
+        mtu = self._devices.mtu_of(network)
+        return wire_of(network, endpoint, bridge_port(network, endpoint, hairpin=hairpin), mtu=mtu)
 
 
 def _overlaps(network: NetworkRecord, others: Iterable[NetworkRecord]) -> bool:
