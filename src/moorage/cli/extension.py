@@ -11,10 +11,10 @@ others than root and the user can change is refused.
 
 from __future__ import annotations
 
-import os
-import stat
+import posix
 
 from moorage.cli.failure import CommandError
+from moorage.client import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SYSTEM_DIRECTORIES = (
 )
 ORIGINAL_COMMAND = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_WRITE = 0o022
 
 
 class Extension:
@@ -58,7 +58,7 @@ def find(session: Session, name: str) -> str:
         return ""
     for directory in _directories(session):
         path = f"{directory}/{PREFIX}{name}"
-        if os.access(path, os.X_OK) and os.path.isfile(path):
+        if files.is_file(path) and posix.access(path, posix.X_OK):
             _require_private(path)
             return path
     return ""
@@ -76,7 +76,7 @@ def run(session: Session, path: str, words: list[str]) -> int:
     session.out.flush()
     session.err.flush()
     try:
-        os.execve(path, [path, *words], environment)  # noqa: S606 - no shell is wanted
+        posix.execve(path, [path, *words], environment)
     except OSError as e:
         raise CommandError(f"{path}: {(e.strerror or str(e)).lower()}") from e
 
@@ -86,10 +86,10 @@ def installed(session: Session) -> list[Extension]:
     found: dict[str, Extension] = {}
     for directory in _directories(session):
         try:
-            files = sorted(os.listdir(directory))
+            names = sorted(posix.listdir(directory))
         except OSError:
             continue
-        for file in files:
+        for file in names:
             name = file.removeprefix(PREFIX)
             if file == name or name in found:
                 continue
@@ -107,6 +107,8 @@ def ask(path: str, words: list[str]) -> str:
 
     Raises: OSError.
     """
+    import os
+
     reader, writer = os.pipe()
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -143,6 +145,8 @@ def _directories(session: Session) -> list[str]:
 
 def _require_private(path: str) -> None:
     """Refuse a plugin that others can change: the file, its directory, or the way to it."""
+    import os
+
     real = os.path.realpath(path)
     places = {real, os.path.dirname(real), os.path.realpath(os.path.dirname(path))}
     trusted = {0, os.geteuid()}
@@ -160,6 +164,7 @@ def _require_private(path: str) -> None:
 
 
 def _own_path() -> str:
+    import os
     import sys
 
     return os.path.abspath(sys.argv[0])

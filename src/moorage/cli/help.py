@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posix
+
 from moorage.cli import kinds, tree
 from moorage.cli.tree import PROGRAM
 
@@ -96,10 +98,8 @@ def flag_lines(options: tuple[Option, ...]) -> str:
 
 def terminal_width() -> int:
     """Return the width of the terminal on standard output, 80 without one."""
-    import os
-
     try:
-        return os.get_terminal_size(1).columns or NO_TERMINAL
+        return posix.get_terminal_size(1).columns or NO_TERMINAL
     except OSError:
         return NO_TERMINAL
 

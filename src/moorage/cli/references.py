@@ -5,7 +5,9 @@ from __future__ import annotations
 from moorage.cli.failure import CommandError
 
 DEFAULT_TAG = "latest"
-SHORT = 60  # shorter than an image's ID, which is no name
+ID_LENGTH = 64  # digits of an image's ID, which is no name
+_HEX = frozenset("0123456789abcdef")
+_SPLIT = str.maketrans("._-", "///")  # separators of words, which no word holds itself
 HUB = ("docker.io/", "index.docker.io/")
 
 
@@ -38,18 +40,49 @@ def check(name: str) -> None:
 
 
 def is_plain(name: str) -> bool:
-    """Tell whether *name* is ``path/name:tag`` of the simplest kind, which needs no grammar."""
-    if "@" in name or name.count(":") > 1:
-        return False
-    repository, tag = split_tag(name)
-    parts = repository.split("/")
+    """Tell whether *name* is an ordinary one, ``host:port/path/name:tag@sha256:digits``.
+
+    What is not may still be a name by the whole grammar, which is only then worth loading.
+    """
+    rest, at, digest = name.partition("@")
+    path, _, last = rest.rpartition("/")
+    last, colon, tag = last.partition(":")
+    host, slash, below = path.partition("/")
+    if "." in host or ":" in host:
+        if not _is_host(host):
+            return False
+        path = below if slash else ""
     return (
-        len(name) < SHORT
-        and all(part and part.isascii() and part.isalnum() for part in parts)
-        and repository == repository.lower()
-        and (not tag or (tag.isascii() and tag.replace(".", "").replace("-", "").isalnum()))
-        and (name == repository or tag[:1].isalnum())
+        len(rest) < ID_LENGTH
+        and all(map(_is_component, [*(path.split("/") if path else ()), last]))
+        and (not colon or _is_tag(tag))
+        and (not at or _is_digest(digest))
     )
+
+
+def _is_host(text: str) -> bool:
+    name, colon, port = text.partition(":")
+    return all(map(_is_alphanumeric, name.replace("-", ".").split("."))) and (
+        not colon or (port.isascii() and port.isdecimal())
+    )
+
+
+def _is_component(text: str) -> bool:
+    """Tell whether *text* is small letters and digits with single separators between them."""
+    return text == text.lower() and all(map(_is_alphanumeric, text.translate(_SPLIT).split("/")))
+
+
+def _is_tag(text: str) -> bool:
+    return text[:1].isalnum() and _is_alphanumeric(text.translate(_SPLIT).replace("/", ""))
+
+
+def _is_digest(text: str) -> bool:
+    algorithm, _, digits = text.partition(":")
+    return algorithm == "sha256" and len(digits) == ID_LENGTH and set(digits) <= _HEX
+
+
+def _is_alphanumeric(text: str) -> bool:
+    return text.isascii() and text.isalnum()
 
 
 def split_new_tag(name: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli.failure import CommandError
+from moorage.client import files
 from moorage.client.endpoint import Endpoint, Tls, default_host, host_from_environment
 
 TYPE_CHECKING = False
@@ -85,11 +86,5 @@ def _tls(sources: Sources) -> Tls | None:
     paths: dict[str, str | None] = {}
     for name, flag in (("ca", "tlscacert"), ("cert", "tlscert"), ("key", "tlskey")):
         path = flags.text(flag) or f"{folder}/{name}.pem"
-        paths[name] = path if flags.changed(flag) or _exists(path) else None
+        paths[name] = path if flags.changed(flag) or files.exists(path) else None
     return Tls(ca=paths["ca"], cert=paths["cert"], key=paths["key"], verify=verify)
-
-
-def _exists(path: str) -> bool:
-    import os
-
-    return os.path.exists(path)

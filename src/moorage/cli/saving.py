@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from moorage.cli.failure import CommandError
+from moorage.client import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,27 +33,27 @@ def save_body(
         for chunk in response.chunks():
             session.out.write_bytes(chunk)
         return
-    if os.path.exists(target) and not os.path.isfile(target):
+    if files.exists(target) and not files.is_file(target):
         with open(target, "wb", buffering=0) as device:  # a pipe or device: no rename
             for chunk in response.chunks():
                 device.write(chunk)
         return
-    temporary = f"{target}.{os.getpid()}.part"
+    temporary = f"{target}.{posix.getpid()}.part"
     try:
         with open(temporary, "xb") as file:
             for chunk in response.chunks():
                 file.write(chunk)
-        os.rename(temporary, target)
+        posix.rename(temporary, target)
     except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+        if files.exists(temporary):
+            posix.unlink(temporary)
         raise
 
 
 def file_chunks(source: str) -> Iterator[bytes]:
     """Yield the bytes of a file, of standard input for ``-`` or an empty name."""
     descriptor = 0 if source in {"", "-"} else open_source(source)
-    while chunk := os.read(descriptor, CHUNK):
+    while chunk := posix.read(descriptor, CHUNK):
         yield chunk
 
 
@@ -62,15 +63,16 @@ def open_source(source: str) -> int:
     Raises: CommandError.
     """
     try:
-        return os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        return posix.open(source, posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError as e:
         raise CommandError(f"open {source}: {(e.strerror or str(e)).lower()}") from e
 
 
 def _check_target(target: str, failure: str) -> None:
-    folder = os.path.dirname(target) or "."
-    if not os.path.isdir(folder):
+    folder, slash, _ = target.rpartition("/")
+    folder = folder.rstrip("/") or slash or "."
+    if not files.is_directory(folder):
         reason = f"invalid output path: stat {folder}: no such file or directory"
         raise CommandError(f"{failure}: {reason}")
-    if os.path.isdir(target):
+    if files.is_directory(target):
         raise CommandError(f"{failure}: cannot write to a directory")

@@ -113,6 +113,8 @@ COMMANDS: dict[str, str] = {
     "volume rm": "Remove one or more volumes",
 }
 
+SLIPS = 2  # so many slips of the finger make a command that was meant
+
 HIDDEN = frozenset({"system dial-stdio"})
 
 COMMON = (
@@ -220,13 +222,24 @@ def names_of(canonical: str) -> list[str]:
 
 def nearest(typed: str, parent: str) -> list[str]:
     """Return the commands that a mistyped one may have meant, best first."""
-    from difflib import get_close_matches
-
     paths = [*COMMANDS, *ALIASES]
     if parent:
         candidates = [path for path in paths if path.startswith(parent + " ")]
     else:
         candidates = [path for path in (*paths, *GROUPS) if " " not in path]
-    close = get_close_matches(typed, candidates, n=3, cutoff=0.6)
+    slips = {path: _slips(typed, path) for path in candidates}
+    close = sorted((path for path in candidates if slips[path] <= SLIPS), key=slips.__getitem__)
     starts = [path for path in candidates if path.startswith(typed) and path not in close]
-    return close + starts[: 3 - len(close)]
+    return (close + starts)[:3]
+
+
+def _slips(typed: str, meant: str) -> int:
+    """Count the letters to change, add or leave out (Levenshtein's distance)."""
+    above = list(range(len(meant) + 1))
+    for row, letter in enumerate(typed, 1):
+        current = [row]
+        for column, other in enumerate(meant):
+            changed = above[column] + (letter != other)
+            current.append(min(changed, above[column + 1] + 1, current[column] + 1))
+        above = current
+    return above[-1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from moorage.client import jsonwire
+from moorage.client import files, jsonwire
 from moorage.lib.errors import InvalidParameter
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ class ConfigFile:
         """Write the file as Docker does: indented with tabs, mode 0600."""
         import os
 
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        files.make_directories(self.directory, 0o700)
         target = os.path.realpath(self.path)
         temporary = f"{target}.{os.getpid()}.tmp"
         text = jsonwire.indent(jsonwire.encode(self.values), "\t")

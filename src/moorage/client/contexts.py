@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
-import os
-from hashlib import sha256
+import posix
 
-from moorage.client import jsonwire
+from moorage.client import files, jsonwire
 from moorage.client.endpoint import Endpoint, Tls
+from moorage.client.hashing import sha256
 from moorage.lib.errors import Conflict, InvalidParameter, NotFound
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ class Context:
         """Return the stored certificate files by name."""
         folder = f"{self.tls_directory}/docker"
         paths = {name: f"{folder}/{name}" for name in TLS_FILES}
-        return {name: path for name, path in paths.items() if os.path.exists(path)}
+        return {name: path for name, path in paths.items() if files.exists(path)}
 
     def endpoint(self) -> Endpoint:
         """Return where this context leads."""
@@ -96,7 +96,7 @@ class ContextStore:
     def list(self) -> list[Context]:
         """Return all contexts by name."""
         try:
-            folders = os.listdir(f"{self.root}/meta")
+            folders = posix.listdir(f"{self.root}/meta")
         except FileNotFoundError:
             return []
         found: list[Context] = []
@@ -111,7 +111,7 @@ class ContextStore:
 
     def exists(self, name: str) -> bool:
         """Tell whether *name* is stored."""
-        return os.path.exists(f"{self._meta(name)}/meta.json")
+        return files.exists(f"{self._meta(name)}/meta.json")
 
     def put(self, meta: Json, tls: dict[str, bytes] | None) -> None:
         """Create or replace a context; *tls* None leaves its certificates as they are."""
@@ -123,8 +123,8 @@ class ContextStore:
         for file in TLS_FILES:
             if file in tls:
                 _write(folder, file, tls[file], 0o600)
-            elif os.path.exists(f"{folder}/{file}"):
-                os.unlink(f"{folder}/{file}")
+            elif files.exists(f"{folder}/{file}"):
+                posix.unlink(f"{folder}/{file}")
 
     def create(self, meta: Json, tls: dict[str, bytes]) -> None:
         """Store a new context.
@@ -143,22 +143,22 @@ class ContextStore:
         Raises: NotFound.
         """
         self.get(name)
-        for folder, files in (
+        for folder, names in (
             (f"{self._tls(name)}/docker", TLS_FILES),
             (self._tls(name), ()),
             (self._meta(name), ("meta.json",)),
         ):
-            for file in files:
-                if os.path.exists(f"{folder}/{file}"):
-                    os.unlink(f"{folder}/{file}")
-            if os.path.isdir(folder):
-                os.rmdir(folder)
+            for file in names:
+                if files.exists(f"{folder}/{file}"):
+                    posix.unlink(f"{folder}/{file}")
+            if files.is_directory(folder):
+                posix.rmdir(folder)
 
     def _meta(self, name: str) -> str:
-        return f"{self.root}/meta/{sha256(name.encode()).hexdigest()}"
+        return f"{self.root}/meta/{sha256(name.encode())}"
 
     def _tls(self, name: str) -> str:
-        return f"{self.root}/tls/{sha256(name.encode()).hexdigest()}"
+        return f"{self.root}/tls/{sha256(name.encode())}"
 
 
 def check_name(name: str) -> None:
@@ -177,9 +177,9 @@ def check_name(name: str) -> None:
 
 
 def _write(folder: str, name: str, content: bytes, mode: int) -> None:
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    temporary = f"{folder}/.{name}.{os.getpid()}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    files.make_directories(folder, 0o755)
+    temporary = f"{folder}/.{name}.{posix.getpid()}"
+    descriptor = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, mode)
     with open(descriptor, "wb") as file:
         file.write(content)
-    os.rename(temporary, f"{folder}/{name}")
+    posix.rename(temporary, f"{folder}/{name}")

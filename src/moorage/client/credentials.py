@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 
@@ -151,6 +150,8 @@ def _call_helper(helper: str, verb: str, text: str) -> bytes:
     """
     if not helper or not all(char in _HELPER_NAME for char in helper):
         raise InvalidParameter(f"invalid credential helper name {helper!r}")
+    import os
+
     program = f"docker-credential-{helper}"
     to_read, to_write = os.pipe()
     out_read, out_write = os.pipe()

@@ -6,8 +6,7 @@ The order is the docker CLI's: ``-H``, ``--context``, ``MOOR_HOST`` or ``DOCKER_
 
 from __future__ import annotations
 
-import posix
-
+from moorage.client import files
 from moorage.lib.errors import InvalidParameter
 
 TYPE_CHECKING = False
@@ -46,7 +45,7 @@ class Endpoint:
 
 def default_host() -> str:
     """Return our own daemon's socket, or Docker's where only that one exists."""
-    if not _exists(OWN_SOCKET) and _exists(DOCKER_SOCKET):
+    if not files.exists(OWN_SOCKET) and files.exists(DOCKER_SOCKET):
         return "unix://" + DOCKER_SOCKET
     return "unix://" + OWN_SOCKET
 
@@ -54,14 +53,6 @@ def default_host() -> str:
 def host_from_environment(environ: Mapping[str, str]) -> str:
     """Return ``MOOR_HOST`` or ``DOCKER_HOST``, empty if neither is set."""
     return environ.get("MOOR_HOST") or environ.get("DOCKER_HOST") or ""
-
-
-def _exists(path: str) -> bool:
-    try:
-        posix.stat(path)
-    except OSError:
-        return False
-    return True
 
 
 def _split(host: str, with_tls: bool) -> tuple[str, str]:  # noqa: FBT001

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moorage.cli.copying import places
 from moorage.cli.copying.pack import pack
+from moorage.cli.copying.tarheader import END, XATTR, Member, padding
+from moorage.cli.copying.tarreader import TarReader
 from moorage.cli.copying.unpack import unpack
 from moorage.cli.failure import CommandError
 
@@ -221,3 +225,54 @@ def test_where_a_copy_goes(
             places.destination(place(*source), place(*target))
     else:
         assert places.destination(place(*source), place(*target)) == expected
+
+
+def test_what_tarfile_writes_and_we_read_is_the_same() -> None:
+    """PAX and GNU archives, with names and numbers that no ustar field holds."""
+    for kind in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        buffer = io.BytesIO()
+        big = 8**8
+        with tarfile.open(fileobj=buffer, mode="w", format=kind) as tar:
+            info = entry("d" * 90 + "/" + "é" * 90, uid=big, gid=big, mtime=1_234_567_890)
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"abc"))
+            tar.addfile(entry("l", tarfile.SYMTYPE, linkname="t" * 150))
+        reader = TarReader(iter([buffer.getvalue()]))
+        found = [(m.name, m.link, m.uid, m.mtime_ns, b"".join(reader.content())) for m in reader]
+        name = ("d" * 90 + "/" + "é" * 90).encode()
+        assert found == [
+            (name, b"", big, 1_234_567_890 * 10**9, b"abc"),
+            (b"l", b"t" * 150, 0, 0, b""),
+        ]
+
+
+def test_what_we_write_tarfile_reads() -> None:
+    member = Member("é".encode() * 80, b"0", 0o4755)
+    member.uid, member.gid, member.size, member.mtime_ns = 8**9, 7, 2, 1_500_000_000_250_000_000
+    member.records[XATTR + b"user.a"] = b"\0binary\xff"
+    data = member.header() + b"hi" + padding(2) + END
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        (info,) = tar.getmembers()
+        content = tar.extractfile(info)
+        assert content is not None
+        assert content.read() == b"hi"
+    assert (info.name, info.mode, info.uid, info.gid) == ("é" * 80, 0o4755, 8**9, 7)
+    assert info.mtime == 1_500_000_000.25
+    (again,) = TarReader(iter([data]))
+    assert again.records[XATTR + b"user.a"] == b"\0binary\xff"
+
+
+@given(at=st.integers(0, 511), byte=st.integers(0, 255), cut=st.integers(0, 2560))
+def test_a_header_with_any_change_is_read_or_refused(at: int, byte: int, cut: int) -> None:
+    """Its checksum is made right again, so that the fields are what is tried."""
+    block = bytearray(Member(b"name", b"0", 0o644).header())
+    block[at] = byte
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    reader = TarReader(iter([(bytes(block) + bytes(2048))[:cut]]))
+    try:
+        for _ in reader:
+            b"".join(reader.content())
+    except CommandError as e:
+        if "the archive is damaged" not in e.message:
+            raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import py_compile
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +54,54 @@ def test_a_full_disk_behind_standard_output_is_said_in_words() -> None:
             stdout=full, stderr=subprocess.PIPE, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, b"write /dev/stdout: no space left on device\n")
+
+
+@pytest.mark.parametrize("change", ["nothing", "edited", "other magic", "no byte code"])
+def test_the_short_way_to_a_module_runs_what_its_source_says(tmp_path: Path, change: str) -> None:
+    package = tmp_path / "moorage" / "inner"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").write_text("")
+    source = package / "part.py"
+    source.write_text("SAYS = 'old'\n")
+    cached = Path(importlib.util.cache_from_source(str(source)))
+    py_compile.compile(str(source))
+    if change == "edited":
+        source.write_text("SAYS = 'newer'\n")
+    elif change == "other magic":
+        cached.write_bytes(b"\0\0\0\0" + cached.read_bytes()[4:])
+    elif change == "no byte code":
+        cached.unlink()
+    program = (
+        f"import sys; sys.path[:0] = [{str(SOURCE)!r}]; "
+        "from moorage.cli.directimport import DirectFinder, install; install(); "
+        f"[sys.modules.pop(n) for n in list(sys.modules) if n.startswith('moorage')]; "
+        f"sys.path[:1] = [{str(tmp_path)!r}]; from moorage.inner import part; "
+        "print(part.SAYS, part.__file__, part.__spec__.loader is DirectFinder)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-ISc", program], capture_output=True, text=True, check=True
+    )
+    says = "newer" if change == "edited" else "old"
+    assert done.stdout.split() == [says, str(source), str(change == "nothing")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["context", "ls"], ["cp", "x:/a", "/nope"], ["cp", "/etc/hostname", "x:/a"], ["nosuch"],
+        ["pull", "example.com:5000/a-b/c_d:1.0"], ["tag", "a", "ghcr.io/b/c-d:v1"],
+        ["save", "x"], ["build", "/nope"], ["inspect", "x"], ["info"], ["version"],
+    ],
+)  # fmt: skip
+def test_common_commands_import_little_of_the_standard_library(words: list[str]) -> None:
+    """Each of these modules takes a millisecond or more, of the fifteen that a command has."""
+    program = (
+        f"import sys; sys.path[:0] = [{str(SOURCE)!r}]; from moorage.cli.main import run; "
+        f"run({['-H', 'unix:///nope', *words]!r}); print('\\n'.join(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-ISc", program], capture_output=True, text=True, check=True
+    )
+    heavy = HEAVY | {"_hashlib", "contextlib", "difflib", "hashlib", "tarfile", "_collections_abc"}
+    assert not set(done.stdout.split()) & heavy

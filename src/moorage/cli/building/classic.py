@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from moorage.cli.building import context
+from moorage.cli.copying import tarheader
 from moorage.cli.failure import CommandError
 from moorage.client import jsonwire
 
@@ -72,14 +73,15 @@ def _archive(source: Source, name: str) -> Iterator[bytes]:
     """Yield the context with its Dockerfile as one tar."""
     if source.archive:
         yield source.head
-        while chunk := os.read(0, 1 << 16):
+        while chunk := posix.read(0, 1 << 16):
             yield chunk
         return
     if source.dockerfile is not None:
-        yield context.header(name, b"0", 0o644, len(source.dockerfile), 0)
-        yield source.dockerfile + bytes(-len(source.dockerfile) % 512)
+        member = tarheader.Member(name.encode(), tarheader.REGULAR, 0o644)
+        member.size = len(source.dockerfile)
+        yield member.header() + source.dockerfile + tarheader.padding(member.size)
     if not source.root:
-        yield bytes(1024)
+        yield tarheader.END
         return
     matcher = context.ignore_rules(source.root, source.path)
     tree = context.Tree(source.root, matcher)

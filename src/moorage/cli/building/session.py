@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import os
+import posix
+from binascii import b2a_base64
 
 from moorage.cli.building import context
-from moorage.client import jsonwire
+from moorage.client import files, jsonwire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class BuildSession:
         self, api: Api, secrets: dict[str, bytes], dockerfile: bytes | None, auth: dict[str, Any]
     ) -> None:
         """Begin. Raises: NotFound, if the daemon has no sessions (it is no moord)."""
-        encoded = {name: base64.b64encode(value).decode() for name, value in secrets.items()}
-        text = None if dockerfile is None else base64.b64encode(dockerfile).decode()
-        config = base64.b64encode(jsonwire.encode(auth).encode()).decode()
+        encoded = {name: _base64(value) for name, value in secrets.items()}
+        text = None if dockerfile is None else _base64(dockerfile)
+        config = _base64(jsonwire.encode(auth).encode())
         answer = api.post(
             "/build/session", {"Secrets": encoded, "Dockerfile": text, "Auth": config}
         )
@@ -76,7 +76,7 @@ class BuildSession:
 
         def chunks() -> Iterator[bytes]:
             yield head
-            while chunk := os.read(0, 1 << 16):
+            while chunk := posix.read(0, 1 << 16):
                 yield chunk
 
         headers = {"Content-Type": "application/x-tar"}
@@ -93,7 +93,7 @@ class BuildSession:
         from moorage.cli.copying.unpack import unpack
 
         response = self._api.request("GET", f"{self._path}/output", {"kind": kind})
-        os.makedirs(destination, exist_ok=True)
+        files.make_directories(destination, 0o777)
         unpack(response.chunks(), destination, None)
 
     def fetch(self, kind: str, destination: str) -> None:
@@ -104,10 +104,14 @@ class BuildSession:
         response = self._api.request("GET", f"{self._path}/output", {"kind": kind})
         if destination == "-":
             for chunk in response.chunks():
-                os.write(1, chunk)
+                posix.write(1, chunk)
             return
         temporary = f"{destination}.partial"
         with open(temporary, "wb") as file:
             for chunk in response.chunks():
                 file.write(chunk)
-        os.replace(temporary, destination)
+        posix.replace(temporary, destination)
+
+
+def _base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode()

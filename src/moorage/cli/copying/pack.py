@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from tarfile import BLOCKSIZE, LNKTYPE, PAX_FORMAT, TarInfo
+import errno
+import posix
+
+from moorage.cli.copying import tarheader
+from moorage.cli.copying.tarheader import Member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1 << 20
-END = b"\0" * (2 * BLOCKSIZE)
+CAPABILITY = "security.capability"  # the one attribute that docker carries
+_NO_ATTRIBUTE = frozenset({errno.ENODATA, errno.ENOTSUP, errno.EPERM, errno.ENOSYS})
+_KIND, _MODE = 0o170000, 0o7777
+_KINDS = {
+    0o100000: tarheader.REGULAR,
+    0o120000: tarheader.SYMLINK,
+    0o020000: tarheader.CHARACTER,
+    0o060000: tarheader.DEVICE,
+    0o040000: tarheader.DIRECTORY,
+    0o010000: tarheader.FIFO,
+}
 
 
 def pack(source: str, name: str) -> Iterator[bytes]:
@@ -20,58 +32,61 @@ def pack(source: str, name: str) -> Iterator[bytes]:
     ``.`` as the name gives the contents of a directory. Sockets are left out; links are kept as
     links, hard ones too.
     """
-    seen: dict[tuple[int, int], str] = {}
+    seen: dict[tuple[int, int], bytes] = {}
     for path, entry in _walk(source, name):
         yield from _entry(path, entry, seen)
-    yield END
+    yield tarheader.END
 
 
 def _walk(path: str, name: str) -> Iterator[tuple[str, str]]:
     yield path, name
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
+    if posix.lstat(path).st_mode & _KIND != 0o040000:
         return
-    for child in sorted(os.listdir(path)):
+    for child in sorted(posix.listdir(path)):
         below = child if name == "." else f"{name}/{child}"
         yield from _walk(f"{path}/{child}", below)
 
 
-def _entry(path: str, name: str, seen: dict[tuple[int, int], str]) -> Iterator[bytes]:
-    status = os.lstat(path)
-    if stat.S_ISSOCK(status.st_mode):
+def _entry(path: str, name: str, seen: dict[tuple[int, int], bytes]) -> Iterator[bytes]:
+    status = posix.lstat(path)
+    kind = _KINDS.get(status.st_mode & _KIND)
+    if kind is None:
         return
-    info = _describe(path, name, status)
+    member = _describe(path, name, kind, status)
     identity = (status.st_dev, status.st_ino)
-    if info.isreg() and status.st_nlink > 1:
+    regular = kind == tarheader.REGULAR
+    if regular and status.st_nlink > 1:
         if identity in seen:
-            info.type, info.linkname, info.size = LNKTYPE, seen[identity], 0
-            yield info.tobuf(PAX_FORMAT, "utf-8", "surrogateescape")
+            member.kind, member.link, member.size = tarheader.HARD_LINK, seen[identity], 0
+            yield member.header()
             return
-        seen[identity] = name
-    yield info.tobuf(PAX_FORMAT, "utf-8", "surrogateescape")
-    if info.isreg():
-        yield from _content(path, info.size)
+        seen[identity] = member.name
+    yield member.header()
+    if regular:
+        yield from _content(path, member.size)
 
 
-def _describe(path: str, name: str, status: os.stat_result) -> TarInfo:
-    info = TarInfo(name)
-    info.mode = stat.S_IMODE(status.st_mode)
-    info.uid, info.gid, info.mtime = status.st_uid, status.st_gid, status.st_mtime
-    kinds = {
-        stat.S_IFREG: b"0",
-        stat.S_IFLNK: b"2",
-        stat.S_IFCHR: b"3",
-        stat.S_IFBLK: b"4",
-        stat.S_IFDIR: b"5",
-        stat.S_IFIFO: b"6",
-    }
-    info.type = kinds[stat.S_IFMT(status.st_mode)]
-    if info.isreg():
-        info.size = status.st_size
-    elif info.issym():
-        info.linkname = os.readlink(path)
-    elif info.isdev():
-        info.devmajor, info.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
-    return info
+def _describe(path: str, name: str, kind: bytes, status: posix.stat_result) -> Member:
+    member = Member(name.encode("utf-8", "surrogateescape"), kind, status.st_mode & _MODE)
+    member.uid, member.gid, member.mtime_ns = status.st_uid, status.st_gid, status.st_mtime_ns
+    if kind == tarheader.REGULAR:
+        member.size = status.st_size
+        if capability := _capability(path):
+            member.records[tarheader.XATTR + CAPABILITY.encode()] = capability
+    elif kind == tarheader.SYMLINK:
+        member.link = posix.readlink(path.encode("utf-8", "surrogateescape"))
+    elif kind in {tarheader.CHARACTER, tarheader.DEVICE}:
+        member.device = posix.major(status.st_rdev), posix.minor(status.st_rdev)
+    return member
+
+
+def _capability(path: str) -> bytes:
+    try:
+        return posix.getxattr(path, CAPABILITY, follow_symlinks=False)
+    except OSError as e:
+        if e.errno in _NO_ATTRIBUTE:
+            return b""
+        raise
 
 
 def _content(path: str, size: int) -> Iterator[bytes]:
@@ -82,7 +97,7 @@ def _content(path: str, size: int) -> Iterator[bytes]:
             left -= len(chunk)
             yield chunk
     while left:
-        chunk = b"\0" * min(CHUNK, left)
+        chunk = bytes(min(CHUNK, left))
         left -= len(chunk)
         yield chunk
-    yield b"\0" * (-size % BLOCKSIZE)
+    yield tarheader.padding(size)

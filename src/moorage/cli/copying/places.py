@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import posix
 from binascii import a2b_base64
 
 from moorage.cli.failure import CommandError
-from moorage.client import jsonwire
+from moorage.client import files, jsonwire
 from moorage.lib.errors import NotFound
 
 TYPE_CHECKING = False
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
 GO_DIRECTORY = 1 << 31
 GO_SYMLINK = 1 << 27
+_KIND, _LINK, _DIRECTORY = 0o170000, 0o120000, 0o040000
 
 
 class Place:
@@ -40,14 +40,13 @@ class Place:
     @property
     def base(self) -> str:
         """The last component of the name."""
-        return os.path.basename(os.path.normpath(self.path))
+        return files.base(self.path)
 
     @property
     def directory(self) -> str:
         """The directory it lies in."""
-        return os.path.dirname(os.path.normpath(self.path)) or (
-            "/" if self.path[:1] == "/" else "."
-        )
+        above, slash, _ = files.normal(self.path).rpartition("/")
+        return above or slash or "."
 
 
 def split(argument: str) -> tuple[str, str]:
@@ -63,12 +62,12 @@ def split(argument: str) -> tuple[str, str]:
 def local(path: str, *, follow: bool) -> Place:
     """Look at a path of this machine."""
     try:
-        status = os.lstat(path)
-        if stat.S_ISLNK(status.st_mode) and (follow or path.endswith(("/", "/."))):
-            status = os.stat(path)
+        kind = posix.lstat(path).st_mode & _KIND
+        if kind == _LINK and (follow or path.endswith(("/", "/."))):
+            kind = posix.stat(path).st_mode & _KIND
     except FileNotFoundError:
         return Place(path, exists=False, is_directory=False)
-    return Place(path, exists=True, is_directory=stat.S_ISDIR(status.st_mode))
+    return Place(path, exists=True, is_directory=kind == _DIRECTORY)
 
 
 def remote(api: Api, container: str, path: str) -> Place:
@@ -90,7 +89,7 @@ def follow_remote(api: Api, container: str, place: Place) -> Place:
         return place
     target = place.link
     if not target.startswith("/"):
-        target = os.path.join(place.directory, target)
+        target = f"{place.directory}/{target}"
     return remote(api, container, target)
 
 

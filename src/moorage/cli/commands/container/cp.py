@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from moorage.cli.copying import places
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
+from moorage.client import files
 from moorage.lib import units
 
 TYPE_CHECKING = False
@@ -43,7 +42,7 @@ def _from_container(
     from moorage.cli.copying.unpack import unpack
 
     container, path = source
-    name = os.path.basename(os.path.normpath(path))
+    name = files.base(path)
     if values.flag("follow-link"):
         path = places.follow_remote(
             session.api, container, places.remote(session.api, container, path)
@@ -61,9 +60,9 @@ def _from_container(
     directory, new_name = places.destination(found, there)
     if there.exists and there.is_directory and not found.contents_only:
         new_name = name if name not in {"", "/"} else "."
-    if not os.path.isdir(directory):
+    if not files.is_directory(directory):
         raise CommandError(
-            f'invalid output path: directory "{os.path.abspath(directory)}" does not exist'
+            f'invalid output path: directory "{_absolute(directory)}" does not exist'
         )
     unnamed = new_name == "." or found.base in {"", ".", "/"}
     renamed = None if unnamed else (found.base, new_name)
@@ -72,8 +71,8 @@ def _from_container(
         # entries of "dir/." are named after the directory they go to, or not at all
         renamed = None
         if new_name != ".":
-            directory = os.path.join(directory, new_name)
-            os.makedirs(directory, exist_ok=True)
+            directory = f"{directory}/{new_name}"
+            files.make_directories(directory, 0o777)
     return unpack(chunks, directory, renamed)
 
 
@@ -110,15 +109,27 @@ def _to_container(
         follow = values.flag("follow-link")
         here = places.local(source, follow=follow)
         if not here.exists:
-            raise CommandError(f"lstat {os.path.abspath(source)}: no such file or directory")
+            raise CommandError(f"lstat {_absolute(source)}: no such file or directory")
         query["path"], name = places.destination(here, there)
-        real = os.path.realpath(source) if follow or here.wants_directory else source
+        real = _real(source) if follow or here.wants_directory else source
         body = counter.count(pack(real, name))
     response = session.api.request(
         "PUT", f"/containers/{container}/archive", query, body=body, headers=TAR
     )
     response.read()
     return counter.size
+
+
+def _absolute(path: str) -> str:
+    import os
+
+    return os.path.abspath(path)
+
+
+def _real(path: str) -> str:
+    import os
+
+    return os.path.realpath(path)
 
 
 class _Counter:

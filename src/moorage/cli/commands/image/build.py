@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack, contextmanager
+import posix
 
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option, UsageError, parse
 from moorage.cli.refusals import NO_TRUST, refuse_trust
+from moorage.client import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
+    from moorage.cli.building.agent import Agent
     from moorage.cli.building.view import View
     from moorage.cli.options import Values
     from moorage.cli.session import Session
@@ -24,7 +24,7 @@ _REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Build an image."""
     where = arguments[0] if arguments else "."
-    if where == "history" and not os.path.isdir(where):
+    if where == "history" and not files.is_directory(where):
         from moorage.cli.commands.builder import history
 
         for option in COMMAND.options:
@@ -59,9 +59,13 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
 
         return classic.build(session, body, source, quiet=quiet)
     with opened as build:
-        with _agents(session, build.id, values.many("ssh")):
+        agents = _agents(session, build.id, values.many("ssh"))
+        try:
             _send(build, source, local, body["CacheFrom"], shown)
             ending = _follow(build, body, shown)
+        finally:
+            for agent in agents:
+                agent.close()
         if ending.get("type") == "failure":
             shown.close()
             shown.failure(ending)
@@ -108,14 +112,14 @@ class Source:
             self.remote = where
         elif where == "-":
             self._from_stdin(file)
-        elif os.path.isdir(where):
+        elif files.is_directory(where):
             self.root = where
             self._read(file)
         else:
             raise CommandError(f'unable to prepare context: path "{where}" not found')
 
     def _from_stdin(self, file: str) -> None:
-        head = os.read(0, 512)
+        head = posix.read(0, 512)
         known = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
         self.archive = head.startswith(known) or head[257:262] == b"ustar"
         if self.archive:
@@ -129,14 +133,14 @@ class Source:
         if file == "-":
             self.name, self.dockerfile = "Dockerfile", _rest_of_stdin()
             return
-        path = file or os.path.join(self.root, "Dockerfile")
-        if not file and not os.path.exists(path):
-            lower = os.path.join(self.root, "dockerfile")
-            path = lower if os.path.exists(lower) else path
-        if file and not os.path.exists(path) and not os.path.isabs(file):
-            inside = os.path.join(self.root, file)
-            path = inside if os.path.exists(inside) else path
-        if os.path.exists(path) and not os.path.isfile(path):
+        path = file or f"{self.root}/Dockerfile"
+        if not file and not files.exists(path):
+            lower = f"{self.root}/dockerfile"
+            path = lower if files.exists(lower) else path
+        if file and not files.exists(path) and not file.startswith("/"):
+            inside = f"{self.root}/{file}"
+            path = inside if files.exists(inside) else path
+        if files.exists(path) and not files.is_file(path):
             raise CommandError(f"{path} is not a regular file")
         try:
             with open(path, "rb") as opened:
@@ -146,12 +150,12 @@ class Source:
                 f"failed to read dockerfile: open {path}: {error.strerror}"
             ) from error
         self.path = path
-        self.name = file or os.path.relpath(path, self.root)
+        self.name = file or path.rpartition("/")[2]
 
 
 def _rest_of_stdin() -> bytes:
     parts = []
-    while chunk := os.read(0, 1 << 16):
+    while chunk := posix.read(0, 1 << 16):
         parts.append(chunk)
     return b"".join(parts)
 
@@ -166,7 +170,7 @@ def _named_contexts(texts: list[str]) -> tuple[dict[str, str], dict[str, str]]:
             raise UsageError(f'invalid value "{text}" for --build-context: expected name=where')
         contexts[name] = where
         if not where.startswith((*_REMOTE, "docker-image://", "oci-layout://")):
-            if not os.path.isdir(where):
+            if not files.is_directory(where):
                 raise CommandError(f'build context {name}: path "{where}" not found')
             local[name] = where
             contexts[name] = "local"
@@ -184,12 +188,12 @@ def _send(
 
     directories = dict(local)
     for number, item in enumerate(caches):
-        if item["Type"] == "local" and os.path.isdir(item["Attrs"].get("src", "")):
+        if item["Type"] == "local" and files.is_directory(item["Attrs"].get("src", "")):
             directories[f"cache-from:{number}"] = item["Attrs"]["src"]
     if source.root:
         directories["context"] = source.root
     for name, root in directories.items():
-        path = getattr(source, "path", "") if name == "context" else os.path.join(root, "-")
+        path = getattr(source, "path", "") if name == "context" else f"{root}/-"
         tree = context.Tree(root, context.ignore_rules(root, path))
         build.send(name, tree, context.key_of(root), shown)
     if source.archive:
@@ -240,18 +244,20 @@ def _report(session: Session, values: Values, shown: View, ending: dict[str, Any
     return 0
 
 
-@contextmanager
-def _agents(session: Session, identity: str, texts: list[str]) -> Iterator[None]:
-    """Offer SSH agents while the build runs."""
+def _agents(session: Session, identity: str, texts: list[str]) -> list[Agent]:
+    """Offer SSH agents; all or none."""
+    offered: list[Agent] = []
     if not texts:
-        yield
-        return
+        return offered
     from moorage.cli.building import agent
 
-    with ExitStack() as offered:
-        for text in texts:
-            offered.callback(agent.start(session, identity, text).close)
-        yield
+    try:
+        offered.extend(agent.start(session, identity, text) for text in texts)
+    except BaseException:
+        for one in offered:
+            one.close()
+        raise
+    return offered
 
 
 def _debug(session: Session, ending: dict[str, Any], values: Values) -> int:
