@@ -39,7 +39,9 @@ class FakePlugin(Serving):
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, answer = plugin.answer(self.path.removeprefix("/"), json.loads(body or b"{}"))
+                status, answer = plugin.answer(
+                    self.path.removeprefix("/"), json.loads(body or b"{}")
+                )
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()

@@ -117,7 +117,8 @@ def test_a9_a_volume_that_is_a_bind_of_the_host_is_shown_whole(
     guarded.api.post("/volumes/create", {"Name": "a9", "driveropts": options}).ok(201)
     guarded.api.post("/containers/create", {"Image": "x", "HostConfig": {"mounts": [mount]}})
     shown = [
-        json.loads(base64.b64decode(x["RequestBody"])) for x in plugin.called("AuthZPlugin.AuthZReq")
+        json.loads(base64.b64decode(x["RequestBody"]))
+        for x in plugin.called("AuthZPlugin.AuthZReq")
     ]
     assert shown[0]["DriverOpts"] == options
     given = shown[1]["HostConfig"]["Mounts"][0]["VolumeOptions"]["DriverConfig"]
