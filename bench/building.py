@@ -93,13 +93,12 @@ def stages(engines: Engines, rounds: int, scratch: Path) -> list[Row]:
     lines += ["FROM scratch", *(f"COPY --from={name} /done /{name}" for name in names)]
     place = _project(scratch, "stages", lines)
     few = max(3, rounds // 6)
-    rows = _compare("four independent stages", 0.6, engines, few, place, "--no-cache")
+    rows = _compare("four independent stages", 1, engines, few, place, "--no-cache")
     ours = next(e for e in daemons(engines) if isinstance(e, eng.Moorage))
     line = _modern(ours, "--no-cache", "-t", "built:bench", str(place))
     works = {"moorage": lambda: seconds(line), "bare": lambda: seconds(_bare(len(names)))}
-    share = interleaved(Row("", "ms", None), works, few)
-    row = Row("four stages / the same loops without a builder", "x", None)
-    row.medians["moorage"] = share.medians["moorage"] / share.medians["bare"]
+    case = "four independent stages, beside their loops without a builder"
+    row = interleaved(Row(case, "ms", 1.25, peer="bare"), works, few)
     sleeping = [text.replace(_LOOP, "sleep 1") for text in lines]
     asleep = _project(scratch, "asleep", sleeping)
     return [

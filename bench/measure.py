@@ -15,8 +15,9 @@ class Row:
 
     case: str
     unit: str  # "ms", "s", "KiB", "req/s"
-    target: float | None  # ratio beside dockerd that the project aims at
+    target: float | None  # ratio beside *peer* that the project aims at
     better: str = "less"
+    peer: str = "dockerd"
     medians: dict[str, float] = field(default_factory=dict)
 
     def set_medians(self, samples: Mapping[str, Sequence[float]], scale: float = 1000.0) -> None:
@@ -25,10 +26,10 @@ class Row:
             name: statistics.median(values[1:]) * scale for name, values in samples.items()
         }
 
-    def ratio(self, of: str = "moorage", to: str = "dockerd") -> float | None:
-        """Return ours divided by theirs."""
-        if of in self.medians and self.medians.get(to):
-            return self.medians[of] / self.medians[to]
+    def ratio(self) -> float | None:
+        """Return ours divided by the peer's."""
+        if "moorage" in self.medians and self.medians.get(self.peer):
+            return self.medians["moorage"] / self.medians[self.peer]
         return None
 
 
