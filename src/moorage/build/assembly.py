@@ -24,6 +24,7 @@ from moorage.build.solver import Solver
 from moorage.build.transfer.service import Transfers
 from moorage.build.upkeep import Upkeep
 from moorage.build.views import Views
+from moorage.cdi.directories import Directories
 from moorage.images.operations import Parts
 from moorage.lib import offload
 from moorage.lib.httpclient import HttpClient
@@ -47,6 +48,7 @@ async def assemble(
     images: Parts,
     runtime: Runtime,
     networks: CommandNetworks,
+    cdi: Directories,
     client: HttpClient,
     supervisor: Supervisor,
     settings: Settings,
@@ -70,6 +72,7 @@ async def assemble(
             views=views,
             runtime=runtime,
             networks=networks,
+            cdi=cdi,
             cache_mounts=CacheMounts(cache),
             staging=roots.exec,
             seccomp=seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES),
@@ -113,6 +116,7 @@ async def assemble(
         ),
         settings=settings,
         upkeep=upkeep,
+        cdi=cdi,
     )
     await offload.run("fs", builder.open)
     images.more_roots.append(upkeep.roots)

@@ -153,7 +153,7 @@ class Exec(Struct, frozen=True, kw_only=True, tag="exec"):
     mounts: tuple[ExecMount, ...] = ()
     network: str = "default"  # default none host
     insecure: bool = False
-    devices: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()  # full names of CDI
     extra_hosts: tuple[str, ...] = ()
     hostname: str = ""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from moorage.build import contextfiles, image, remotes
+from moorage.build import contextfiles, entitlements, image, remotes
 from moorage.build.cache import Cache
 from moorage.build.contextfiles import ContextFiles
 from moorage.build.contexts import Contexts
@@ -40,6 +40,7 @@ from moorage.build.solver import Build, Solver, VertexFailed
 from moorage.build.transfer.document import Travelling, collect
 from moorage.build.transfer.service import Transfers
 from moorage.build.upkeep import Upkeep
+from moorage.cdi.directories import Directories
 from moorage.lib import clock, ids, offload
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, System
 from moorage.spec.digest import Digest
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from moorage.build.frontends.dockerfile.lint import Linter, Warning_
     from moorage.build.frontends.dockerfile.parser import Dockerfile
 
-_ENTITLEMENTS: Final = frozenset({"network.host"})  # what the daemon permits by itself
 _SYNTAX: Final = ("docker/dockerfile", "docker.io/docker/dockerfile")
 
 
@@ -58,7 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The builder's part of the daemon's configuration."""
 
     platform: Platform  # of this machine
-    entitlements: frozenset[str] = _ENTITLEMENTS
+    entitlements: frozenset[str] = entitlements.PERMITTED  # that a client can be granted
     keep_bytes: int = 20 << 30  # what the cache may take
 
 
@@ -97,6 +97,7 @@ class Builder:
         exporters: Exporters,
         settings: Settings,
         upkeep: Upkeep,
+        cdi: Directories,
     ) -> None:
         self.sessions = Sessions()
         self.contexts = contexts
@@ -110,6 +111,7 @@ class Builder:
         self._exporters = exporters
         self._settings = settings
         self.upkeep = upkeep
+        self._cdi = cdi
         self._running: dict[str, asyncio.Task[object]] = {}
 
     @property
@@ -342,7 +344,8 @@ class Builder:
                 session=plan.session.id,
                 linter=plan.linter,
                 ignored=plan.session.ignored,
-                allowed=self._settings.entitlements & (options.allow | _ENTITLEMENTS),
+                granted=entitlements.grant(options.allow, self._settings.entitlements),
+                read_devices=self._cdi.read,
             )
         )
 

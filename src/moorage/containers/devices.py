@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from moorage.lib.errors import InvalidParameter, System
-from moorage.spec.engine.hostconfig import DeviceMapping, DeviceRequest
+from moorage.spec.engine.hostconfig import DeviceMapping
 from moorage.spec.oci.runtime import LinuxDevice, LinuxDeviceCgroup
 
 _RULE: Final = re.compile(r"([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})\Z")
@@ -36,19 +36,6 @@ class GivenDevices:
 
     nodes: tuple[LinuxDevice, ...] = ()
     rules: tuple[LinuxDeviceCgroup, ...] = ()
-
-
-def check_requests(requests: Sequence[DeviceRequest]) -> None:
-    """Refuse GPUs and the like: no driver is known here.
-
-    Raises: System, with Docker's sentence.
-    """
-    for request in requests:
-        names = " ".join(f"[{' '.join(alternative)}]" for alternative in request.capabilities or [])
-        raise System(
-            f'could not select device driver "{request.driver}" with capabilities: [{names}]',
-            hint="give the device nodes with --device",
-        )
 
 
 def parse_rules(rules: Sequence[str]) -> list[LinuxDeviceCgroup]:

@@ -249,9 +249,10 @@ def describe(
     record, host = container.record, container.record.host_config
     if container.rootfs is None:
         raise Conflict(f"container {container.id} is not running")
-    identity = prepare.identity(
-        container.rootfs, config.user or record.config.user, host.group_add or []
-    )
+    groups = host.group_add or []
+    if not config.user:  # as who the container runs, so with the groups of its devices
+        groups = [*groups, *map(str, record.device_groups)]
+    identity = prepare.identity(container.rootfs, config.user or record.config.user, groups)
     granted = (
         list(parts.facts.capabilities)
         if config.privileged

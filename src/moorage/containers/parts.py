@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from moorage.cdi.directories import Directories
     from moorage.containers.container import Container
     from moorage.containers.exec import Execs
     from moorage.containers.settings import ContainerSettings
@@ -43,6 +44,7 @@ class Parts:
     images: ImageStore
     networks: Networks
     volumes: Volumes
+    cdi: Directories  # of files that describe devices
     events: Publisher
     supervisor: Supervisor  # owner of what must go on when a client hangs up
     image_parts: ImageParts = field(init=False)  # for commit; made after the containers

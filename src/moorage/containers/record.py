@@ -68,6 +68,7 @@ class ContainerRecord(Struct, frozen=True, kw_only=True):
     apparmor_profile: str = ""
     process_label: str = ""
     mount_label: str = ""
+    device_groups: list[int] = []  # that its devices gave it at the last start (CDI)
 
     state: State = State.CREATED
     intent: Intent = Intent.NONE

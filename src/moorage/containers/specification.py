@@ -6,6 +6,8 @@ import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from moorage.cdi import injection, requests
+from moorage.cdi.injection import Injection
 from moorage.containers import (
     devices,
     init_program,
@@ -30,7 +32,9 @@ from moorage.spec.oci.runtime import Spec
 async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack) -> Spec:
     """Prepare the host for one start and describe it; *undo* takes all of it back."""
     record, host = container.record, container.record.host_config
-    devices.check_requests(host.device_requests or [])
+    injected = await _injected(parts, host)
+    if record.device_groups != list(injected.groups):
+        parts.store.change(container, device_groups=list(injected.groups))
     rootfs = container.rootfs = await prepare.mount_rootfs(parts, container.id, undo)
     failpoint("containers.start.after_rootfs")
     owner = prepare.network_owner(parts, container)
@@ -60,7 +64,7 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
             apparmor=parts.facts.apparmor,
         ),
     )
-    return spec_from_config.build(record, around, parts.facts)
+    return injection.apply(spec_from_config.build(record, around, parts.facts), injected)
 
 
 async def _network(
@@ -73,6 +77,19 @@ async def _network(
     if owner.record.host_config.network_mode == "host":
         return None, {}
     return parts.networks.settings(owner.id).sandbox_key, {}
+
+
+async def _injected(parts: Parts, host: HostConfig) -> Injection:
+    """Return what the requested devices change in the specification."""
+    if not host.device_requests:
+        return injection.NOTHING
+    asked = host.device_requests
+
+    def look() -> Injection:
+        catalogue = parts.cdi.read()
+        return injection.prepare(catalogue.edits(requests.devices(asked, catalogue)))
+
+    return await offload.run_disposable(look)
 
 
 async def _devices(host: HostConfig) -> devices.GivenDevices:

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from moorage.cdi import directories
 from moorage.spec.engine.hostconfig import Ulimit
 
 DEFAULT_CONFIG_FILE: Final = Path("/etc/moorage/daemon.json")
@@ -122,7 +123,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="kebab"):
     seccomp_profile: str = ""
     selinux_enabled: bool = False
     userns_remap: str = ""
-    cdi_spec_dirs: list[str] = field(default_factory=list)
+    cdi_spec_dirs: list[str] = field(default_factory=lambda: list(directories.DEFAULT))
     node_generic_resources: list[str] = field(default_factory=list)
 
     # -- networks

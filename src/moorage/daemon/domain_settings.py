@@ -64,6 +64,13 @@ def container_settings(config: Config, *, storage_driver: str) -> ContainerSetti
     )
 
 
+def cdi_directories(config: Config) -> tuple[str, ...]:
+    """Return where files that describe devices are looked for; none switches CDI off."""
+    if not config.features.get("cdi", True):
+        return ()
+    return tuple(filter(None, config.cdi_spec_dirs))  # dockerd's way to say none is one empty name
+
+
 def runtime_configs(config: Config) -> dict[str, RuntimeConfig]:
     """Return the OCI runtimes by name: the built-in ones and those configured."""
     runtimes = {name: RuntimeConfig(path=name) for name in BUILT_IN_RUNTIMES}
@@ -172,7 +179,6 @@ def system_settings(config: Config, fitness: Fitness) -> SystemSettings:
         registry=_registry_config(config),
         seccomp_profile=config.seccomp_profile,
         no_new_privileges=config.no_new_privileges,
-        cdi_spec_dirs=tuple(config.cdi_spec_dirs),
         authorization_plugins=tuple(config.authorization_plugins),
     )
 

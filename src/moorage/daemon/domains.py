@@ -10,6 +10,7 @@ from pathlib import Path
 from moorage.build.assembly import Roots, assemble
 from moorage.build.neighbours import DaemonNetworks
 from moorage.build.service import Builder
+from moorage.cdi.directories import Directories
 from moorage.containers import host_facts
 from moorage.containers.parts import Parts
 from moorage.containers.service import Containers
@@ -56,6 +57,7 @@ class Common:
     events: Bus
     background: Supervisor
     plugins: Plugins
+    cdi: Directories  # of files that describe devices
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ def common_parts(config: Config, stack: AsyncExitStack) -> Common:
         events=Bus(),
         background=background,
         plugins=plugins,
+        cdi=Directories(settings.cdi_directories(config)),
     )
 
 
@@ -176,6 +179,7 @@ def container_parts(
         images=images,
         networks=networks,
         volumes=volumes,
+        cdi=common.cdi,
         events=common.events,
         supervisor=common.background,
     )
@@ -243,6 +247,7 @@ async def builder(
         images=images,
         runtime=runtime,
         networks=DaemonNetworks(networks),
+        cdi=common.cdi,
         client=client,
         supervisor=common.background,
         settings=settings.builder_settings(common.config, images.store.host),

@@ -91,6 +91,7 @@ def system(
         cgroup_version="2" if fitness.cgroups.mode == "v2" else "1",
         cgroup_controllers=fitness.cgroups.controllers(),
         warnings=lambda: runtime.warnings,
+        cdi=common.cdi,
     )
     _ = common.background.start(_learn_runtime_version(runtime, reports), "runtime version")
     return System(

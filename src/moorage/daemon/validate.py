@@ -113,6 +113,9 @@ def _validate_lists(config: Config) -> None:
         parse_insecure(config.insecure_registries)
     except InvalidParameter as error:
         raise bad("insecure-registries", config.insecure_registries, str(error)) from error
+    for directory in config.cdi_spec_dirs:
+        if directory and not directory.startswith("/"):
+            raise bad("cdi-spec-dirs", directory, "must be an absolute path")
     for option in config.exec_opts:
         key, _, value = option.partition("=")
         if key != "native.cgroupdriver":
@@ -178,8 +181,8 @@ def _validate_unsupported(config: Config) -> None:
     if config.builder.gc.policy:
         raise bad("builder", "gc.policy", "give gc.defaultKeepStorage; rules are not built yet")
     for name in config.builder.entitlements:
-        if name not in {"network-host", "security-insecure"}:
-            raise bad("builder", name, "entitlements are network-host and security-insecure")
+        if name not in {"network-host", "security-insecure", "device"}:
+            raise bad("builder", name, "entitlements are network-host, security-insecure, device")
     for name in ("keep_storage", "reserved_space", "max_used_space", "min_free_space"):
         if size := getattr(config.builder.gc, f"default_{name}"):
             _check("builder", size, parse_bytes)

@@ -69,6 +69,7 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     def reload(fresh: Config) -> None:
         common.config = fresh
         system.settings = settings.system_settings(fresh, runtime.fitness)
+        common.cdi.paths = settings.cdi_directories(fresh)
         parts.settings = settings.container_settings(fresh, storage_driver=store.layers.driver.name)
 
     return Wired(engine, common.plugins, [reload])

@@ -32,5 +32,4 @@ class SystemSettings:
     registry: RegistryServiceConfig = field(default_factory=RegistryServiceConfig)
     seccomp_profile: str = ""
     no_new_privileges: bool = False
-    cdi_spec_dirs: tuple[str, ...] = ()
     authorization_plugins: tuple[str, ...] = ()

@@ -11,14 +11,16 @@ from typing import Final
 
 from msgspec import UNSET
 
+from moorage.cdi.directories import Directories
 from moorage.engine import host
 from moorage.engine.settings import SystemSettings
 from moorage.engine.usage import DataUsage, Sources, data_usage
 from moorage.events.bus import Bus
-from moorage.lib import clock
+from moorage.lib import clock, offload
 from moorage.lib.version import VERSION
 from moorage.spec.engine.system import (
     Commit,
+    DeviceInfo,
     FirewallInfo,
     PluginsInfo,
     SwarmInfo,
@@ -66,6 +68,7 @@ class Reports:
     cgroup_version: str
     cgroup_controllers: frozenset[str]
     warnings: Callable[[], list[str]]
+    cdi: Directories
     runtime: RuntimeVersion = RuntimeVersion()
 
 
@@ -125,6 +128,7 @@ class System:
         """Return what the daemon knows of itself and its host."""
         settings, reports = self.settings, self._reports
         counts = reports.counts()
+        found = await offload.run("fs", reports.cdi.read)
         has = reports.cgroup_controllers.__contains__
         return SystemInfo(
             id=self._id,
@@ -186,8 +190,10 @@ class System:
             security_options=self._security_options(),
             default_address_pools=list(settings.address_pools) or UNSET,
             firewall_backend=FirewallInfo(driver="nftables"),
-            cdi_spec_dirs=list(settings.cdi_spec_dirs),
-            warnings=reports.warnings(),
+            cdi_spec_dirs=list(reports.cdi.paths),
+            discovered_devices=[DeviceInfo(source="cdi", id=name) for name in found.devices]
+            or UNSET,
+            warnings=[*reports.warnings(), *found.warnings()],
         )
 
     async def data_usage(self, kinds: Collection[str], *, verbose: bool) -> DataUsage:

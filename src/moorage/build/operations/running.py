@@ -29,6 +29,9 @@ from moorage.build.result import Files, Result, Snapshot
 from moorage.build.session import Session
 from moorage.build.solver import Step
 from moorage.build.views import Views
+from moorage.cdi import injection
+from moorage.cdi.directories import Directories
+from moorage.cdi.injection import Injection
 from moorage.kernel import mount as kernel_mount
 from moorage.kernel.openat2 import openat2
 from moorage.lib import offload
@@ -42,6 +45,7 @@ from moorage.spec.oci.runtime import LinuxSeccomp, Mount, Spec
 from moorage.storage.layers import LayerStore
 
 _NAME_FILES: Final = ("/etc/hosts", "/etc/resolv.conf")
+_NO_LAYER: Final = ("/dev/", "/proc/", "/sys/")  # what lies there is no part of an image
 _NOT_FOUND: Final = 127  # what shells return
 _OUTPUT_LIMIT: Final = 2 << 20  # bytes of one command's output that are kept, as BuildKit
 
@@ -72,6 +76,7 @@ class Host:
     views: Views
     runtime: Runtime
     networks: CommandNetworks
+    cdi: Directories
     cache_mounts: CacheMounts
     staging: Path  # on tmpfs, 0700: secrets, staging places of mounts
     seccomp: LinuxSeccomp | None
@@ -111,6 +116,8 @@ class Running:
             )
             failpoint("build.run.after_network")
             mounts, targets = await self._mounts(session)
+            injected = await whole.blocking(self._devices)
+            targets += [_target(mount) for mount in injected.mounts if _is_in_layer(mount)]
             for path, content in zip(
                 _NAME_FILES, (namespace.hosts, namespace.resolv_conf), strict=True
             ):
@@ -137,7 +144,7 @@ class Running:
                 ),
                 self._host.seccomp,
             )
-            await self._execute(spec, step)
+            await self._execute(injection.apply(spec, injected), step)
 
     async def remove(self) -> None:
         """Remove the writable layer; absent is fine."""
@@ -148,6 +155,22 @@ class Running:
         parent = base.chain_id if isinstance(base, Snapshot) else None
         self._host.layers.create_rw(self.id, parent=parent, stubs=maker(targets))
         return self._host.layers.mount_rw(self.id)
+
+    def _devices(self) -> Injection:
+        """Look at the devices of the command.
+
+        Raises: System, InvalidParameter (a node that would stay in the image).
+        """
+        if not self.command.devices:
+            return injection.NOTHING
+        found = injection.prepare(self._host.cdi.read().edits(self.command.devices))
+        for node in found.nodes:
+            if not node.path.startswith(_NO_LAYER):
+                raise InvalidParameter(
+                    f"device node {node.path} cannot be given to a build step:"
+                    " outside /dev it would become a part of the image"
+                )
+        return found
 
     async def _execute(self, spec: Spec, step: Step) -> None:
         task = await whole.finish(
@@ -190,7 +213,7 @@ class Running:
                 continue
             oci, is_directory = made
             mounts.append(oci)
-            if not oci.destination.startswith(("/dev/", "/proc/", "/sys/")):
+            if _is_in_layer(oci):
                 targets.append(Target(oci.destination, is_directory))
         return mounts, targets
 
@@ -325,6 +348,16 @@ class Running:
 
     def _unmount_later(self, place: Path) -> None:
         self._undo.push_async_callback(offload.run, "fs", _unmount, place)
+
+
+def _is_in_layer(mount: Mount) -> bool:
+    """Tell whether the place it needs lies in the step's own root file system."""
+    return not mount.destination.startswith(_NO_LAYER)
+
+
+def _target(mount: Mount) -> Target:
+    source = Path(mount.source or "")
+    return Target(mount.destination, mount.type != "bind" or source.is_dir())
 
 
 def _unmount(place: Path) -> None:

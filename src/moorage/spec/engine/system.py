@@ -147,7 +147,7 @@ class SystemInfo(Struct, frozen=True, kw_only=True, rename="pascal"):
     security_options: list[str] | None = None
     default_address_pools: list[SystemInfoDefaultAddressPool] | UnsetType = UNSET
     firewall_backend: FirewallInfo | None = None
-    discovered_devices: list[DeviceInfo] | None = None
+    discovered_devices: list[DeviceInfo] | UnsetType = UNSET
     nri: NRIInfo | None = field(default=None, name="NRI")
     warnings: list[str] | None = None
     cdi_spec_dirs: list[str] | None = field(default=None, name="CDISpecDirs")

@@ -260,6 +260,16 @@ class LinuxSeccomp(Struct, frozen=True, kw_only=True, omit_defaults=True, rename
     syscalls: list[LinuxSyscall] | None = None
 
 
+class LinuxIntelRdt(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Cache and memory bandwidth of Intel's Resource Director Technology."""
+
+    clos_id: str = field(default="", name="closID")
+    l3_cache_schema: str = ""
+    mem_bw_schema: str = ""
+    enable_cmt: bool = field(default=False, name="enableCMT")
+    enable_mbm: bool = field(default=False, name="enableMBM")
+
+
 class Linux(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """What is particular to Linux."""
 
@@ -275,6 +285,7 @@ class Linux(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel
     masked_paths: list[str] | None = None
     readonly_paths: list[str] | None = None
     mount_label: str | None = None
+    intel_rdt: LinuxIntelRdt | None = None
 
 
 class Spec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

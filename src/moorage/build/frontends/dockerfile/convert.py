@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from moorage.build import remotes
-from moorage.build.frontends.dockerfile import copying, expansion, parser, running, stage
+from moorage.build.entitlements import Granted
+from moorage.build.frontends.dockerfile import (
+    copying,
+    devices,
+    expansion,
+    parser,
+    running,
+    stage,
+)
 from moorage.build.frontends.dockerfile.instructions import (
     Copy,
     From,
@@ -42,6 +50,8 @@ from moorage.build.graph import (
 from moorage.build.ignore import Matcher
 from moorage.build.needs import BaseImage, BaseImages
 from moorage.build.options import BuildOptions
+from moorage.cdi.catalogue import Catalogue
+from moorage.lib import offload
 from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError
 from moorage.spec import platforms
 from moorage.spec.oci.image import ContainerConfig, History
@@ -78,7 +88,8 @@ class Request:
     session: str
     linter: Linter
     ignored: Matcher | None = None
-    allowed: frozenset[str] = field(default_factory=frozenset)  # entitlements
+    granted: Granted = field(default_factory=Granted)
+    read_devices: Callable[[], Catalogue] = Catalogue  # blocks in files of the host
 
 
 async def convert(request: Request) -> Converted:
@@ -117,6 +128,7 @@ class _Converter:
         self.bases: dict[tuple[str, str], BaseImage] = {}
         self.globals: dict[str, str] = {}
         self.consumed: set[str] = set()
+        self.catalogue: Catalogue | None = None  # of this host's devices, once one is wanted
 
     async def run(self) -> Converted:
         target = find_target(self.file, self.options.target)
@@ -286,6 +298,8 @@ class _Converter:
         instructions = [*triggers, *current.instructions]
         state.total = 1 + sum(_makes_vertex(item) for item in instructions)
         files = await self._resolve_origins(instructions, current)
+        if not self.options.check and any(isinstance(i, Run) and i.devices for i in instructions):
+            self.catalogue = await offload.run("fs", self.request.read_devices)
         for instruction in instructions:
             with self._at(instruction.line.span):
                 self._dispatch(state, instruction, files)
@@ -456,6 +470,7 @@ class _Converter:
                 extra_hosts=self.options.extra_hosts,
                 network=self.options.network or "default",
                 hostname=self.options.build_args.get("BUILDKIT_SANDBOX_HOSTNAME") or "",
+                devices=self._devices(instruction),
             )
         elif isinstance(instruction, Copy):
             copying.copy(
@@ -477,14 +492,30 @@ class _Converter:
         if run.network == "host":
             needed.append("network.host")
         for name in needed:
-            if name not in self.request.allowed:
+            if name not in self.request.granted.names:
                 frame = self.file.source.frame(run.line.span)
                 raise Forbidden(
                     f"{name} is not allowed\n{frame}",
                     hint=f"ask for it with --allow {name}; the daemon must permit it too",
                 )
-        if run.devices:
-            raise SyntaxFault("RUN --device is not supported: builds are given no CDI devices")
+
+    def _devices(self, run: Run) -> tuple[str, ...]:
+        """Return the full names of the devices that a RUN gets."""
+        if self.catalogue is None:
+            return ()
+        found: list[str] = []
+        for wanted in run.devices:
+            names = devices.find(wanted, self.catalogue, self.request.granted)
+            for name in names:
+                if not self.request.granted.permits_device(name, self.catalogue):
+                    frame = self.file.source.frame(run.line.span)
+                    raise Forbidden(
+                        f"device {name} is not allowed\n{frame}",
+                        hint=f"ask for it with --allow device={name}, or --allow device for any;"
+                        " the daemon must permit it too",
+                    )
+            found += names
+        return tuple(dict.fromkeys(found))
 
     def _check_ignored(self, path: str) -> None:
         matcher = self.request.ignored

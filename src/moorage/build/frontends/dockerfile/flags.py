@@ -8,7 +8,7 @@ from typing import Final
 
 from moorage.build.frontends.dockerfile.source import SyntaxFault, did_you_mean
 
-_BOOLEANS: Final = {
+BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "t", "T", "TRUE", "True"), True),
     **dict.fromkeys(("false", "0", "f", "F", "FALSE", "False"), False),
 }
@@ -77,7 +77,7 @@ class Flags:
                 raise SyntaxFault(f"duplicate flag specified: {name}")
             if kind is Kind.BOOLEAN:
                 value = value if equals else "true"
-                if value not in _BOOLEANS:
+                if value not in BOOLEANS:
                     raise SyntaxFault(f"expecting boolean value for flag {name}, not: {value}")
             elif not equals:
                 raise SyntaxFault(f"missing a value on flag: {name}")
@@ -93,7 +93,7 @@ class Flags:
 
     def boolean(self, name: str) -> bool | None:
         """Return the value; None if the flag is absent."""
-        return _BOOLEANS[self._values[name][-1]] if name in self._values else None
+        return BOOLEANS[self._values[name][-1]] if name in self._values else None
 
 
 def _listed(known: Mapping[str, Kind]) -> str:

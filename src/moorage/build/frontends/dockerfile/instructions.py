@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from moorage.build.frontends.dockerfile.devices import Device
 from moorage.build.frontends.dockerfile.lexer import Heredoc, LogicalLine
 from moorage.build.frontends.dockerfile.mounts import Mount
 
@@ -40,7 +41,7 @@ class Run(Instruction, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     network: str = "default"
     security: str = "sandbox"
-    devices: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
 
 
 class Copy(Instruction, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from moorage.build.frontends.dockerfile import lexer, mounts, words
+from moorage.build.frontends.dockerfile import devices, lexer, mounts, words
 from moorage.build.frontends.dockerfile.flags import Flags
 from moorage.build.frontends.dockerfile.instructions import (
     Arg,
@@ -229,7 +229,7 @@ def _run(reader: _Reader) -> Run:
         mounts=tuple(mounts.parse(text) for text in flags.strings("mount")),
         network=network,
         security=security,
-        devices=flags.strings("device"),
+        devices=tuple(devices.parse(text) for text in flags.strings("device")),
     )
 
 

@@ -27,6 +27,7 @@ def run(
     extra_hosts: tuple[str, ...],
     network: str,
     hostname: str,
+    devices: tuple[str, ...] = (),
 ) -> None:
     """Add a RUN to the stage. Raises: SyntaxFault."""
     command, script = _with_heredocs(instruction.command, state.scope.escape)
@@ -43,7 +44,7 @@ def run(
         mounts=tuple(mounts),
         network=instruction.network if instruction.network != "default" else network,
         insecure=instruction.security == "insecure",
-        devices=instruction.devices,
+        devices=devices,
         extra_hosts=extra_hosts,
         hostname=hostname,
     )

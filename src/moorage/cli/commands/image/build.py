@@ -292,7 +292,9 @@ COMMAND = Command(
     most=None,
     options=(
         Option("add-host", "", "list", "Add a host to /etc/hosts of commands (name:address)"),
-        Option("allow", "", "strings", "Permit what needs it: network.host, security.insecure"),
+        Option(
+            "allow", "", "list", "Permit what needs it: network.host, security.insecure, device"
+        ),
         Option("attest", "", "list", "Add an attestation: type=sbom, type=provenance,mode=max"),
         Option("build-arg", "", "list", "Set a build argument (name=value, or name alone)"),
         Option("build-context", "", "list", "Give another context (name=path, URL or image)"),
