@@ -314,8 +314,8 @@ def test_b3_a_build_is_given_no_device_that_was_not_allowed(
         said = project.fails(dockerfile, *allow)
         assert f"device {ONE} is not allowed" in said
     assert "unknown entitlement devices" in project.fails(dockerfile, "--allow", "devices")
-    noted = {"annotations": {"org.mobyproject.buildkit.device.autoallow": "true"}}
-    vendor.put(("one", vendor.edits()), **noted)
+    noted = {"org.mobyproject.buildkit.device.autoallow": "true"}
+    vendor.put(("one", vendor.edits()), annotations=noted)
     project.image(dockerfile)
 
 
