@@ -45,16 +45,16 @@ def is_plain(name: str) -> bool:
     What is not may still be a name by the whole grammar, which is only then worth loading.
     """
     rest, at, digest = name.partition("@")
-    path, _, last = rest.rpartition("/")
+    path, slash, last = rest.rpartition("/")
     last, colon, tag = last.partition(":")
-    host, slash, below = path.partition("/")
-    if "." in host or ":" in host:
-        if not _is_host(host):
+    components = path.split("/") if slash else []
+    if components and ("." in components[0] or ":" in components[0]):
+        if not _is_host(components[0]):
             return False
-        path = below if slash else ""
+        components = components[1:]
     return (
         len(rest) < ID_LENGTH
-        and all(map(_is_component, [*(path.split("/") if path else ()), last]))
+        and all(map(_is_component, [*components, last]))
         and (not colon or _is_tag(tag))
         and (not at or _is_digest(digest))
     )

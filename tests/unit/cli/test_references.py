@@ -25,7 +25,8 @@ def test_names_are_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "A", "a:", "a:b:c", "a//b", "a/", ":x", "0" * 64, "a b", "a:é"]
+    "name",
+    ["", "A", "a:", "a:b:c", "a//b", "a/", "/a", "a.b//c", ":x", "0" * 64, "a b", "a:é"],
 )
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidParameter):
