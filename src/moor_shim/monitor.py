@@ -26,6 +26,7 @@ from moor_shim.stdio import Stdio
 if TYPE_CHECKING:
     from typing import Final
 
+FOUND_S: Final = 0.005  # a short exec need not be found: it takes longer to start a daemon
 DRAIN_S: Final = 0.15  # after the end, output that others hold open is waited for this long
 
 
@@ -69,8 +70,11 @@ class Monitor:
 
     def _control_gone(self, control: Control) -> None:
         self._controls.remove(control)
-        if not any(c.greeted for c in self._controls) and self._state in {"new", "created"}:
-            self._abandon()
+        if not any(c.greeted for c in self._controls):
+            if self._state in {"new", "created"}:
+                self._abandon()
+            else:
+                self._be_found()
         self._leave_if_done()
 
     def _abandon(self) -> None:
@@ -215,7 +219,9 @@ class Monitor:
         lean.replace(protocol.TASK_FILE, protocol.encode(task))
 
     def _be_found(self) -> None:
-        """Let a later daemon find this exec: once its own has its answer, for that one waits."""
+        """Let a later daemon find this exec, if it still runs when its own has had the answer."""
+        if self._state != "running" or self._listener is not None:
+            return
         with suppress(OSError):
             self._listen()
         self._write_task()
@@ -243,7 +249,7 @@ class Monitor:
                 self._state = "running"
             self._greet(control, number)
             if not self._process.is_container and self._state == "running":
-                self._be_found()
+                self._loop.after(FOUND_S, self._be_found)
 
         self._busy = True
         self._process.start(started)
@@ -290,10 +296,10 @@ class Monitor:
         if self._process.is_container and not self._abandoned:
             lean.replace(protocol.EXIT_FILE, exit_)
         self._broadcast({"event": "exit", **self._exit})
-        if not self._process.is_container:  # who is told need not wait for what a later one reads
-            lean.replace(protocol.EXIT_FILE, exit_)
         for attachment in tuple(self._attachments):
             attachment.finish()
+        if not self._process.is_container:  # who is told need not wait for what a later one reads
+            lean.replace(protocol.EXIT_FILE, exit_)
         if self._process.is_container:
             self._process.delete(self._runtime_deleted, ended=True)
         else:

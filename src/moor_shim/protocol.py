@@ -22,7 +22,7 @@ Files of a task's directory::
     config.json | process.json   what the OCI runtime is to run
     runtime.log                  what the OCI runtime said; monitor.err: why a monitor died
 
-and for a later daemon (of an exec: once its own has had the answer)::
+and for a later daemon (of an exec: if it lasts a moment, or as soon as its own has gone)::
 
     monitor.sock                 control and attach connections; the directory is 0700
     task.json                    pid and start time of the process, once it exists

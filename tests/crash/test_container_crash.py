@@ -285,6 +285,35 @@ def test_execs_outlive_the_daemon(make_daemon: MakeDaemon) -> None:
     demand_clean(daemon)
 
 
+def test_an_exec_whose_start_loses_the_daemon_is_found_again(
+    crashing: Callable[[str], Daemon],
+) -> None:
+    """It runs, or its end is told: however short it was, and however soon the daemon died."""
+    daemon = crashing("")
+    container_id = c.sleeper(daemon.api)
+    go = Path(f"/proc/{c.state(daemon.api, container_id)['Pid']}/root/go")
+    short = begin_and_lose(daemon, container_id, "exit 7")
+    c.until(lambda: not daemon.api.get(f"/exec/{short}/json").ok().json()["Running"])
+    assert daemon.api.get(f"/exec/{short}/json").json()["ExitCode"] == 7
+    long = begin_and_lose(daemon, container_id, "until [ -e /go ]; do sleep 0.05; done; exit 5")
+    assert daemon.api.get(f"/exec/{long}/json").ok().json()["Running"] is True
+    go.touch()
+    c.until(lambda: not daemon.api.get(f"/exec/{long}/json").ok().json()["Running"])
+    assert daemon.api.get(f"/exec/{long}/json").json()["ExitCode"] == 5
+    daemon.clean()
+    demand_clean(daemon)
+
+
+def begin_and_lose(daemon: Daemon, container_id: str, script: str) -> str:
+    """Start an exec, whose daemon dies of it; return its id, under the next daemon."""
+    body = {"Cmd": ["sh", "-c", script]}
+    made: str = daemon.api.post(f"/containers/{container_id}/exec", body).ok(201).json()["Id"]
+    rearm(daemon, "containers.exec.after_start=kill")
+    try_to(lambda: daemon.api.post(f"/exec/{made}/start", {"Detach": True}))
+    bury(daemon)
+    return made
+
+
 def test_a_probe_that_hung_ends_with_the_daemon_that_watched_its_time(
     make_daemon: MakeDaemon,
 ) -> None:

@@ -18,6 +18,7 @@ NAMES: Final = tuple(f"CAP_{name.upper()}" for name in _LOWER.split())
 """In the order of their numbers."""
 
 
+@functools.lru_cache(maxsize=8)
 def names_of(mask: int) -> frozenset[str]:
     """Return the names in a mask such as ``CapEff``; bits without a name are left out."""
     return frozenset(name for number, name in enumerate(NAMES) if mask >> number & 1)

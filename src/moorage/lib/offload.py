@@ -41,8 +41,13 @@ async def run(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwarg
 
     Cancel: the caller stops waiting; the thread still finishes.
     """
+    return await start(pool, work, *args, **kwargs)
+
+
+def start(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    """Start blocking *work* in a thread of *pool*; somebody has to wait for it."""
     call = functools.partial(work, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_pool(pool), call)
+    return asyncio.get_running_loop().run_in_executor(_pool(pool), call)
 
 
 async def run_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from moorage.runtime import (
     seccomp_profile,
 )
 from moorage.runtime.contract import ExitStatus, ProcessIO, RuntimeConfig
+from moorage.runtime.haste import Haste
 from moorage.runtime.seccomp import FilterCache
 from moorage.runtime.shim import Zygote
 from moorage.runtime.task import Place, Task
@@ -57,6 +59,7 @@ class Runtime:
         self._filters = FilterCache(state_root / "seccomp")
         self._zygote = Zygote(supervisor, exec_root)
         self._copies = SealedCopies()
+        self._haste = Haste()
         self._fitness: host.Fitness | None = None
         self._tasks: dict[str, Task] = {}  # the running containers
 
@@ -94,9 +97,10 @@ class Runtime:
     def expect_task(self) -> None:
         """Get ready for a ``create`` or an exec's start that will come soon.
 
-        Raises: System.
+        What takes a while begins at once, the rest when the caller has answered its client.
         """
-        self._zygote.expect_fork()
+        self._haste.begin()
+        asyncio.get_running_loop().call_soon(self._zygote.expect_fork)
 
     async def create(
         self, container_id: str, *, runtime: str | None = None, spec: Spec, io: ProcessIO
@@ -196,6 +200,7 @@ class Runtime:
         self._tasks.clear()
         await self._zygote.close()
         self._copies.close()
+        await self._haste.close()
 
     def _forget(self, task: Task) -> None:
         if self._tasks.get(task.container_id) is task:

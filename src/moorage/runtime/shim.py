@@ -14,9 +14,9 @@ from typing import Final
 import moor_shim
 from moor_shim import protocol
 from moorage.kernel import spawn
-from moorage.kernel.cgroup import hybrid
 from moorage.lib.errors import System
 from moorage.lib.tasks import Supervisor
+from moorage.runtime import haste
 
 _START: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); from moor_shim.zygote import main; main()"
@@ -52,7 +52,7 @@ class Zygote:
         interpreter = os.path.realpath(sys.executable)
         package = str(Path(moor_shim.__file__).parent.parent)
         argv = [interpreter, *spawn.LEAN_PYTHON, "-c", _START, package]
-        members = _own_members()
+        members = haste.open_members()
         try:
             place = os.open(self._place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             files = {
@@ -85,11 +85,11 @@ class Zygote:
     def expect_fork(self) -> None:
         """Make a monitor in advance: a client that creates starts a moment later.
 
-        One at most; it goes again if nobody comes for it.
-        Raises: System.
+        One at most; it goes again if nobody comes for it. If it cannot be made, ``fork`` says why.
         """
         if self._spare is None:
-            self._spare = self._fork()
+            with suppress(System):
+                self._spare = self._fork()
             loop = asyncio.get_running_loop()
             self._spare_ends = loop.call_later(_SPARE_S, self._drop_spare)
 
@@ -155,18 +155,6 @@ class Zygote:
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._watcher is not None:
             await self._watcher
-
-
-def _own_members() -> int:
-    """Open the list of the group that we, the zygote and the monitors are in.
-
-    Where there is none it is /dev/null: all that is ever written to it changes nothing.
-    """
-    with suppress(OSError):
-        members = hybrid.own_members(hybrid.host())
-        if members is not None:
-            return os.open(members, os.O_WRONLY | os.O_CLOEXEC)
-    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def _is_hung_up(connection: socket.socket) -> bool:

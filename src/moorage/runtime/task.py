@@ -398,7 +398,7 @@ class Task:
             if self._is_container:
                 self._remove_group()
             self._close_pidfd()
-            atomicfile.remove_tree(self._place.directory)
+            await offload.run("fs", atomicfile.remove_tree, self._place.directory)
             self.note_end(unknown_end())
             if self._order is not None:
                 self._order.close()
