@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
-from moorage.build.graph import Limits, Ulimit
-from moorage.build.options import BuildOptions, CacheOption, Output
+from moorage.build import graph
+from moorage.build import options as wanted
 from moorage.lib.errors import InvalidParameter, NotImplemented_
 from moorage.spec import gojson, platforms, reference
 from moorage.spec.platforms import Platform
@@ -61,7 +61,7 @@ class _Output(Struct, frozen=True, kw_only=True, rename="pascal"):
     attrs: dict[str, str] = field(default_factory=dict)
 
 
-def options(query: BuildQuery, host: Platform) -> BuildOptions:
+def options(query: BuildQuery, host: Platform) -> wanted.BuildOptions:
     """Return what the query asks for.
 
     Raises: InvalidParameter, NotImplemented_ (version 2).
@@ -80,7 +80,7 @@ def options(query: BuildQuery, host: Platform) -> BuildOptions:
         if reference.parse_normalized(name).digest is not None:
             raise InvalidParameter("refusing to create a tag with a digest reference")
     ulimits = _json(query.ulimits, list[_Ulimit])
-    return BuildOptions(
+    return wanted.BuildOptions(
         dockerfile=query.dockerfile.lstrip("/") or "Dockerfile",
         tags=tuple(name for name in query.t if name),
         build_args=_json(query.buildargs, dict[str, str | None]),
@@ -90,12 +90,12 @@ def options(query: BuildQuery, host: Platform) -> BuildOptions:
         no_cache=query.nocache,
         pull=query.pull,
         cache_from=tuple(
-            CacheOption(type="registry", attributes={"ref": name})
+            wanted.CacheOption(type="registry", attributes={"ref": name})
             for name in _json(query.cachefrom, list[str])
         ),
         network=query.networkmode or "default",
         extra_hosts=tuple(host for entry in query.extrahosts for host in _hosts(entry)),
-        limits=Limits(
+        limits=graph.Limits(
             memory_bytes=query.memory,
             memory_swap_bytes=query.memswap,
             cpu_shares=query.cpushares,
@@ -105,11 +105,11 @@ def options(query: BuildQuery, host: Platform) -> BuildOptions:
             cpuset_mems=query.cpusetmems,
             shm_bytes=query.shmsize,
             cgroup_parent=query.cgroupparent,
-            ulimits=tuple(Ulimit(u.name, u.soft, u.hard) for u in ulimits),
+            ulimits=tuple(graph.Ulimit(u.name, u.soft, u.hard) for u in ulimits),
         ),
         squash=query.squash,
         outputs=tuple(
-            Output(
+            wanted.Output(
                 type=o.attrs.get("type", "image") if o.type == "moby" else o.type,
                 attributes=o.attrs,
             )

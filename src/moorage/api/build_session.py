@@ -27,11 +27,9 @@ from msgspec import Struct, field
 
 from moorage.api.results import Created, Hijacked, JsonStream, NoContent, Stream
 from moorage.api.routing import route
-from moorage.build.agents import AgentRelay
-from moorage.build.contexts import FileFact
-from moorage.build.graph import Limits, Ulimit
-from moorage.build.options import Attestation, BuildOptions, CacheOption, Output
-from moorage.build.session import SECRET_LIMIT
+from moorage.build import agents, contexts, graph
+from moorage.build import options as wanted
+from moorage.build import session as sessions
 from moorage.lib import bridge
 from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.registry.credentials import decode_config_header
@@ -132,9 +130,9 @@ class SessionBuild(Struct, frozen=True, kw_only=True, rename="pascal"):
     cgroup_parent: str = ""
     ulimits: list[WireUlimit] = field(default_factory=list)
 
-    def options(self, host: Platform) -> BuildOptions:
+    def options(self, host: Platform) -> wanted.BuildOptions:
         """Return the builder's options. Raises: InvalidParameter."""
-        return BuildOptions(
+        return wanted.BuildOptions(
             dockerfile=self.dockerfile,
             tags=tuple(self.tags),
             build_args=self.build_args,
@@ -144,11 +142,16 @@ class SessionBuild(Struct, frozen=True, kw_only=True, rename="pascal"):
             no_cache=self.no_cache,
             no_cache_stages=tuple(self.no_cache_filter),
             pull=self.pull,
-            cache_from=tuple(CacheOption(type=o.type, attributes=o.attrs) for o in self.cache_from),
-            cache_to=tuple(CacheOption(type=o.type, attributes=o.attrs) for o in self.cache_to),
-            outputs=tuple(Output(type=o.type, attributes=o.attrs) for o in self.outputs),
+            cache_from=tuple(
+                wanted.CacheOption(type=o.type, attributes=o.attrs) for o in self.cache_from
+            ),
+            cache_to=tuple(
+                wanted.CacheOption(type=o.type, attributes=o.attrs) for o in self.cache_to
+            ),
+            outputs=tuple(wanted.Output(type=o.type, attributes=o.attrs) for o in self.outputs),
             attestations=tuple(
-                Attestation(type=o.type, mode=o.attrs.get("mode", "min")) for o in self.attestations
+                wanted.Attestation(type=o.type, mode=o.attrs.get("mode", "min"))
+                for o in self.attestations
             ),
             network=self.network,
             extra_hosts=tuple(self.extra_hosts),
@@ -158,7 +161,7 @@ class SessionBuild(Struct, frozen=True, kw_only=True, rename="pascal"):
             check=self.check,
             debug=self.debug,
             remote=self.remote,
-            limits=Limits(
+            limits=graph.Limits(
                 memory_bytes=self.memory,
                 memory_swap_bytes=self.memory_swap,
                 cpu_shares=self.cpu_shares,
@@ -168,7 +171,7 @@ class SessionBuild(Struct, frozen=True, kw_only=True, rename="pascal"):
                 cpuset_mems=self.cpuset_mems,
                 shm_bytes=self.shm_size,
                 cgroup_parent=self.cgroup_parent,
-                ulimits=tuple(Ulimit(u.name, u.soft, u.hard) for u in self.ulimits),
+                ulimits=tuple(graph.Ulimit(u.name, u.soft, u.hard) for u in self.ulimits),
             ),
         )
 
@@ -189,8 +192,9 @@ def _bytes(name: str, text: str) -> bytes:
         value = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidParameter(f"{name}: not base64") from error
-    if name != "Dockerfile" and len(value) > SECRET_LIMIT:
-        raise InvalidParameter(f"invalid secret size {len(value)}, the limit is {SECRET_LIMIT}")
+    limit = sessions.SECRET_LIMIT
+    if name != "Dockerfile" and len(value) > limit:
+        raise InvalidParameter(f"invalid secret size {len(value)}, the limit is {limit}")
     return value
 
 
@@ -202,7 +206,7 @@ async def build_session_context_compare(
     session = build.builder.sessions.get(id)
     text = await request.read(_FACTS_LIMIT)
     try:
-        facts = msgspec.json.decode(text, type=list[FileFact])
+        facts = msgspec.json.decode(text, type=list[contexts.FileFact])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidParameter(f"invalid description of a context: {error}") from error
     update, wanted = await build.builder.contexts.compare(query.key, facts)
@@ -238,7 +242,7 @@ async def build_session_agent(
     """101: the connection carries an SSH agent; 404 no such session."""
     session = build.builder.sessions.get(id)
     pipe = await request.hijack(content_type="application/vnd.moorage.agent")
-    relay = AgentRelay(build.builder.agents_root, pipe)
+    relay = agents.AgentRelay(build.builder.agents_root, pipe)
     session.agents[query.id] = relay.path
     try:
         await relay.run()

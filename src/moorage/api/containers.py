@@ -13,7 +13,7 @@ from moorage.api import attaching
 from moorage.api.results import JSON, Created, Hijacked, NoContent, Raw, Stream, encode_json
 from moorage.api.routing import route
 from moorage.api.streams import stdcopy_frame, stream_type
-from moorage.containers.commit import CommitOptions
+from moorage.containers import commit
 from moorage.images.service import parse_name
 from moorage.lib import timestamps
 from moorage.lib.errors import InvalidParameter
@@ -431,7 +431,7 @@ async def image_commit(
     containers: Containers, query: CommitQuery, body: ContainerConfig
 ) -> Created:
     """201; 400 bad change or name; 404 no such container; 409 being removed."""
-    options = CommitOptions(
+    options = commit.CommitOptions(
         name=parse_name(query.repo, query.tag) if query.repo else None,
         comment=query.comment,
         author=query.author,

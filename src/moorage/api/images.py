@@ -10,9 +10,7 @@ from msgspec import Struct, field
 from moorage.api.request import Request
 from moorage.api.results import Created, JsonStream, Stream
 from moorage.api.routing import route
-from moorage.images import search
-from moorage.images.attestations import AttestationStatement
-from moorage.images.importing import ImportOptions
+from moorage.images import importing, search
 from moorage.images.service import parse_name
 from moorage.lib.errors import InvalidParameter
 from moorage.registry.credentials import HEADER, decode_header
@@ -28,6 +26,7 @@ from moorage.spec.engine.image import (
 from moorage.spec.platforms import Platform
 
 if TYPE_CHECKING:
+    from moorage.images.attestations import AttestationStatement
     from moorage.images.service import Images
     from moorage.registry.registries import Registries, SearchResult
 
@@ -151,7 +150,7 @@ async def image_create(images: Images, request: Request, query: CreateQuery) -> 
         )
     if not query.from_src:
         raise InvalidParameter("one of fromImage and fromSrc is required")
-    options = ImportOptions(
+    options = importing.ImportOptions(
         name=parse_name(query.repo, query.tag) if query.repo else None,
         message=query.message,
         source=query.from_src,

@@ -13,7 +13,6 @@ from moorage.api.results import JsonStream, Raw
 from moorage.api.routing import route
 from moorage.engine.usage import DataUsage
 from moorage.events.matching import condition
-from moorage.images.check import Findings
 from moorage.lib import clock
 from moorage.lib.errors import InvalidParameter
 from moorage.registry.credentials import Credentials
@@ -24,6 +23,7 @@ from moorage.spec.engine.system import AuthResponse, SystemInfo, SystemVersion
 if TYPE_CHECKING:
     from moorage.engine.system import System
     from moorage.events.bus import Bus
+    from moorage.images.check import Findings
     from moorage.images.service import Images
     from moorage.registry.registries import Registries
 

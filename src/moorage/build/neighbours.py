@@ -155,10 +155,6 @@ class DaemonImages:
         await offload.run("fs", self._parts.store.tag, image_id, full)
         self._parts.announce("tag", image_id, full.familiar)
 
-    def chains(self) -> set[Digest]:
-        """Return the layers of all images."""
-        return {chain_id for image in self._parts.store.all() for chain_id in image.chain}
-
 
 async def _tell(messages: AsyncIterator[Message], report: Report) -> None:
     """Pass the progress of a pull or push on."""

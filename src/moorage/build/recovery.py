@@ -6,10 +6,10 @@ layers are known by the prefix of their names.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from moorage.build.needs import CommandNetworks
 from moorage.build.views import Views
 from moorage.kernel import mount as kernel_mount
 from moorage.lib import atomicfile, ids, offload
@@ -19,6 +19,8 @@ from moorage.storage.layers import LayerStore
 
 PREFIX: Final = "build-"
 
+Leave = Callable[[str], Awaitable[object]]
+
 
 def new_layer_id() -> str:
     """Return a name for the writable layer, and the container, of one operation."""
@@ -26,7 +28,7 @@ def new_layer_id() -> str:
 
 
 async def recover(
-    *, staging: Path, layers: LayerStore, views: Views, runtime: Runtime, networks: CommandNetworks
+    *, staging: Path, layers: LayerStore, views: Views, runtime: Runtime, leave: Leave
 ) -> None:
     """Remove processes, networks, mounts and layers of builds that were cut off."""
     await offload.run("fs", clear, staging, keep=frozenset({"views"}))
@@ -39,7 +41,7 @@ async def recover(
             await found.delete()
         elif found is not None:
             await runtime.discard(record.id)
-        await networks.leave(record.id)
+        await leave(record.id)
         await offload.run("fs", layers.remove_rw, record.id)
 
 

@@ -36,6 +36,7 @@ from moorage.build.options import BuildOptions
 from moorage.build.progress import Event, Progress, StatusEvent, VertexEvent, WarningEvent
 from moorage.build.result import Files, Snapshot
 from moorage.build.session import Session, Sessions
+from moorage.build.settings import Settings
 from moorage.build.solver import Build, Solver, VertexFailed
 from moorage.build.transfer.document import Travelling, collect
 from moorage.build.transfer.service import Transfers
@@ -52,14 +53,6 @@ if TYPE_CHECKING:
     from moorage.build.frontends.dockerfile.parser import Dockerfile
 
 _SYNTAX: Final = ("docker/dockerfile", "docker.io/docker/dockerfile")
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """The builder's part of the daemon's configuration."""
-
-    platform: Platform  # of this machine
-    entitlements: frozenset[str] = entitlements.PERMITTED  # that a client can be granted
-    keep_bytes: int = 20 << 30  # what the cache may take
 
 
 class BuildResult(Struct, frozen=True, kw_only=True):
@@ -120,8 +113,7 @@ class Builder:
         return self._settings.platform
 
     def open(self) -> None:
-        """Load the cache and the history; remove what builds of a former daemon left."""
-        self._cache.open()
+        """Load the history; remove what builds of a former daemon left."""
         self.history.open()
         self.contexts.open()
         self._exporters.open()

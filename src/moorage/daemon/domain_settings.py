@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from moorage.build.service import Settings as BuilderSettings
+from moorage.build.settings import Settings as BuilderSettings
 from moorage.containers import init_program
 from moorage.containers.settings import ContainerSettings
 from moorage.daemon.config import Config

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from moorage.build.assembly import Roots, assemble
-from moorage.build.neighbours import DaemonNetworks
-from moorage.build.service import Builder
+from moorage.build import assembly, foundation, neighbours, streams
+from moorage.build.foundation import Foundation, Roots
 from moorage.cdi.directories import Directories
 from moorage.containers import host_facts
 from moorage.containers.parts import Parts
@@ -40,6 +41,9 @@ from moorage.storage.leases import Leases
 from moorage.storage.metadata import Database
 from moorage.storage.snapshots.choose import choose
 from moorage.volumes.service import Volumes
+
+if TYPE_CHECKING:
+    from moorage.build.streams import BuildStreams
 
 log = logging.getLogger(__name__)
 _USER_AGENT = f"moorage/{VERSION}"
@@ -229,28 +233,43 @@ def images(common: Common, parts: ImageParts, registries: Registries) -> Images:
     return Images(parts, pulls, pushes)
 
 
-async def builder(
-    common: Common,
-    *,
-    images: ImageParts,
-    registry: Images,
-    repositories: Registries,
-    networks: Networks,
-    runtime: Runtime,
-) -> Builder:
-    """Open the builder."""
-    client = HttpClient(user_agent=_USER_AGENT)
-    common.stack.push_async_callback(client.close)
-    return await assemble(
+async def build_foundation(
+    common: Common, images: ImageParts, networks: Networks, runtime: Runtime
+) -> Foundation:
+    """Open the build cache."""
+    return await foundation.lay(
         roots=Roots(data=common.data_root / "build", exec=common.exec_root / "build"),
         database=common.database,
         images=images,
         runtime=runtime,
-        networks=DaemonNetworks(networks),
-        cdi=common.cdi,
-        client=client,
+        leave=networks.leave,
         supervisor=common.background,
         settings=settings.builder_settings(common.config, images.store.host),
-        registry=registry,
-        repositories=repositories,
     )
+
+
+def builds(
+    common: Common,
+    ground: Foundation,
+    *,
+    registry: Images,
+    repositories: Registries,
+    networks: Networks,
+) -> Callable[[], BuildStreams]:
+    """Return what makes the builder: few daemons build, and it is as large as the containers."""
+    client = HttpClient(user_agent=_USER_AGENT)
+    common.stack.push_async_callback(client.close)
+
+    def make() -> BuildStreams:
+        builder = assembly.assemble(
+            ground,
+            networks=neighbours.DaemonNetworks(networks),
+            cdi=common.cdi,
+            client=client,
+            supervisor=common.background,
+            registry=registry,
+            repositories=repositories,
+        )
+        return streams.BuildStreams(builder, common.background)
+
+    return make

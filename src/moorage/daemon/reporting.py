@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from moorage.build.service import Builder
+from moorage.build.upkeep import Upkeep
 from moorage.containers.service import Containers
 from moorage.containers.state import State
 from moorage.daemon import domain_settings as settings
@@ -30,7 +30,7 @@ class UsageSources:
     """Where ``system df`` asks (an ``engine.usage.Sources``)."""
 
     def __init__(
-        self, containers: Containers, images: Images, volumes: Volumes, build: Builder
+        self, containers: Containers, images: Images, volumes: Volumes, build: Upkeep
     ) -> None:
         self._containers = containers
         self._images = images
@@ -51,7 +51,7 @@ class UsageSources:
 
     async def build_cache(self) -> BuildCacheDiskUsage:
         """Return the usage of the build cache."""
-        return self._build.upkeep.disk_usage()
+        return self._build.disk_usage()
 
 
 def system(
@@ -60,7 +60,7 @@ def system(
     containers: Containers,
     images: Images,
     volumes: Volumes,
-    build: Builder,
+    build: Upkeep,
     runtime: Runtime,
 ) -> System:
     """Make the domain that speaks for the daemon as a whole."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from moorage.build.streams import BuildStreams
 from moorage.daemon import domain_settings as settings
 from moorage.daemon import domains, reporting
 from moorage.daemon.config import Config
@@ -38,21 +37,14 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
     registries = domains.registries(common)
     image_parts = domains.image_parts(common, store, containers)
     images = domains.images(common, image_parts, registries)
-    builder = await domains.builder(
-        common,
-        images=image_parts,
-        registry=images,
-        repositories=registries,
-        networks=networks,
-        runtime=runtime,
-    )
+    ground = await domains.build_foundation(common, image_parts, networks, runtime)
     await images.open()
     system = reporting.system(
         common,
         containers=containers,
         images=images,
         volumes=volumes,
-        build=builder,
+        build=ground.upkeep,
         runtime=runtime,
     )
     engine = Engine(
@@ -62,7 +54,9 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
         images=images,
         networks=networks,
         volumes=volumes,
-        build=BuildStreams(builder, common.background),
+        make_build=domains.builds(
+            common, ground, registry=images, repositories=registries, networks=networks
+        ),
         registries=registries,
     )
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from moorage.build.streams import BuildStreams
     from moorage.containers.service import Containers
     from moorage.engine.system import System
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from moorage.volumes.service import Volumes
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Engine:
     """Holds the domains, nothing else."""
 
@@ -26,5 +29,10 @@ class Engine:
     images: Images
     networks: Networks
     volumes: Volumes
-    build: BuildStreams
     registries: Registries
+    make_build: Callable[[], BuildStreams]
+
+    @cached_property
+    def build(self) -> BuildStreams:
+        """The builder, made when it is first asked for."""
+        return self.make_build()

@@ -14,16 +14,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import structs
 
-from moorage.images import remote
-from moorage.images.download import Downloads
+from moorage.images import download, remote, unpacking
 from moorage.images.progress import Message, Reporter
-from moorage.images.remote import RemoteImage
 from moorage.images.store import ImageStore, decode_config
-from moorage.images.unpacking import Unpacker, WantedLayer
 from moorage.lib import offload
 from moorage.lib.errors import (
     DataLoss,
@@ -48,7 +46,10 @@ from moorage.storage.content import MANIFEST_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from moorage.images.download import Downloads
     from moorage.images.image import Image
+    from moorage.images.remote import RemoteImage
+    from moorage.images.unpacking import Unpacker
     from moorage.lib.tasks import Supervisor
     from moorage.registry.registries import Registries
     from moorage.registry.repository import Repository
@@ -78,21 +79,26 @@ class Pulls:
         collect: Callable[[], object],
     ) -> None:
         """*collect* drops what nobody keeps; it blocks and is called off the loop."""
-        settings = registries.settings
         self._store = store
         self._leases = leases
         self._registries = registries
         self._owner = owner
         self._events = events
         self._collect = collect
-        downloads = Downloads(
-            store.content,
-            owner,
+
+    @cached_property
+    def _downloads(self) -> Downloads:
+        settings = self._registries.settings
+        return download.Downloads(
+            self._store.content,
+            self._owner,
             limit=settings.max_concurrent_downloads,
             attempts=settings.max_download_attempts,
         )
-        self._unpacker = Unpacker(store.content, store.layers, downloads)
-        self._downloads = downloads
+
+    @cached_property
+    def _unpacker(self) -> Unpacker:
+        return unpacking.Unpacker(self._store.content, self._store.layers, self._downloads)
 
     def pull(
         self,
@@ -248,7 +254,7 @@ class Pulls:
         chain = digests.chain_ids(document.rootfs.diff_ids)
         parents: list[Digest | None] = [None, *chain[:-1]]
         wanted = [
-            WantedLayer(blob=blob, diff_id=diff_id, chain_id=chain_id, parent=parent)
+            unpacking.WantedLayer(blob=blob, diff_id=diff_id, chain_id=chain_id, parent=parent)
             for blob, diff_id, chain_id, parent in zip(
                 layers, document.rootfs.diff_ids, chain, parents, strict=False
             )
@@ -272,11 +278,11 @@ class Pulls:
             )
         content = self._store.content
         if not content.has(descriptor.digest):
-            download = self._downloads.join(descriptor, sources)
+            coming = self._downloads.join(descriptor, sources)
             try:
-                await download.wait()
+                await coming.wait()
             finally:
-                download.leave()
+                coming.leave()
         return await offload.run("fs", content.read, descriptor.digest)
 
     def _name(self, image: Image, found: RemoteImage) -> bool:

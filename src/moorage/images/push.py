@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
-from moorage.images import manifests, variants
+from moorage.images import manifests, unpacking, upload, variants
 from moorage.images.compressed import CompressedLayers
 from moorage.images.image import Image
 from moorage.images.progress import Line, Message, Reporter
 from moorage.images.store import ImageStore
-from moorage.images.unpacking import first_error
-from moorage.images.upload import Upload
 from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.registry import failures
@@ -344,7 +342,7 @@ class Pushes:
                     sources = neighbours.get(blob.digest, []) if sent_line else []
                     group.create_task(self._upload(way, blob, sent_line, sources))
         except ExceptionGroup as failed:
-            raise first_error(failed) from failed
+            raise unpacking.first_error(failed) from failed
 
     async def _upload(
         self, way: Repository, blob: Descriptor, line: Line | None, mount_from: Sequence[str]
@@ -352,7 +350,7 @@ class Pushes:
         if line is not None and self._slots.locked():
             line.state("Waiting")
         async with self._slots:
-            await Upload(self._store.content, way, blob, line).run(mount_from)
+            await upload.Upload(self._store.content, way, blob, line).run(mount_from)
 
     def _neighbours(self, reference: Reference) -> dict[Digest, list[str]]:
         """Return by blob the repositories of the same registry that should have it. Blocks."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from moorage.images import (
     attestations,
@@ -16,19 +16,16 @@ from moorage.images import (
     load,
     prune,
     remove,
+    removeplatforms,
     save,
     source,
 )
 from moorage.images import list as listing
-from moorage.images.attestations import AttestationStatement
-from moorage.images.check import Findings
 from moorage.images.image import Image
-from moorage.images.importing import ImportOptions
 from moorage.images.operations import Parts
 from moorage.images.progress import Message, Reporter
 from moorage.images.pull import Pulls
 from moorage.images.push import Pushes
-from moorage.images.removeplatforms import remove_platforms
 from moorage.images.store import ImageStore
 from moorage.lib import bridge, offload, tasks
 from moorage.lib.errors import Conflict, InvalidParameter, NotImplemented_
@@ -46,6 +43,11 @@ from moorage.spec.oci.descriptor import Descriptor
 from moorage.spec.platforms import Platform
 from moorage.spec.reference import Reference
 from moorage.storage.durability import Durability
+
+if TYPE_CHECKING:
+    from moorage.images.attestations import AttestationStatement
+    from moorage.images.check import Findings
+    from moorage.images.importing import ImportOptions
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +181,14 @@ class Images:
         """
         work = partial(remove.remove, self.parts, ref, force=force, prune=prune)
         if platforms:
-            work = partial(remove_platforms, self.parts, ref, platforms, force=force, prune=prune)
+            work = partial(
+                removeplatforms.remove_platforms,
+                self.parts,
+                ref,
+                platforms,
+                force=force,
+                prune=prune,
+            )
         return await tasks.finish(offload.run("fs", work), self.parts.supervisor, "image remove")
 
     async def prune(self, filters: Filters) -> tuple[list[ImageDeleteResponseItem], int]:

@@ -16,9 +16,25 @@ from typing import Final
 SELDOM: Final = (
     *("ast", "tokenize", "locale", "stringprep", "difflib", "csv", "tomllib", "email.utils"),
     *("bz2", "lzma", "zstandard", "isal.igzip", "isal.igzip_lib", "isal.isal_zlib"),
+    *("shlex", "unicodedata"),
     *(
-        f"moorage.build.frontends.dockerfile.{name}"
-        for name in ("convert", "lint", "parser", "source")
+        f"moorage.{package}.{name}"
+        for package, names in {
+            "api": "websocket",
+            "build": "agents assembly contexts graph neighbours options session streams",
+            "build.frontends.dockerfile": "convert lint parser source",
+            "cluster": "etcd",
+            "containers": "archive changes commit filesystem_view prune stats top update",
+            "daemon": "fsck purge",
+            "images": "attestations check distribution download importing load prune remote"
+            " removeplatforms save search source unpacking upload",
+            "logs": "reader",
+            "registry": "auth repository transport",
+            "storage": "compare treecopy",
+            "storage.archive": "extract pack reader",
+            "volumes": "copyup transfer",
+        }.items()
+        for name in names.split()
     ),
 )
 """Used inside of functions only, by us and by the libraries that import them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,15 +11,16 @@ from msgspec import Struct
 
 from moorage.lib import offload
 from moorage.lib.errors import DataLoss, MoorageError, System, Unauthorized
-from moorage.registry import challenge, failures, hosts
-from moorage.registry.auth import Authorizer
+from moorage.registry import auth, challenge, failures, hosts, repository, transport
 from moorage.registry.credentials import ANONYMOUS, Credentials, server_of
 from moorage.registry.endpoint import Endpoint
-from moorage.registry.repository import Repository
 from moorage.registry.settings import RegistrySettings
-from moorage.registry.transport import Outgoing, Transport
 from moorage.spec import reference as references
 from moorage.spec.reference import Reference
+
+if TYPE_CHECKING:
+    from moorage.registry.repository import Repository
+    from moorage.registry.transport import Transport
 
 _SEARCH_LIMIT: Final = 8 << 20
 _HUB_INDEX: Final = "https://index.docker.io"
@@ -57,7 +58,9 @@ class Registries:
     def transport(self) -> Transport:
         """The connections; made when first used."""
         if self._transport is None:
-            self._transport = Transport(user_agent=self._user_agent, proxies=self.settings.proxies)
+            self._transport = transport.Transport(
+                user_agent=self._user_agent, proxies=self.settings.proxies
+            )
         return self._transport
 
     async def close(self) -> None:
@@ -74,11 +77,11 @@ class Registries:
         """
         endpoints = await self._endpoints(reference.domain, reference.path)
         return [
-            Repository(
+            repository.Repository(
                 self.transport,
                 endpoint,
                 reference,
-                Authorizer(self.transport, endpoint, credentials),
+                auth.Authorizer(self.transport, endpoint, credentials),
             )
             for endpoint in endpoints
             if (endpoint.can_push if push else endpoint.can_pull)
@@ -111,8 +114,8 @@ class Registries:
         raise failure or System(f"no way to registry {domain}")
 
     async def _login(self, endpoint: Endpoint, credentials: Credentials) -> str:
-        authorizer = Authorizer(self.transport, endpoint, credentials)
-        ping = Outgoing(method="GET", url=f"{endpoint.api}/")
+        authorizer = auth.Authorizer(self.transport, endpoint, credentials)
+        ping = transport.Outgoing(method="GET", url=f"{endpoint.api}/")
         async with await self.transport.send(ping, endpoint) as response:
             status = response.status
             challenges = challenge.parse(response.headers.get_all("www-authenticate"))
@@ -132,7 +135,7 @@ class Registries:
             headers = {"Authorization": f"Bearer {token.value}"}
         else:
             headers = {"Authorization": credentials.basic()}
-        again = Outgoing(method="GET", url=f"{endpoint.api}/", headers=headers)
+        again = transport.Outgoing(method="GET", url=f"{endpoint.api}/", headers=headers)
         async with await self.transport.send(again, endpoint) as response:
             if response.status == 401:
                 raise Unauthorized(
@@ -171,7 +174,7 @@ class Registries:
             base = _HUB_INDEX
         headers = {"Authorization": credentials.basic()} if credentials.username else {}
         url = f"{base}/v1/search?{urlencode({'q': term, 'n': limit})}"
-        request = Outgoing(method="GET", url=url, headers=headers)
+        request = transport.Outgoing(method="GET", url=url, headers=headers)
         async with await self.transport.send(request, endpoint) as response:
             body = await self.transport.read(response, _SEARCH_LIMIT)
             if response.status == 401:

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from msgspec import Struct
 
@@ -18,14 +18,16 @@ from moorage.spec import mediatype
 from moorage.spec.digest import Digest
 from moorage.spec.oci.descriptor import Descriptor
 from moorage.storage.archive import chunks as streams
-from moorage.storage.archive import compression, recipe
-from moorage.storage.archive.extract import Extracted, extract
+from moorage.storage.archive import compression, extract, recipe
+from moorage.storage.archive import reader as tar_reader
 from moorage.storage.archive.options import ExtractOptions, Limits
-from moorage.storage.archive.reader import TarReader
 from moorage.storage.archive.recipe import RecipeWriter, Shelter
 from moorage.storage.content import ContentStore
 from moorage.storage.snapshots.contract import SnapshotDriver
 from moorage.storage.writable import opened
+
+if TYPE_CHECKING:
+    from moorage.storage.archive.extract import Extracted
 
 RECIPE: Final = "recipe"
 SHELTER: Final = "shelter"
@@ -76,7 +78,7 @@ class Stager:
             source = _Source(chunks, kind, blob.write if blob is not None else None)
             shelters: list[Shelter] = []
             with streams.ReadAhead(source.chunks()) as ahead, opened(tree) as root:
-                extracted = extract(
+                extracted = extract.extract(
                     root,
                     "",
                     ahead,
@@ -123,11 +125,11 @@ class Stager:
         name = self.new_name()
         target = self._driver.prepare(name, [])
         writer = RecipeWriter(target.parent / RECIPE)
-        extracted = Extracted(implied=[])
+        extracted = extract.Extracted(implied=[])
         try:
             source = _Source(streams.of_file(tar), "none", None)
             with streams.ReadAhead(source.chunks()) as ahead:
-                reader = TarReader(ahead, writer)
+                reader = tar_reader.TarReader(ahead, writer)
                 for entry in reader:
                     extracted.entries += 1
                     extracted.bytes_total += entry.size

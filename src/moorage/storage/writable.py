@@ -15,8 +15,8 @@ from moorage.lib.errors import Conflict, InvalidParameter, NotFound, System
 from moorage.lib.failpoint import failpoint
 from moorage.spec.digest import Digest
 from moorage.storage import initfiles, stacking
+from moorage.storage.archive import pack
 from moorage.storage.archive.chunks import as_file
-from moorage.storage.archive.pack import pack
 from moorage.storage.layerrecords import Layer, LayerRecords, WritableLayer
 from moorage.storage.snapshots.contract import Change, SnapshotDriver
 
@@ -165,7 +165,7 @@ class WritableLayers(ABC):
 
     def _export(self, container_id: str) -> Iterator[bytes]:
         with self.mounted(container_id, "export") as root:
-            yield from pack(root)
+            yield from pack.pack(root)
 
     @contextmanager
     def mounted(self, container_id: str, reason: str) -> Iterator[int]:

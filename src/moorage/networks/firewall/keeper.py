@@ -54,6 +54,7 @@ class Keeper:
         self._pending.clear()
         async with self._lock:
             await self._replace()
+        self._rest_after(0)  # most daemons begin by waiting
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._noticed)
 
     async def close(self, *, remove: bool = False) -> None:
@@ -183,14 +184,21 @@ class Keeper:
         if self._nft is None:
             raise System("the firewall is closed")
         await offload.run("net", self._nft.run, commands)
+        self._rest_after(_REST_AFTER_S)
+
+    def _rest_after(self, seconds: float) -> None:
         if self._resting is not None:
             self._resting.cancel()
-        self._resting = asyncio.get_running_loop().call_later(_REST_AFTER_S, self._rest)
+        self._resting = asyncio.get_running_loop().call_later(seconds, self._begin_rest)
 
-    def _rest(self) -> None:
+    def _begin_rest(self) -> None:
         self._resting = None
+        _ = self._supervisor.start(self._rest(), "nftables at rest")
+
+    async def _rest(self) -> None:
+        """Give the library's memory back; in a thread, for closing its sockets takes 10 ms."""
         if self._nft is not None and not self._lock.locked():
-            self._nft.rest()
+            await offload.run("net", self._nft.rest)
             heap.give_back()
 
     def _noticed(self) -> None:

@@ -28,8 +28,8 @@ from moorage.kernel.mount import (
 from moorage.kernel.namespaces import CLONE_FS, unshare
 from moorage.lib import atomicfile, ids, units
 from moorage.lib.errors import InvalidParameter, System
+from moorage.storage.archive import pack
 from moorage.storage.archive.options import PackOptions, Whiteouts
-from moorage.storage.archive.pack import pack
 from moorage.storage.snapshots import walk
 from moorage.storage.snapshots.contract import Change, SnapshotDriver, view_name
 from moorage.storage.snapshots.projectquota import ProjectQuota
@@ -198,7 +198,7 @@ class OverlayDriver(SnapshotDriver):
         del parents
         fd = walk.open_root(self.tree(name))
         try:
-            yield from pack(fd, options=PackOptions(whiteouts=Whiteouts.OVERLAY))
+            yield from pack.pack(fd, options=PackOptions(whiteouts=Whiteouts.OVERLAY))
         finally:
             os.close(fd)
 

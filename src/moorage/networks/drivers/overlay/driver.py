@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from moorage.cluster.etcd import Put, parse_store
+from moorage.cluster import etcd as stores
 from moorage.lib import ids, offload
 from moorage.lib.errors import (
     Conflict,
@@ -95,7 +95,7 @@ class Overlay:
         if not config.cluster_store:
             return
         ttl_s = _number(config.cluster_store_opts, "ttl", 30)
-        etcd = parse_store(
+        etcd = stores.parse_store(
             config.cluster_store, config.cluster_store_opts, timeout_s=min(3.0, ttl_s / 3)
         )
         under = await offload.run("net", host.find, config.cluster_advertise)
@@ -226,8 +226,8 @@ class Overlay:
         shared = structs.replace(claimed, own_device=True)
         done = await cluster.etcd.commit(
             [
-                Put(keys.network(network.id), msgspec.json.encode(shared)),
-                Put(keys.generation, network.id.encode()),
+                stores.Put(keys.network(network.id), msgspec.json.encode(shared)),
+                stores.Put(keys.generation, network.id.encode()),
             ],
             unchanged={keys.generation: generation.revision if generation else 0},
         )
@@ -258,7 +258,7 @@ class Overlay:
             )
         await cluster.etcd.delete_all(f"{cluster.keys.addresses}{network.id}/")
         await cluster.etcd.commit(
-            [Put(cluster.keys.generation, network.id.encode())],
+            [stores.Put(cluster.keys.generation, network.id.encode())],
             deletes=[cluster.keys.network(network.id)],
         )
         cluster.networks.pop(network.id, None)

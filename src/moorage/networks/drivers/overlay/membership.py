@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from moorage.cluster.etcd import Change, Etcd, LeaseEnded, Put
+from moorage.cluster import etcd
 from moorage.lib import clock
 from moorage.lib.errors import MoorageError
 from moorage.networks.drivers.overlay.records import Keys, Member, Node
@@ -68,7 +68,7 @@ class Membership:
 
     def __init__(
         self,
-        etcd: Etcd,
+        store: etcd.Etcd,
         keys: Keys,
         node: Node,
         listener: Listener,
@@ -76,7 +76,7 @@ class Membership:
         ttl_s: int,
         address_ttl_s: int,
     ) -> None:
-        self.etcd = etcd
+        self.etcd = store
         self.keys = keys
         self.node = node
         self.nodes: dict[str, Node] = {}
@@ -109,7 +109,7 @@ class Membership:
         if not self._address_lease or not await self.etcd.renew(self._address_lease):
             self._address_lease = await self.etcd.grant(self._address_ttl_s)
         self._lease = await self.etcd.grant(self._ttl_s)
-        await self.etcd.put(Put(self.keys.node(self.node.id), _encode(self.node), self._lease))
+        await self.etcd.put(etcd.Put(self.keys.node(self.node.id), _encode(self.node), self._lease))
         for member in list(self._listener.own()):
             for address in member.addresses:
                 if not await self._take(member.network, address):
@@ -122,7 +122,7 @@ class Membership:
         written_with = self.leases
         try:
             return await write()
-        except LeaseEnded:
+        except etcd.LeaseEnded:
             async with self._registering:
                 if self.leases == written_with:  # nobody else was quicker
                     await self._register()
@@ -154,7 +154,7 @@ class Membership:
 
     async def _take(self, network_id: str, address: str) -> bool:
         key = self.keys.address(network_id, address)
-        put = Put(key, self.node.id.encode(), self._address_lease)
+        put = etcd.Put(key, self.node.id.encode(), self._address_lease)
         if await self.etcd.commit([put], absent=[key]):
             return True
         entry = await self.etcd.get(key)
@@ -172,7 +172,7 @@ class Membership:
 
     async def _tell(self, member: Member) -> None:
         key = self.keys.endpoint(member.network, member.container)
-        await self.etcd.put(Put(key, _encode(member), self._lease))
+        await self.etcd.put(etcd.Put(key, _encode(member), self._lease))
 
     async def withdraw(self, network_id: str, container_id: str) -> None:
         """Tell that a container of this host has left a network."""
@@ -249,14 +249,14 @@ class Membership:
         ]
         for key in known:
             if key not in present:
-                self._apply(Change(key, None))
+                self._apply(etcd.Change(key, None))
         for entry in sorted(
             snapshot.entries, key=lambda e: not e.key.startswith(self.keys.networks)
         ):
-            self._apply(Change(entry.key, entry.value))
+            self._apply(etcd.Change(entry.key, entry.value))
         return snapshot.revision
 
-    def _apply(self, change: Change) -> None:
+    def _apply(self, change: etcd.Change) -> None:
         try:
             if change.key.startswith(self.keys.networks):
                 self._apply_network(change)
@@ -269,7 +269,7 @@ class Membership:
         except msgspec.DecodeError as error:
             log.warning("%s in the cluster store makes no sense: %s", change.key, error)
 
-    def _apply_network(self, change: Change) -> None:
+    def _apply_network(self, change: etcd.Change) -> None:
         network_id = change.key.removeprefix(self.keys.networks)
         if change.value is None:
             if self.networks.pop(network_id, None) is not None:
@@ -279,7 +279,7 @@ class Membership:
             self.networks[network_id] = network
             self._listener.network_appeared(network)
 
-    def _apply_node(self, change: Change) -> None:
+    def _apply_node(self, change: etcd.Change) -> None:
         node_id = change.key.removeprefix(self.keys.nodes)
         if change.value is None:
             self.nodes.pop(node_id, None)
@@ -287,7 +287,7 @@ class Membership:
             self.nodes[node_id] = msgspec.json.decode(change.value, type=Node)
         self._listener.nodes_changed()
 
-    def _apply_member(self, change: Change) -> None:
+    def _apply_member(self, change: etcd.Change) -> None:
         if change.value is None:
             member = self.members.pop(change.key, None)
             if member is not None:
@@ -302,7 +302,7 @@ class Membership:
         self.members[change.key] = member
         self._listener.member_appeared(member)
 
-    def _apply_address(self, change: Change) -> None:
+    def _apply_address(self, change: etcd.Change) -> None:
         network_id, _, address = change.key.removeprefix(self.keys.addresses).partition("/")
         if change.value is None:
             self._taken.pop(change.key, None)
