@@ -7,6 +7,7 @@ page's name, and the line of usage hints that our messages have and docker's do 
 from __future__ import annotations
 
 import json
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator
@@ -68,8 +69,10 @@ LISTINGS = (
     "images --format json", "images --digests --no-trunc", "images nope", "history busybox",
     "history --no-trunc --format json busybox", "network ls", "network ls -q --no-trunc",
     "network ls --format json", "volume ls", "volume ls -q", "volume ls --format json",
-    "port web", "port web 80", "port web 81", "top web", "top web -o pid,comm", "diff web",
-    "system df", "system df --format json", "plugin ls", "context ls -q", "context show",
+    "port web", "port web 80", "port web 81", "top web", "top web -o pid,comm",
+    "system df", "system df --format json", "system df -v", "system df -v --format table",
+    "system df -v --format {{.Foo}}", "system df -v --format {{json", "diff web",
+    "plugin ls", "context ls -q", "context show",
     "stats --no-stream --format {{.Name}} web", "ps -aq --format {{.Names}}", "ps -q --format raw",
     "ps --format raw", "ps -s --format raw", "ps --format {{json.}}", "images --format raw",
     "images -q --format raw", "images --digests --format raw", "network ls --format raw",
@@ -352,6 +355,55 @@ def test_copies_of_streams(docker: Cli, moor: Cli, tmp_path: Path) -> None:
     docker("exec", "cc", "mkdir", "/copy")
     assert moor.run("cp", "-", "cc:/copy", stdin=archive.read_bytes()).code == 0
     assert docker("exec", "cc", "cat", "/copy/w/f") == "x"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{json .Volumes}}",
+        "{{range .Images}}{{json .}}{{end}}",
+        "table {{range .Images}}{{.ID}} {{.Tag}}{{end}}",
+        "{{range .Containers}}{{.ID}} {{.Size}} {{.Mounts}}{{end}}",
+        "{{len .BuildCache}} {{(index .Volumes 0).Links}}",
+    ],
+)
+def test_df_in_detail_through_templates(docker: Cli, moor: Cli, web: str, template: str) -> None:
+    """But for the end of the line, which docker leaves out."""
+    del web
+    docker("tag", "busybox", "busybox:second")
+    given = ("system", "df", "-v", "--format", template)
+    assert moor.run(*given).ok().out == docker.run(*given).ok().out + "\n"
+    docker("rmi", "busybox:second")
+
+
+def test_copies_carry_file_capabilities_and_bring_all_attributes(
+    docker: Cli, moor: Cli, tmp_path: Path
+) -> None:
+    """Into a container the one attribute that docker takes, out of one whatever comes."""
+    capability = bytes.fromhex("0100000200200000000000000000000000000000")
+    source = tmp_path / "f"
+    source.write_text("x")
+    os.setxattr(source, "user.a", b"b")
+    os.setxattr(source, "security.capability", capability)
+    found: list[list[dict[str, bytes]]] = []
+    for client in (docker, moor):
+        docker("run", "-d", "--name", "cc", "busybox", "sleep", "1000")
+        client("cp", source, "cc:/f")
+        inside = Path("/proc", docker("inspect", "-f", "{{.State.Pid}}", "cc"), "root", "f")
+        attributes = [_attributes(inside)]
+        os.setxattr(inside, "user.z", b"y")
+        client("cp", "cc:/f", tmp_path / "back")
+        attributes.append(_attributes(tmp_path / "back"))
+        (tmp_path / "back").unlink()
+        docker("rm", "-f", "cc")
+        found.append(attributes)
+    assert found[1] == found[0]
+    assert found[0][0]["security.capability"] == capability
+    assert found[0][1]["user.z"] == b"y"
+
+
+def _attributes(path: Path) -> dict[str, bytes]:
+    return {name: os.getxattr(path, name) for name in os.listxattr(path)}
 
 
 def test_prunes(same: Compare, docker: Cli, moor: Cli) -> None:

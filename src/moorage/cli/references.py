@@ -45,16 +45,13 @@ def is_plain(name: str) -> bool:
     What is not may still be a name by the whole grammar, which is only then worth loading.
     """
     rest, at, digest = name.partition("@")
-    path, slash, last = rest.rpartition("/")
-    last, colon, tag = last.partition(":")
-    components = path.split("/") if slash else []
-    if components and ("." in components[0] or ":" in components[0]):
-        if not _is_host(components[0]):
-            return False
-        components = components[1:]
+    parts = rest.split("/")
+    last, colon, tag = parts.pop().partition(":")
+    if parts and ("." in parts[0] or ":" in parts[0]) and not _is_host(parts.pop(0)):
+        return False
     return (
         len(rest) < ID_LENGTH
-        and all(map(_is_component, [*components, last]))
+        and all(map(_is_component, [*parts, last]))
         and (not colon or _is_tag(tag))
         and (not at or _is_digest(digest))
     )

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from moorage.client.endpoint import Endpoint
 
-# later versions drop fields that templates in the field use (NetworkSettings.IPAddress) and give
-# the client nothing it needs
-NEWEST = "1.51"
+NEWEST = "1.55"
 OLDEST = "1.24"
+# Later versions leave out what people's templates and scripts name: NetworkSettings.IPAddress, an
+# image's Config.Labels where it has none, an event's status. What is shown as it came is asked for
+# in this one, unless the user has fixed another.
+WITH_OLD_FIELDS = "1.51"
 
 _BY_STATUS: dict[int, type[errors.MoorageError]] = {
     400: errors.InvalidParameter,
@@ -40,6 +42,7 @@ class Api:
     ) -> None:
         self.endpoint = endpoint
         self._version = version  # fixed by the user: no negotiation then
+        self._fixed = version is not None
         self._headers = {
             **(headers or {}),
             "Host": endpoint.http_host,
@@ -65,11 +68,11 @@ class Api:
 
     def get(self, path: str, **query: object) -> Any:
         """GET and decode."""
-        return jsonwire.decode(self.get_raw(path, **query))
+        return jsonwire.decode(self.get_raw(path, NEWEST, **query))
 
-    def get_raw(self, path: str, **query: object) -> bytes:
-        """GET and return the body as it came."""
-        response = self.request("GET", path, query)
+    def get_raw(self, path: str, newest: str = NEWEST, **query: object) -> bytes:
+        """GET, in no newer version than *newest*, and return the body as it came."""
+        response = self.request("GET", path, query, newest=newest)
         body = response.read()
         self._finish(response)
         return body
@@ -103,8 +106,11 @@ class Api:
         json: object = None,
         body: bytes | Iterable[bytes] | None = None,
         headers: dict[str, str] | None = None,
+        newest: str = NEWEST,
     ) -> http.Response:
         """Send a request and return its answer with the body still to be read.
+
+        It is sent in the version in use, but in no newer one than *newest*.
 
         Raises: a MoorageError by status, with the daemon's sentence; Unreachable.
         """
@@ -113,7 +119,7 @@ class Api:
             body = jsonwire.encode(json).encode()
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        response = self._exchange(method, self._target(path, query), sent, body)
+        response = self._exchange(method, self._target(path, query, newest), sent, body)
         if response.status >= 400:
             raise self._failure(response)
         return response
@@ -138,9 +144,12 @@ class Api:
         """Open a connection for bytes of the caller's own (``system dial-stdio``)."""
         return http.Wire(transport.connect(self.endpoint))
 
-    def _target(self, path: str, query: dict[str, object] | None) -> str:
+    def _target(self, path: str, query: dict[str, object] | None, newest: str = NEWEST) -> str:
         encoded = url.encode_query(query or {})
-        return f"/v{self.version}{url.quote_path(path)}" + (f"?{encoded}" if encoded else "")
+        version = self.version
+        if not self._fixed:
+            version = min(version, newest, key=version_key)
+        return f"/v{version}{url.quote_path(path)}" + (f"?{encoded}" if encoded else "")
 
     def _exchange(
         self,

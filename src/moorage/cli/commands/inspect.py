@@ -5,6 +5,7 @@ from __future__ import annotations
 from moorage.cli.failure import CommandError
 from moorage.cli.inspecting import FORMAT_OPTION, inspect
 from moorage.cli.options import Command, Option
+from moorage.client.api import WITH_OLD_FIELDS
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, Unavailable
 
 TYPE_CHECKING = False
@@ -43,7 +44,8 @@ def run(session: Session, values: Values, names: list[str]) -> int:
         for candidate in kinds:
             query = {"size": size} if candidate == "container" else {}
             try:
-                return session.api.get_raw(PATHS[candidate].format(name), **query).decode()
+                path = PATHS[candidate].format(name)
+                return session.api.get_raw(path, WITH_OLD_FIELDS, **query).decode()
             except MoorageError as e:
                 if kind or not _may_be_another_kind(candidate, e):
                     raise

@@ -5,11 +5,13 @@ from __future__ import annotations
 from moorage.cli.format import containers, images, volumes
 from moorage.cli.format.listing import Table
 from moorage.cli.row import Row
-from moorage.cli.text import age, short_id
+from moorage.cli.text import age, go_time, short_id
 from moorage.lib import clock, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from moorage.client.jsonwire import Json
 
 ACTIVE = frozenset({"running", "paused", "restarting"})
@@ -59,14 +61,42 @@ SUMMARY_TABLE = Table(
 )
 
 
+_ITEMS = {
+    "Images": "ImageUsage",
+    "Containers": "ContainerUsage",
+    "Volumes": "VolumeUsage",
+    "BuildCache": "BuildCacheUsage",
+}
+_PARTS = tuple(
+    zip(("Images", "Containers", "Local Volumes", "Build Cache"), _ITEMS.values(), strict=True)
+)
+
+
 def summary_rows(usage: Json) -> list[UsageRow]:
-    """Return the four rows of the overview."""
+    """Return the four rows of the overview, of an answer in the shape of 1.52 or an older one."""
+    if "ImageUsage" in usage:
+        return [
+            UsageRow(
+                name,
+                part.get("TotalCount", 0),
+                part.get("ActiveCount", 0),
+                part.get("TotalSize", 0),
+                part.get("Reclaimable", 0),
+            )
+            for name, part in ((name, usage.get(key) or {}) for name, key in _PARTS)
+        ]
     return [
         _images(usage.get("Images") or [], usage.get("LayersSize") or 0),
         _containers(usage.get("Containers") or []),
         _volumes(usage.get("Volumes") or []),
         _caches(usage.get("BuildCache") or []),
     ]
+
+
+def items(usage: Json, kind: str) -> list[Json]:
+    """Return the objects of a verbose answer: Images, Containers, Volumes or BuildCache."""
+    part = usage.get(_ITEMS[kind])
+    return (part.get("Items") if part else usage.get(kind)) or []
 
 
 def _images(found: list[Json], layers_size: int) -> UsageRow:
@@ -102,17 +132,38 @@ def _caches(found: list[Json]) -> UsageRow:
     return UsageRow("Build Cache", len(found), active, size, size - used)
 
 
+class DetailsRow(Row):
+    """All objects, as a template of ``df -v`` sees them."""
+
+    kind = "formatter.diskUsageContext"
+
+    def __init__(self, rows: dict[str, Sequence[Row]]) -> None:
+        self.columns = {kind: (lambda _, found=found: list(found)) for kind, found in rows.items()}
+
+    def plain(self) -> dict[str, object]:
+        """Return everything, in docker's order."""
+        return {kind: column(self) for kind, column in self.columns.items()}
+
+
 class CacheRow(Row):
     """One record of the build cache."""
 
     kind = "formatter.buildCacheContext"
 
-    def __init__(self, cache: Json) -> None:
+    def __init__(self, cache: Json, *, truncate: bool) -> None:
         self.cache = cache
+        self.truncate = truncate
 
     def identifier(self) -> str:
         """Return the ID; a star marks what is in use."""
-        return short_id(self.cache["ID"]) + ("*" if self.cache["InUse"] else "")
+        identifier = str(self.cache["ID"])
+        shown = short_id(identifier) if self.truncate else identifier
+        return shown + ("*" if self.cache["InUse"] else "")
+
+    def at(self, key: str) -> str:
+        """Return when, as Go prints it; empty for never."""
+        moment = self.cache.get(key)
+        return go_time(clock.parse_rfc3339(moment)) if moment else ""
 
     def since(self, key: str) -> str:
         """Return how long ago, empty for never."""
@@ -121,12 +172,12 @@ class CacheRow(Row):
 
     columns = {  # noqa: RUF012
         "CacheType": lambda self: self.cache["Type"],
-        "CreatedAt": lambda self: self.cache["CreatedAt"],
+        "CreatedAt": lambda self: self.at("CreatedAt"),
         "CreatedSince": lambda self: self.since("CreatedAt"),
         "Description": lambda self: self.cache.get("Description", ""),
         "ID": identifier,
         "InUse": lambda self: str(self.cache["InUse"]).lower(),
-        "LastUsedAt": lambda self: self.cache.get("LastUsedAt") or "",
+        "LastUsedAt": lambda self: self.at("LastUsedAt"),
         "LastUsedSince": lambda self: self.since("LastUsedAt"),
         "Parent": lambda self: ",".join(self.cache.get("Parents") or ()),
         "Shared": lambda self: str(self.cache["Shared"]).lower(),

@@ -101,6 +101,12 @@ def rows(summaries: list[Json], *, truncate: bool, digests: bool) -> list[ImageR
     return found
 
 
+def first_row(summary: Json, *, truncate: bool) -> ImageRow:
+    """Return one row for an image, with the first of its tags and no digest."""
+    repository, tag, _ = _names(summary, digests=False)[0]
+    return ImageRow(summary, repository, tag, "", truncate=truncate)
+
+
 def _names(summary: Json, *, digests: bool) -> list[tuple[str, str, str]]:
     tags: dict[str, list[str]] = {}
     by_digest: dict[str, list[str]] = {}

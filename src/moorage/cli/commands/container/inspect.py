@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moorage.cli.inspecting import FORMAT_OPTION, inspect
 from moorage.cli.options import Command, Option
+from moorage.client.api import WITH_OLD_FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def run(session: Session, values: Values, names: list[str]) -> int:
     size = values.flag("size") or None
 
     def fetch(name: str) -> str:
-        return session.api.get_raw(f"/containers/{name}/json", size=size).decode()
+        return session.api.get_raw(f"/containers/{name}/json", WITH_OLD_FIELDS, size=size).decode()
 
     return inspect(session, names, values.text("format"), fetch)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from moorage.cli.commands.image.history import platform_json
 from moorage.cli.inspecting import FORMAT_OPTION, inspect
 from moorage.cli.options import Command, Option
+from moorage.client.api import WITH_OLD_FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def run(session: Session, values: Values, names: list[str]) -> int:
     platform = platform_json(values.text("platform"))
 
     def fetch(name: str) -> str:
-        return session.api.get_raw(f"/images/{name}/json", platform=platform).decode()
+        path = f"/images/{name}/json"
+        return session.api.get_raw(path, WITH_OLD_FIELDS, platform=platform).decode()
 
     return inspect(session, names, values.text("format"), fetch)
 

@@ -11,11 +11,15 @@ from moorage.cli.format.disk import (
     SUMMARY_TABLE,
     VOLUME_TABLE,
     CacheRow,
+    DetailsRow,
+    items,
     summary_rows,
 )
 from moorage.cli.format.listing import FORMAT_HELP, Table, show
 from moorage.cli.options import Command, Option
 from moorage.lib import units
+
+COUNTS_ALONE = "1.52"  # from here on the objects come only when asked for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,61 +35,53 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     """Show the disk space that images, containers, volumes and the build cache take."""
     format_ = values.text("format")
     verbose = values.flag("verbose")
-    if verbose and format_ and not format_.startswith(("{{", "json")):
-        raise CommandError("the verbose flag and a table format cannot be used together")
-    usage = session.api.get("/system/df")
-    if verbose:
-        _show_details(session, usage, format_)
-    else:
-        show(session, summary_rows(usage), SUMMARY_TABLE, format_)
-
-
-def _show_details(session: Session, usage: Json, format_: str) -> None:
-    images, containers, volumes, caches = _details(usage, truncate=not format_)
-    if format_:
-        from moorage.cli.format.templated import render_one
-        from moorage.cli.template.values import Map
-
-        tables = {
-            "Images": images,
-            "Containers": containers,
-            "Volumes": volumes,
-            "BuildCache": caches,
-        }
-        named: dict[str, object] = {
-            name: [row.plain() for row in rows] if format_ == "json" else list(rows)
-            for name, rows in tables.items()
-        }
-        session.out.write(render_one(Map(named), format_))
+    if not verbose:
+        show(session, summary_rows(session.api.get("/system/df")), SUMMARY_TABLE, format_)
         return
-    cache_size = sum(c["Size"] for c in usage.get("BuildCache") or () if not c["Shared"])
-    for heading, rows, table in (
-        ("Images space usage", images, IMAGE_TABLE),
-        ("Containers space usage", containers, CONTAINER_TABLE),
-        ("Local Volumes space usage", volumes, VOLUME_TABLE),
-        (f"Build cache usage: {units.human_size(cache_size)}", caches, CACHE_TABLE),
-    ):
-        title = heading if "usage:" in heading else f"{heading}:"
-        start = "" if heading.startswith("Images") else "\n"
-        session.out.write(f"{start}{title}\n\n{_table(rows, table)}")
+    if format_ == "raw":
+        raise CommandError("the raw format has no details: leave out --verbose, or use json")
+    usage = session.api.get("/system/df", verbose=session.api.at_least(COUNTS_ALONE) or None)
+    if format_ in {"", "table"}:
+        _show_tables(session, usage)
+        return
+    from moorage.cli.format.templated import render_one
+
+    is_table = format_.startswith("table ")
+    details = DetailsRow(_details(usage, truncate=is_table))
+    try:
+        session.out.write(render_one(details, format_.removeprefix("table ")))
+    except CommandError as e:
+        raise CommandError(e.message) from e  # docker's status here is 1 for any template
 
 
-def _details(
-    usage: Json, *, truncate: bool
-) -> tuple[Sequence[Row], Sequence[Row], Sequence[Row], Sequence[Row]]:
+def _show_tables(session: Session, usage: Json) -> None:
+    rows = _details(usage, truncate=True)
+    cache_size = sum(c["Size"] for c in items(usage, "BuildCache") if not c["Shared"])
+    tables = (
+        ("Images space usage:", IMAGE_TABLE),
+        ("\nContainers space usage:", CONTAINER_TABLE),
+        ("\nLocal Volumes space usage:", VOLUME_TABLE),
+        (f"\nBuild cache usage: {units.human_size(cache_size)}", CACHE_TABLE),
+    )
+    for (title, table), found in zip(tables, rows.values(), strict=True):
+        session.out.write(f"{title}\n\n{_table(found, table)}")
+
+
+def _details(usage: Json, *, truncate: bool) -> dict[str, Sequence[Row]]:
     from moorage.cli.format import images
     from moorage.cli.format.containers import ContainerRow
     from moorage.cli.format.volumes import VolumeRow
 
-    found = sorted(usage.get("Volumes") or (), key=lambda volume: str(volume["Name"]))
-    for container in usage.get("Containers") or ():
+    found = sorted(items(usage, "Volumes"), key=lambda volume: str(volume["Name"]))
+    containers = items(usage, "Containers")
+    for container in containers:
         container["SizeRootFs"] = 0  # the image's share stands in its own table
-    return (
-        images.rows(usage.get("Images") or [], truncate=truncate, digests=False),
-        [ContainerRow(container, truncate=truncate) for container in usage.get("Containers") or ()],
-        [VolumeRow(volume) for volume in found],
-        [CacheRow(cache) for cache in usage.get("BuildCache") or ()],
-    )
+    return {
+        "Images": [images.first_row(i, truncate=truncate) for i in items(usage, "Images")],
+        "Containers": [ContainerRow(c, truncate=truncate) for c in containers],
+        "Volumes": [VolumeRow(volume) for volume in found],
+        "BuildCache": [CacheRow(c, truncate=truncate) for c in items(usage, "BuildCache")],
+    }
 
 
 def _table(rows: Sequence[Row], table: Table) -> str:

@@ -6,6 +6,7 @@ import time
 
 from moorage.cli.format.listing import INSPECT_FORMAT_HELP
 from moorage.cli.options import Command, Option
+from moorage.client.api import WITH_OLD_FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
         "GET",
         "/events",
         {"since": since or None, "until": until or None, "filters": values.filters()},
+        newest=WITH_OLD_FIELDS,
     )
     for event in session.api.stream_json(response):
         if template is None:
