@@ -6,7 +6,6 @@ import errno
 import io
 import os
 import stat
-import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -17,53 +16,17 @@ import pytest
 from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.storage.archive.chunks import as_file
 from moorage.storage.snapshots.contract import ChangeKind
+from support import drivers
 from support.layers import MTIME, Stores, Tar
 
 CONTAINER = "c" * 64
 pytestmark = pytest.mark.requires("root")
 
-# driver, file system it stands on ("" = the one of the temporary directory)
-PLACES = [
-    pytest.param(("overlay2", ""), marks=pytest.mark.requires("overlayfs"), id="overlay2"),
-    pytest.param(("vfs", ""), id="vfs"),
-    pytest.param(
-        ("fuse-overlayfs", ""), marks=pytest.mark.requires("fuse", "fuse-overlayfs"), id="fuse"
-    ),
-    pytest.param(("btrfs", "btrfs"), marks=pytest.mark.requires("btrfs"), id="btrfs"),
-    pytest.param(("overlay2", "xfs"), marks=pytest.mark.requires("xfs"), id="overlay2-xfs"),
-    pytest.param(("vfs", "xfs"), marks=pytest.mark.requires("xfs"), id="vfs-xfs"),
-]
-MAKE = {"btrfs": ["mkfs.btrfs", "-q"], "xfs": ["mkfs.xfs", "-q"]}
-OPTIONS = {"btrfs": ["loop"], "xfs": ["loop,pquota", "loop"]}  # not every kernel has quotas
 
-
-@pytest.fixture(scope="module")
-def filesystems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """File systems on loop devices, made when first asked for."""
-    made: dict[str, Path] = {"": tmp_path_factory.mktemp("plain")}
-    yield made
-    for kind, place in made.items():
-        if kind:
-            subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-@pytest.fixture(params=PLACES)
-def store(
-    request: pytest.FixtureRequest, filesystems: dict[str, Path], tmp_path: Path
-) -> Iterator[Stores]:
+@pytest.fixture(params=drivers.PLACES)
+def store(request: pytest.FixtureRequest, filesystems: drivers.FileSystems) -> Iterator[Stores]:
     driver, kind = request.param
-    if kind not in filesystems:
-        image, place = tmp_path / "disk", tmp_path / "mount"
-        place.mkdir()
-        with image.open("wb") as file:
-            file.truncate(512 << 20)
-        subprocess.run([*MAKE[kind], str(image)], check=True, capture_output=True)
-        assert any(
-            subprocess.run(["mount", "-o", o, str(image), str(place)], check=False).returncode == 0
-            for o in OPTIONS[kind]
-        )
-        filesystems[kind] = place
-    root = filesystems[kind] / f"{driver}-{len(os.listdir(filesystems[kind]))}"
+    root = filesystems.directory(kind)
     made = Stores(root, driver)
     yield made
     made.close()

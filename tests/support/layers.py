@@ -103,3 +103,12 @@ class Tar:
     def file(self) -> io.BytesIO:
         """Return the archive as a file."""
         return io.BytesIO(self.raw())
+
+
+def list_members(tar: bytes) -> list[tuple[object, ...]]:
+    """Return what an archive's headers say, member by member in its order."""
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        return [
+            (m.name, m.type, oct(m.mode), m.uid, m.gid, m.size, m.mtime, m.linkname, m.pax_headers)
+            for m in archive
+        ]

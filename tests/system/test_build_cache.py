@@ -159,6 +159,7 @@ def test_reproducible_with_an_epoch(
 ) -> None:
     text = "FROM busybox\nCOPY a /d/a\nRUN mkdir /e && date > /dev/null && echo x > /e/x\n"
     text += "WORKDIR /w\nCOPY <<E /h\nE\n"
+    text += "RUN rm /etc/group && rm -r /home && mkdir /home && mv /var /moved && chmod 700 /root\n"
     epoch = ("--build-arg", "SOURCE_DATE_EPOCH=1000000000")
     project.write(a="A")
     first = project.image(text, *epoch)

@@ -32,6 +32,7 @@ SELDOM: Final = (
             "registry": "auth repository transport",
             "storage": "compare treecopy",
             "storage.archive": "extract pack reader",
+            "storage.snapshots": "difference",
             "volumes": "copyup transfer",
         }.items()
         for name in names.split()

@@ -229,9 +229,8 @@ class LayerStore(WritableLayers):
             raise RuntimeError(message)
         below = self.stack(parent)
         tree = self.driver.tree(staged.name)
-        if self.driver.isolated:
-            trees = [self.driver.tree(name) for name in below]
-            stacking.inherit(tree, trees, staged.extracted.implied)
+        trees = [self.driver.tree(name) for name in below]
+        stacking.inherit(tree, trees, staged.extracted.implied)
         self.driver.commit(staged.name)
         return Layer(
             chain_id=digests.chain_id(parent, staged.diff_id),

@@ -1,4 +1,8 @@
-"""What a layer's archive left to its parents: the looks of directories that it only implies."""
+"""What a layer's archive left to its parents: the looks of directories that it only implies.
+
+A driver whose layers are whole trees has these directories already, but what was made in them
+moved their times.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from moorage.kernel.openat2 import openat2
 from moorage.lib import clock, units
 from moorage.lib.errors import Conflict, InvalidParameter, NotFound, System
 from moorage.lib.failpoint import failpoint
@@ -18,11 +19,11 @@ from moorage.storage import initfiles, stacking
 from moorage.storage.archive import pack
 from moorage.storage.archive.chunks import as_file
 from moorage.storage.layerrecords import Layer, LayerRecords, WritableLayer
-from moorage.storage.snapshots.contract import Change, SnapshotDriver
+from moorage.storage.snapshots.contract import Change, ChangeKind, SnapshotDriver
 
 Stubs = Callable[[int, int], list[str]]
 """Makes files below a first descriptor that the root of the second lacks, as ``initfiles.write``:
-returns the directories made only for what is in them."""
+returns the directories that something was made in, and those above them."""
 
 
 class WritableLayers(ABC):
@@ -158,6 +159,18 @@ class WritableLayers(ABC):
         record = self._get(container_id)
         return self.driver.diff(container_id, self._below(record))
 
+    def clamp_times(self, container_id: str, latest_ns: int) -> None:
+        """Set every later time of what the container changed to *latest_ns*; it must not run."""
+        changed = [c.path for c in self.changes(container_id) if c.kind != ChangeKind.DELETED]
+        with opened(self.driver.tree(container_id)) as root:
+            for path in (*changed, ""):
+                directory, _, name = path[1:].rpartition("/")
+                parent = openat2(root, directory or ".", os.O_PATH | os.O_DIRECTORY)
+                try:
+                    _clamp(name or ".", parent, latest_ns)
+                finally:
+                    os.close(parent)
+
     def export(self, container_id: str) -> Iterator[bytes]:
         """Return the container's whole tree as tar, in chunks; mounts of it are not in it."""
         self._get(container_id)
@@ -240,14 +253,13 @@ class WritableLayers(ABC):
         seen = self.driver.view(view, below) if self.driver.isolated else tree
         try:
             with opened(tree) as target_fd, opened(seen) as seen_fd:
-                implied = initfiles.write(target_fd, seen_fd)
+                grown = initfiles.write(target_fd, seen_fd)
                 if stubs is not None:
-                    implied += stubs(target_fd, seen_fd)
+                    grown += stubs(target_fd, seen_fd)
         finally:
             if self.driver.isolated:
                 self.driver.close_view(view)
-        if self.driver.isolated:
-            stacking.inherit(tree, [self.driver.tree(parent) for parent in below], ["", *implied])
+        stacking.inherit(tree, [self.driver.tree(parent) for parent in below], ["", *grown])
         self.driver.commit(name)
 
 
@@ -259,6 +271,11 @@ def opened(tree: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _clamp(name: str, parent: int, latest_ns: int) -> None:
+    if os.lstat(name, dir_fd=parent).st_mtime_ns > latest_ns:
+        os.utime(name, ns=(latest_ns, latest_ns), dir_fd=parent, follow_symlinks=False)
 
 
 def _parse_options(options: Mapping[str, str]) -> int | None:

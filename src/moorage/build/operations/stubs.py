@@ -18,6 +18,7 @@ from msgspec import Struct
 from moorage.kernel.openat2 import openat2
 from moorage.lib.errors import InvalidParameter
 from moorage.storage.archive.rooted import Rooted
+from moorage.storage.initfiles import above
 
 _MAX_LINKS: Final = 40
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -37,35 +38,35 @@ def maker(targets: Iterable[Target]) -> Callable[[int, int], list[str]] | None:
         return None
 
     def make(target_fd: int, seen_fd: int) -> list[str]:
-        implied: list[str] = []
-        rooted = Rooted(target_fd, lambda name, _fd: implied.append(name))
+        rooted = Rooted(target_fd)
         try:
-            for target in wanted:
-                _make(rooted, seen_fd, target)
+            made = [place for t in wanted if (place := _make(rooted, seen_fd, t)) is not None]
         finally:
             rooted.forget()
-        return implied
+        return sorted({directory for place in made for directory in above(place)})
 
     return make
 
 
-def _make(rooted: Rooted, seen_fd: int, target: Target) -> None:
+def _make(rooted: Rooted, seen_fd: int, target: Target) -> str | None:
+    """Make one; return where, None if it is there already."""
     place = resolve(seen_fd, target.path)
     existing = _status(seen_fd, place)
     if existing is not None:
         if stat.S_ISDIR(existing.st_mode) is not target.is_directory:
             kind = "a directory" if target.is_directory else "a file"
             raise InvalidParameter(f"mount target {target.path} is not {kind} in the image")
-        return
+        return None
     if target.is_directory:
         rooted.directory(place)
-        return
+        return place
     directory, _, last = place.rpartition("/")
     try:
         fd = os.open(last, _NEW, 0o644, dir_fd=rooted.directory(directory))
     except FileExistsError:
-        return
+        return None
     os.close(fd)
+    return place
 
 
 def resolve(root_fd: int, path: str) -> str:

@@ -42,7 +42,6 @@ from moorage.spec.digest import Digest
 from moorage.spec.oci.image import EMPTY_LAYER_DIFF_ID
 from moorage.storage import stacking
 from moorage.storage.layers import Layer
-from moorage.storage.snapshots.contract import ChangeKind
 
 
 class BuildJob(Build):
@@ -352,19 +351,9 @@ class DaemonWorker:
 
     def _commit(self, identity: str, epoch_s: int | None) -> Layer | None:
         if epoch_s is not None:
-            self._clamp_times(identity, epoch_s)
+            self.layers.clamp_times(identity, epoch_s * 1_000_000_000)
         layer = self.layers.settle_rw(identity)
         return None if layer.diff_id == EMPTY_LAYER_DIFF_ID else layer
-
-    def _clamp_times(self, identity: str, epoch_s: int) -> None:
-        """Set every later time of what a step has changed to *epoch_s*."""
-        if (upper := self.layers.rw_data(identity).get("UpperDir")) is not None:
-            clamp_times(Path(upper), epoch_s)
-            return
-        changed = [c.path for c in self.layers.changes(identity) if c.kind != ChangeKind.DELETED]
-        with self.layers.mounted(identity, "build") as root_fd:
-            for path in (*changed, "/"):
-                _clamp(f"/proc/self/fd/{root_fd}{path}", epoch_s * 1_000_000_000)
 
     def _remember(
         self,
@@ -450,17 +439,3 @@ def _key(start: bytes, parts: Sequence[str]) -> str:
     for part in parts:
         state.update(b"\0" + part.encode())
     return f"sha256:{state.hexdigest()}"
-
-
-def clamp_times(root: Path, epoch_s: int) -> None:
-    """Set every time later than *epoch_s* below *root* to it (SOURCE_DATE_EPOCH)."""
-    limit = epoch_s * 1_000_000_000
-    for directory, names, files in os.walk(root, topdown=False):
-        for name in (*files, *names):
-            _clamp(os.path.join(directory, name), limit)
-    _clamp(str(root), limit)
-
-
-def _clamp(path: str, limit: int) -> None:
-    if os.lstat(path).st_mtime_ns > limit:
-        os.utime(path, ns=(limit, limit), follow_symlinks=False)

@@ -48,7 +48,7 @@ class Extracted(Struct):
 
     entries: int = 0
     bytes_total: int = 0  # sum of the sizes of files, as Docker counts a layer
-    implied: list[str] = []  # directories made because something below them was listed
+    implied: list[str] = []  # directories not listed themselves, but something in them was
 
 
 def extract(
@@ -89,6 +89,7 @@ class Extractor:
         self.result = Extracted(implied=[])
         self._rooted = Rooted(root_fd, self._implied)
         self._times: dict[str, int] = {}
+        self._parents: set[str] = set()  # of all members, where they may be there already
         self._made: set[str] = set()  # only while whiteouts are applied in place
         self._stored = 0
         self._makers: dict[str, Callable[[Entry, int, str, str], None]] = {
@@ -119,8 +120,8 @@ class Extractor:
                         ) from error
                     raise
             self._set_times()
-            if "" not in self._times:
-                result.implied.append("")
+            unlisted = {"", *self._parents} - self._times.keys()
+            result.implied += unlisted.difference(result.implied)
         finally:
             self._rooted.forget()
         return result
@@ -140,6 +141,8 @@ class Extractor:
             return
         directory, _, last = name.rpartition("/")
         parent = self._rooted.directory(directory)
+        if options.whiteouts is Whiteouts.APPLY:
+            self._parents.add(directory)
         if options.whiteouts is not Whiteouts.KEEP and last.startswith(kinds.WHITEOUT_PREFIX):
             self._whiteout(parent, directory, last)
             return

@@ -59,7 +59,6 @@ class ExtractOptions(Struct, frozen=True, kw_only=True):
 class PackOptions(Struct, frozen=True, kw_only=True):
     """How to pack."""
 
-    whiteouts: Whiteouts = Whiteouts.KEEP
     nanoseconds: bool = False  # else whole seconds, as Docker writes layers
     owner: tuple[int, int] | None = None
     xattrs: bool = True

@@ -25,7 +25,7 @@ from moorage.storage.archive import entry as kinds
 from moorage.storage.archive.chunks import CHUNK
 from moorage.storage.archive.entry import Entry, kind_of
 from moorage.storage.archive.header import BLOCK, ZEROS, format_entry
-from moorage.storage.archive.options import PackOptions, Whiteouts
+from moorage.storage.archive.options import PackOptions
 
 END: Final = ZEROS * 2
 _HERE: Final = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
@@ -34,11 +34,6 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOATIME
 _KEPT_XATTRS: Final = ("user.", "security.capability")
 _SMALL: Final = 256 << 10
-_OPAQUE_XATTRS: Final = (
-    "trusted.overlay.opaque",
-    "user.fuseoverlayfs.opaque",
-    "user.overlay.opaque",
-)
 
 
 def pack(
@@ -110,18 +105,21 @@ class Packer:
     def listed(self, root_fd: int, names: Iterable[str], deleted: Iterable[str]) -> Iterator[bytes]:
         """Return the members *names* and whiteouts for *deleted*, sorted together."""
         work = [(name, False) for name in names] + [(name, True) for name in deleted]
-        for name, gone in sorted(work):
-            if gone:
-                yield self._whiteout(name)
-                continue
-            try:
-                fd = openat2(root_fd, name, os.O_PATH | os.O_NOFOLLOW, resolve=_HERE)
-            except FileNotFoundError:
-                continue
-            try:
-                yield from self._member(fd, os.stat(fd), name)
-            finally:
-                os.close(fd)
+        way = _Way(root_fd)
+        try:
+            for name, gone in sorted(work):
+                if gone:
+                    yield self._whiteout(name)
+                    continue
+                fd = way.open(name)
+                if fd is None:
+                    continue  # removed meanwhile
+                try:
+                    yield from self._member(fd, os.stat(fd), name)
+                finally:
+                    os.close(fd)
+        finally:
+            way.close()
 
     def _children(self, top: int, relative: str, name: str) -> Iterator[bytes]:
         """Walk with a stack of names, so that depth costs no descriptors."""
@@ -166,18 +164,11 @@ class Packer:
         kind = kind_of(found.st_mode)
         if kind is None:
             return  # a socket
-        layered = self._options.whiteouts is not Whiteouts.KEEP
-        if layered and kind == kinds.CHARACTER and not found.st_rdev:
-            yield self._whiteout(name)
-            return
         entry = self._entry(found, kind, name)
-        if layered and name.rpartition("/")[2] == kinds.OPAQUE_MARKER:
-            return  # fuse-overlayfs leaves one beside the attribute, which tells already
         further = self._is_further_name(found, entry, kind)
-        opaque = False
-        if kind in {kinds.REGULAR, kinds.DIRECTORY}:
+        if kind in {kinds.REGULAR, kinds.DIRECTORY} and self._options.xattrs:
             # of each name: dockerd changes the owner at each, which takes the capabilities away
-            opaque = self._read_xattrs(f"/proc/self/fd/{fd}", entry)
+            entry.xattrs = kept_xattrs(f"/proc/self/fd/{fd}") or None
         if further:
             yield format_entry(entry)
             return
@@ -187,8 +178,6 @@ class Packer:
             yield from self._file(fd, entry)
             return
         yield format_entry(entry)
-        if opaque and layered:
-            yield self._whiteout(f"{name}/{kinds.OPAQUE_MARKER}", marker=True)
 
     def _is_further_name(self, found: os.stat_result, entry: Entry, kind: str) -> bool:
         """Make *entry* a hard link if its file has been packed under another name."""
@@ -199,16 +188,6 @@ class Packer:
             return False
         entry.kind, entry.link, entry.size = kinds.HARD_LINK, first, 0
         return True
-
-    def _read_xattrs(self, itself: str, entry: Entry) -> bool:
-        """Fill in the attributes worth keeping; return whether it is an opaque directory."""
-        names = _xattr_names(itself)
-        if not names:
-            return False
-        if self._options.xattrs:
-            kept = [key for key in names if key.startswith(_KEPT_XATTRS) and not _overlay(key)]
-            entry.xattrs = {key: os.getxattr(itself, key) for key in kept} or None
-        return any(key in names and os.getxattr(itself, key) == b"y" for key in _OPAQUE_XATTRS)
 
     def _entry(self, found: os.stat_result, kind: str, name: str) -> Entry:
         options = self._options
@@ -254,10 +233,37 @@ class Packer:
             os.close(fd)
 
     @staticmethod
-    def _whiteout(name: str, *, marker: bool = False) -> bytes:
+    def _whiteout(name: str) -> bytes:
         directory, slash, last = name.rpartition("/")
-        full = name if marker else f"{directory}{slash}{kinds.WHITEOUT_PREFIX}{last}"
+        full = f"{directory}{slash}{kinds.WHITEOUT_PREFIX}{last}"
         return format_entry(Entry(name=full, kind=kinds.REGULAR, mode=0))
+
+
+class _Way:
+    """Opens sorted names below a root, keeping open the directory that the last one was in."""
+
+    def __init__(self, root_fd: int) -> None:
+        self._root = root_fd
+        self._directory: str | None = None
+        self._fd = -1
+
+    def open(self, name: str) -> int | None:
+        """Return an O_PATH descriptor of *name*, which is not followed; None if it is not there."""
+        directory, _, last = name.rpartition("/")
+        try:
+            if directory != self._directory:
+                fd = openat2(self._root, directory or ".", _DIRECTORY, resolve=_HERE)
+                self.close()
+                self._directory, self._fd = directory, fd
+            return os.open(last, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def close(self) -> None:
+        """Close the directory kept open."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def _reopen(path_fd: int) -> int:
@@ -269,13 +275,19 @@ def _reopen(path_fd: int) -> int:
         return os.open(itself, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _xattr_names(itself: str) -> list[str]:
+def kept_xattrs(path: str) -> dict[str, bytes]:
+    """Return the attributes of *path*, which is no link, that an archive keeps.
+
+    Raises: OSError.
+    """
     try:
-        return os.listxattr(itself)
+        names = os.listxattr(path)
     except OSError as error:
         if error.errno in {errno.ENOTSUP, errno.EPERM, errno.EACCES}:
-            return []
+            return {}
         raise
+    kept = [key for key in names if key.startswith(_KEPT_XATTRS) and not _overlay(key)]
+    return {key: os.getxattr(path, key) for key in kept}
 
 
 def _overlay(key: str) -> bool:

@@ -37,6 +37,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from moorage.lib import atomicfile
+from moorage.storage.archive import pack
 from moorage.storage.archive.options import Whiteouts
 
 
@@ -107,9 +108,16 @@ class SnapshotDriver(ABC):
     def changes(self, name: str, parents: Sequence[str]) -> list[Change]:
         """Return what writable layer *name* changed, sorted by path."""
 
-    @abstractmethod
     def diff(self, name: str, parents: Sequence[str]) -> Iterator[bytes]:
-        """Return the same as a layer's tar."""
+        """Return the same as a layer's tar: the same bytes from every driver."""
+        found = self.changes(name, parents)
+        kept = [c.path[1:] for c in found if c.kind is not ChangeKind.DELETED]
+        gone = [c.path[1:] for c in found if c.kind is ChangeKind.DELETED]
+        fd = os.open(self.tree(name), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            yield from pack.pack_names(fd, kept, gone)
+        finally:
+            os.close(fd)
 
     @abstractmethod
     def usage(self, name: str, parents: Sequence[str]) -> int:

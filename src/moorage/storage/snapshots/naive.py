@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,8 +12,7 @@ from typing import Final
 from moorage.kernel.mount import MS_BIND, MS_RDONLY, MS_REMOUNT, mount, mountinfo
 from moorage.lib.errors import InvalidParameter
 from moorage.storage.archive.options import Whiteouts
-from moorage.storage.archive.pack import pack_names
-from moorage.storage.snapshots import walk
+from moorage.storage.snapshots import difference
 from moorage.storage.snapshots.contract import Change, ChangeKind, SnapshotDriver, view_name
 from moorage.storage.snapshots.overlay import detach
 
@@ -79,18 +78,14 @@ class NaiveDriver(SnapshotDriver):
     def changes(self, name: str, parents: Sequence[str]) -> list[Change]:
         """Compare the tree with the topmost layer's."""
         old = self.tree(parents[0]) if parents else None
-        return walk.tree_changes(self.tree(name), old)
+        return difference.tree_changes(self.tree(name), old, self.untouched(name))
 
-    def diff(self, name: str, parents: Sequence[str]) -> Iterator[bytes]:
-        """Pack what the comparison found."""
-        found = self.changes(name, parents)
-        kept = [c.path[1:] for c in found if c.kind is not ChangeKind.DELETED]
-        gone = [c.path[1:] for c in found if c.kind is ChangeKind.DELETED]
-        fd = walk.open_root(self.tree(name))
-        try:
-            yield from pack_names(fd, kept, gone)
-        finally:
-            os.close(fd)
+    @abstractmethod
+    def untouched(self, name: str) -> difference.Untouched:
+        """Return what tells by their status the files that are surely the topmost layer's still.
+
+        It spares the comparison of contents where status and times are equal.
+        """
 
     def usage(self, name: str, parents: Sequence[str]) -> int:
         """Add up the changed files."""

@@ -1,7 +1,7 @@
 """overlay2: the kernel's overlay file system, layers unpacked once and stacked by mount(2).
 
-Layers are kept in the kernel's own form (devices 0:0, ``trusted.overlay.opaque``), so a diff is
-just the upper directory packed (*native* diff). Options that would make an upper directory depend
+Layers are kept in the kernel's own form (devices 0:0, ``trusted.overlay.opaque``), so what differs
+is read off the upper directory (*native* diff). Options that would make an upper directory depend
 on its lowers (index, metacopy, redirect_dir) are switched off for that.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -28,9 +28,8 @@ from moorage.kernel.mount import (
 from moorage.kernel.namespaces import CLONE_FS, unshare
 from moorage.lib import atomicfile, ids, units
 from moorage.lib.errors import InvalidParameter, System
-from moorage.storage.archive import pack
-from moorage.storage.archive.options import PackOptions, Whiteouts
-from moorage.storage.snapshots import walk
+from moorage.storage.archive.options import Whiteouts
+from moorage.storage.snapshots import difference, walk
 from moorage.storage.snapshots.contract import Change, SnapshotDriver, view_name
 from moorage.storage.snapshots.projectquota import ProjectQuota
 
@@ -191,16 +190,9 @@ class OverlayDriver(SnapshotDriver):
 
     def changes(self, name: str, parents: Sequence[str]) -> list[Change]:
         """Read them off the upper directory."""
-        return walk.overlay_changes(self.tree(name), [self.tree(parent) for parent in parents])
-
-    def diff(self, name: str, parents: Sequence[str]) -> Iterator[bytes]:
-        """Pack the upper directory."""
-        del parents
-        fd = walk.open_root(self.tree(name))
-        try:
-            yield from pack.pack(fd, options=PackOptions(whiteouts=Whiteouts.OVERLAY))
-        finally:
-            os.close(fd)
+        return difference.overlay_changes(
+            self.tree(name), [self.tree(parent) for parent in parents]
+        )
 
     def usage(self, name: str, parents: Sequence[str]) -> int:
         """Add up the upper directory."""
