@@ -14,7 +14,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 MAY_BE_MISSING = frozenset(
-    {"xfs", "btrfs", "fuse", "ipv6", "cgroup2", "apparmor", "network", "buildkit"}
+    {
+        "xfs",
+        "btrfs",
+        "fuse",
+        "ipv6",
+        "cgroup2",
+        "apparmor",
+        "apparmor_parser",
+        "network",
+        "buildkit",
+    }
 )
 
 

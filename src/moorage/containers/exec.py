@@ -274,7 +274,7 @@ def describe(
         and security.no_new_privileges(
             parts.settings, security_options.parse(host.security_opt or [])
         ),
-        apparmor_profile=None if config.privileged else record.apparmor_profile or None,
+        apparmor_profile=record.apparmor_profile or None,
         oom_score_adj=host.oom_score_adj or None,
         selinux_label=record.process_label or None,
     )

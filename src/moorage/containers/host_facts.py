@@ -14,7 +14,6 @@ from moorage.kernel import capability
 if TYPE_CHECKING:
     from moorage.runtime.service import Runtime
 
-_APPARMOR: Final = Path("/sys/module/apparmor/parameters/enabled")
 _RECURSIVE_READONLY: Final = (5, 12)  # mount_setattr(2) came with this kernel
 
 
@@ -28,7 +27,6 @@ def examine(runtime: Runtime) -> tuple[HostFacts, HostResources]:
         cpus=len(cpus),
         capabilities=capability.bounding(),
         rlimit_ceiling=_no_ceiling if "CAP_SYS_RESOURCE" in capability.effective() else _ceiling,
-        apparmor=_first_line(_APPARMOR) == "Y",
         recursive_readonly=_kernel() >= _RECURSIVE_READONLY,
     )
     memory = cgroups.v1.get("memory")

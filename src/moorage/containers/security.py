@@ -37,9 +37,11 @@ def confine(
     record: ContainerRecord,
     capabilities: Sequence[str],
     *,
-    apparmor: bool,
+    apparmor_profile: str,
 ) -> Confinement:
     """Return the confinement of *record*'s container, which may have *capabilities*.
+
+    *apparmor_profile* is what the runtime has found for it.
 
     Raises: InvalidParameter (a broken profile), System (the daemon's profile cannot be read).
     """
@@ -49,7 +51,7 @@ def confine(
         options=options,
         seccomp=_seccomp(settings, options, capabilities, privileged=host.privileged),
         no_new_privileges=no_new_privileges(settings, options),
-        apparmor_profile=options.apparmor or "" if apparmor and not host.privileged else "",
+        apparmor_profile=apparmor_profile,
     )
 
 

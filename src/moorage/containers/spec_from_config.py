@@ -45,8 +45,6 @@ class HostFacts:
     cpus: int = 1
     capabilities: tuple[str, ...] = capability.NAMES  # what the daemon itself may give
     rlimit_ceiling: Callable[[str], int | None] = lambda _name: None
-    apparmor: bool = False
-    selinux: bool = False
     recursive_readonly: bool = True
 
 

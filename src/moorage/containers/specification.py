@@ -14,6 +14,7 @@ from moorage.containers import (
     links,
     prepare,
     security,
+    security_options,
     spec_from_config,
 )
 from moorage.containers.container import Container
@@ -33,8 +34,11 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
     """Prepare the host for one start and describe it; *undo* takes all of it back."""
     record, host = container.record, container.record.host_config
     injected = await _injected(parts, host)
-    if record.device_groups != list(injected.groups):
-        parts.store.change(container, device_groups=list(injected.groups))
+    options = security_options.parse(host.security_opt or [])
+    profile = await parts.runtime.apparmor.profile(options.apparmor, privileged=host.privileged)
+    noted = {"device_groups": list(injected.groups), "apparmor_profile": profile}
+    if any(getattr(record, name) != value for name, value in noted.items()):
+        parts.store.change(container, **noted)  # for inspect and exec
     rootfs = container.rootfs = await prepare.mount_rootfs(parts, container.id, undo)
     failpoint("containers.start.after_rootfs")
     owner = prepare.network_owner(parts, container)
@@ -61,7 +65,7 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
             parts.settings,
             record,
             spec_from_config.granted(host, parts.facts),
-            apparmor=parts.facts.apparmor,
+            apparmor_profile=profile,
         ),
     )
     return injection.apply(spec_from_config.build(record, around, parts.facts), injected)

@@ -92,6 +92,7 @@ def system(
         cgroup_controllers=fitness.cgroups.controllers(),
         warnings=lambda: runtime.warnings,
         cdi=common.cdi,
+        apparmor=runtime.apparmor.enabled,
     )
     _ = common.background.start(_learn_runtime_version(runtime, reports), "runtime version")
     return System(

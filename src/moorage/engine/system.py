@@ -69,6 +69,7 @@ class Reports:
     cgroup_controllers: frozenset[str]
     warnings: Callable[[], list[str]]
     cdi: Directories
+    apparmor: bool  # whether containers have profiles
     runtime: RuntimeVersion = RuntimeVersion()
 
 
@@ -232,7 +233,8 @@ class System:
 
     def _security_options(self) -> list[str]:
         profile = self.settings.seccomp_profile or "builtin"
-        options = [f"name=seccomp,profile={profile}"]
+        options = ["name=apparmor"] if self._reports.apparmor else []
+        options.append(f"name=seccomp,profile={profile}")
         if self._reports.cgroup_version == "2":
             options.append("name=cgroupns")
         if self.settings.no_new_privileges:

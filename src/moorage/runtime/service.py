@@ -22,6 +22,7 @@ from moorage.runtime import (
     seccomp_default,
     seccomp_profile,
 )
+from moorage.runtime.apparmor import AppArmor
 from moorage.runtime.contract import ExitStatus, ProcessIO, RuntimeConfig
 from moorage.runtime.haste import Haste
 from moorage.runtime.seccomp import FilterCache
@@ -61,6 +62,7 @@ class Runtime:
         self._copies = SealedCopies()
         self._haste = Haste()
         self._fitness: host.Fitness | None = None
+        self.apparmor = AppArmor()
         self._tasks: dict[str, Task] = {}  # the running containers
 
     @property
@@ -73,7 +75,7 @@ class Runtime:
     @property
     def warnings(self) -> list[str]:
         """What ``info`` should say about the host."""
-        return self.fitness.warnings
+        return [*self.fitness.warnings, *self.apparmor.warnings]
 
     @property
     def zygote_pid(self) -> int:
@@ -91,6 +93,7 @@ class Runtime:
         self._fitness = await offload.run(
             "fs", host.examine, self._configured, self._wanted_default, self._runtimes_root
         )
+        await self.apparmor.open()
         usual = seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES)
         await offload.run("cpu", self._filters.annotation, usual)
 

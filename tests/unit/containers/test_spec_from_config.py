@@ -248,5 +248,7 @@ def test_sysctls_of_the_network_are_left_to_who_made_it() -> None:
 
 
 def test_no_new_privileges_is_passed_on() -> None:
-    spec = build(around={"confinement": Confinement(no_new_privileges=True)})
+    confinement = Confinement(no_new_privileges=True, apparmor_profile="moorage-default")
+    spec = build(around={"confinement": confinement})
+    assert spec["process"]["apparmorProfile"] == "moorage-default"
     assert spec["process"]["noNewPrivileges"] is True

@@ -45,6 +45,7 @@ class Around(Struct, frozen=True, kw_only=True):
     environment: Sequence[str] = ()  # proxies and secrets: seen by the command, remembered nowhere
     cpus: int = 1
     cgroup_v2: bool = False
+    apparmor_profile: str = ""
 
 
 def build(command: Exec, limits: Limits, around: Around, filter_: LinuxSeccomp | None) -> Spec:
@@ -72,6 +73,7 @@ def build(command: Exec, limits: Limits, around: Around, filter_: LinuxSeccomp |
                 for u in limits.ulimits
             ]
             or None,
+            apparmor_profile=around.apparmor_profile or None,
         ),
         root=Root(path=around.root),
         hostname=command.hostname or HOSTNAME,

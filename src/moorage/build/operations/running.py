@@ -128,6 +128,9 @@ class Running:
             undo.push_async_callback(offload.run, "fs", self._host.layers.unmount_rw, self.id)
             root = await whole.blocking(self._make_root, targets)
             failpoint("build.run.after_mount")
+            profile = await self._host.runtime.apparmor.profile(
+                None, privileged=self.command.insecure
+            )
             identity = await whole.blocking(_identity, root, self.command.user)
             spec = exec_spec.build(
                 self.command,
@@ -141,6 +144,7 @@ class Running:
                     environment=self._extra_environment,
                     cpus=self._host.cpus,
                     cgroup_v2=self._host.cgroup_v2,
+                    apparmor_profile=profile,
                 ),
                 self._host.seccomp,
             )
