@@ -160,6 +160,8 @@ def test_a_malformed_template_is_refused_in_gos_words(text: str, message: str) -
         ),
         ("{{range .Id}}x{{end}}", "<.Id>: range can't iterate over abc"),
         ("{{join .Args}}", "<join>: wrong number of args for join: want 2 got 1"),
+        ('{{join .Id "-"}}', "<.Id>: wrong type for value; expected []string; got string"),
+        ('{{range $i, $c := "abc"}}{{end}}', '<"abc">: range can\'t iterate over abc'),
     ],
 )
 def test_a_template_that_does_not_fit_says_where(text: str, message: str) -> None:
@@ -191,6 +193,10 @@ def test_the_place_of_an_error_is_counted_as_go_counts() -> None:
         ("%[5]d", (1,), "%!d(BADINDEX)"),
         ("%#v %#o %+q %G", ("s", 8, "hé", 1e10), '"s" 010 "h\\u00e9" 1E+10'),
         ("%t %c %U", (True, 65, 65), "true A U+0041"),
+        ("%6.3v|%.1v", (3.14159, 250.0), "  3.14|2e+02"),
+        ("% x|% X", ("abc", "hi"), "61 62 63|68 69"),
+        ("%#q %#q", ("x", "a`b"), '`x` "a`b"'),
+        ("%+v", ({"Name": "no", "Count": 0},), "{Name:no Count:0}"),
     ],
 )
 def test_printf(pattern: str, values: tuple[object, ...], expected: str) -> None:
@@ -212,3 +218,16 @@ def test_template_like_text_is_a_template_or_an_error(text: str) -> None:
 @given(st.text(alphabet=st.characters(exclude_characters="{"), max_size=30))
 def test_text_without_actions_is_itself(text: str) -> None:
     assert render(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{{title "o\'neil mc-donald x_y \u01c6"}}', "O'Neil Mc-Donald X_y \u01c5"),
+        ('{{truncate "é€x" 2}}{{truncate "abc" 9}}', "éabc"),
+        ('{{join nil ","}}|{{join (split "a b" " ") "+"}}', "|a+b"),
+        ("{{.Manifests}}{{.VirtualSize}}", "[]0"),
+    ],
+)
+def test_functions_do_what_dockers_do(text: str, expected: str) -> None:
+    assert render(text) == expected

@@ -127,7 +127,9 @@ class Executor:
             return ((number, number) for number in range(value))
         if value is None or isinstance(value, Nil):
             return ()
-        raise self._failure(node.pipeline, f"range can't iterate over {text_of(value)}")
+        raise self._failure(
+            node.pipeline.commands[-1], f"range can't iterate over {text_of(value)}"
+        )
 
     def _pipeline(self, dot: object, pipeline: Pipeline, *, declare: bool = True) -> object:
         value: object = ABSENT
@@ -198,8 +200,8 @@ class Executor:
                 )
             except FunctionError as e:
                 raise self._failure(node, str(e)) from e
-            except TypeError as e:  # all columns that are functions take one argument
-                counts = f"want 1 got {len(arguments)}"
+            except TypeError as e:  # columns that are functions take one argument, others none
+                counts = f"want {0 if arguments else 1} got {len(arguments)}"
                 raise self._failure(node, f"wrong number of args for {name}: {counts}") from e
         return value
 
@@ -236,6 +238,7 @@ class Executor:
             wanted, right = {
                 "s": ("string", isinstance(argument, str)),
                 "i": ("int", isinstance(argument, int) and not isinstance(argument, bool)),
+                "l": ("[]string", argument is None or isinstance(argument, list | Nil)),
             }.get(kind, ("", True))
             if right:
                 continue

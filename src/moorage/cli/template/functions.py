@@ -113,19 +113,21 @@ def to_json(value: object) -> str:
     return text
 
 
-def _join(values: object, separator: str) -> str:
-    if isinstance(values, Nil):
-        return ""
-    if not isinstance(values, list):
-        raise FunctionError(f"wrong type for value; expected []string; got {type_name(values)}")
-    return separator.join(text_of(value, top=False) for value in values)
+def _join(values: list[object] | None, separator: str) -> str:
+    return separator.join(text_of(value, top=False) for value in values or ())
+
+
+def _truncate(text: str, length: int) -> str:
+    """Keep *length* bytes, as docker counts them."""
+    kept = text.encode("utf-8", "surrogateescape")[:length]
+    return kept.decode("utf-8", "surrogateescape")
 
 
 def _title(text: str) -> str:
     out, previous = [], " "
     for char in text:
-        begins = not (previous.isalnum() or previous in {"_", "'"})
-        out.append(char.upper() if begins else char)
+        begins = not (previous.isalnum() or previous == "_")
+        out.append(char.title() if begins else char)
         previous = char
     return "".join(out)
 
@@ -192,9 +194,9 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "lower": lambda text: text.lower(),
     "upper": lambda text: text.upper(),
     "pad": lambda text, before, after: " " * before + text + " " * after if text else "",
-    "truncate": lambda text, length: text[:length],
+    "truncate": _truncate,
 }
-# Arguments: s a string, i an integer, v any value, * any number more.
+# Arguments: s a string, i an integer, l a list of strings, v any value, * any number more.
 SIGNATURES: dict[str, str] = {
     **dict.fromkeys(("print", "println", "html", "js", "urlquery"), "*"),
     **dict.fromkeys(("not", "len", "json"), "v"),
@@ -203,11 +205,19 @@ SIGNATURES: dict[str, str] = {
     **dict.fromkeys(("title", "lower", "upper"), "s"),
     "printf": "s*",
     "split": "ss",
-    "join": "vs",
+    "join": "ls",
     "pad": "sii",
     "truncate": "si",
 }
-HEADER_FUNCTIONS: dict[str, Callable[..., object]] = {
-    name: (lambda value, *_: value)
-    for name in ("json", "split", "join", "title", "lower", "upper", "pad", "truncate")
-}
+
+
+def _heading(value: object, *_: object) -> str:
+    """Pass a heading through the functions that work on cells."""
+    if not isinstance(value, str):
+        raise FunctionError(f"wrong type for value; expected string; got {type_name(value)}")
+    return value
+
+
+HEADER_FUNCTIONS: dict[str, Callable[..., object]] = dict.fromkeys(
+    ("json", "split", "join", "title", "lower", "upper", "pad", "truncate"), _heading
+)

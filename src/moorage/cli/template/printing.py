@@ -156,10 +156,8 @@ def _pad(text: str, flags: str, width: int | None) -> str:
 def _verb(  # noqa: PLR0911 - one for each verb
     verb: str, flags: str, precision: int | None, value: object
 ) -> str:
-    if verb == "v" and "#" in flags and isinstance(value, str):
-        return _string_verb("q", value, "")
     if verb == "v":
-        return text_of(value, top=False)
+        return _plain_verb(flags, precision, value)
     if verb == "T":
         return type_name(value)
     if verb == "t" and isinstance(value, bool):
@@ -177,17 +175,31 @@ def _verb(  # noqa: PLR0911 - one for each verb
     return f"%!{verb}({type_name(value)}={_inner(value)})"
 
 
+def _plain_verb(flags: str, precision: int | None, value: object) -> str:
+    if isinstance(value, str) and "#" in flags:
+        return _string_verb("q", value, "")
+    if isinstance(value, float) and precision is not None:
+        return f"{value:.{precision or 1}g}"
+    if "+" in flags and isinstance(value, dict) and not isinstance(value, Map):
+        fields = (f"{key}:{_plain_verb(flags, precision, value[key])}" for key in value)
+        return "{" + " ".join(fields) + "}"
+    return text_of(value, top=False)
+
+
 def _string_verb(verb: str, value: str, flags: str) -> str:
     if verb == "s":
         return value
     if verb == "q":
         from moorage.client import jsonwire
 
+        if "#" in flags and "`" not in value and all(c >= " " or c == "\t" for c in value):
+            return f"`{value}`"
         quoted = jsonwire.encode(value)
         if "+" in flags:  # ASCII only
             return "".join(c if c.isascii() else _escaped(ord(c)) for c in quoted)
         return quoted
-    digits = value.encode("utf-8", "surrogateescape").hex()
+    between = " " if " " in flags else ""
+    digits = between.join(f"{byte:02x}" for byte in value.encode("utf-8", "surrogateescape"))
     return digits if verb == "x" else digits.upper()
 
 

@@ -73,7 +73,14 @@ OMITTED: dict[str, object] = {
             *("SizeRw", "SizeRootFs", "ContainerConfig", "UsageData"),
         )
     },
-    **{name: Nil("slice") for name in ("Shell", "Mounts", "OnBuild", "Tmpfs", "GroupAdd", "Links")},
+    **{
+        name: Nil("slice")
+        for name in (
+            *("Shell", "Mounts", "OnBuild", "Tmpfs", "GroupAdd", "Links", "Manifests", "Peers"),
+            *("DefaultAddressPools", "ClientErrors"),
+        )
+    },
+    "VirtualSize": 0,
     **{name: Nil("map") for name in ("ExposedPorts", "Annotations", "StorageOpt", "Sysctls")},
     **dict.fromkeys(("StopSignal", "MacAddress", "Comment", "Variant", "OsVersion", "Parent"), ""),
     **dict.fromkeys(("NetworkDisabled", "ArgsEscaped"), False),
