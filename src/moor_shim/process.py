@@ -62,7 +62,17 @@ class Process:
         if ended and self._delete_plainly():
             on_done()
         else:
-            self._run(["delete", "--force", self._id], lambda _code: on_done())
+            self._run(
+                ["delete", "--force", self._id], lambda _code: self._deleted(on_done, ended=ended)
+            )
+
+    def _deleted(self, on_done: Callable[[], None], *, ended: bool) -> None:
+        """Remove the groups of a container that could not be made: crun 1.8 forgets v2's."""
+        for group in () if ended else self._groups:
+            cgroup.kill_all(group)
+            with suppress(OSError):
+                os.rmdir(group)
+        on_done()
 
     def _delete_plainly(self) -> bool:
         """Do what ``crun delete`` does, without a process: 5 ms that ``run --rm`` waits for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,6 +196,15 @@ def test_a_command_that_cannot_run_leaves_the_container_created(
     state = c.state(api, container_id)
     assert (state["Status"], state["ExitCode"]) == ("created", code)
     assert words in state["Error"]
+
+
+def test_a_limit_that_the_kernel_refuses_leaves_no_cgroup(api: Api) -> None:
+    container_id = c.create(api, "true", host={"PidsLimit": 1 << 40})
+    failed = api.post(f"/containers/{container_id}/start")
+    assert "Invalid argument" in failed.message
+    groups = Path("/sys/fs/cgroup")
+    left = [*groups.glob(f"moorage/{container_id}"), *groups.glob(f"*/moorage/{container_id}")]
+    assert left == []
 
 
 def test_a_conflict_of_names_and_an_unknown_image(api: Api) -> None:

@@ -12,6 +12,7 @@ from moorage.containers.validate_resources import HostResources, parse_set
 from moorage.kernel import capability
 
 if TYPE_CHECKING:
+    from moorage.kernel.cgroup.hybrid import Host
     from moorage.runtime.service import Runtime
 
 _RECURSIVE_READONLY: Final = (5, 12)  # mount_setattr(2) came with this kernel
@@ -29,15 +30,24 @@ def examine(runtime: Runtime) -> tuple[HostFacts, HostResources]:
         rlimit_ceiling=_no_ceiling if "CAP_SYS_RESOURCE" in capability.effective() else _ceiling,
         recursive_readonly=_kernel() >= _RECURSIVE_READONLY,
     )
-    memory = cgroups.v1.get("memory")
     resources = HostResources(
         cpus=len(cpus),
         online_cpus=cpus,
         memory_nodes=_set("/sys/devices/system/node/online"),
-        swap_limit=v2 or bool(memory and (memory / "memory.memsw.limit_in_bytes").exists()),
+        swap_limit=cgroups.swap_limit(),
+        swappiness=_has(cgroups, "memory", "memory.swappiness"),
+        realtime=_has(cgroups, "cpu", "cpu.rt_runtime_us"),
+        io_weight=v2 or _has(cgroups, "blkio", "blkio.weight"),
+        io_weight_device=_has(cgroups, "blkio", "blkio.weight_device"),
         cgroup_v2=v2,
     )
     return facts, resources
+
+
+def _has(cgroups: Host, controller: str, name: str) -> bool:
+    """Whether v1's root group of *controller* has a file of that name."""
+    root = cgroups.v1.get(controller)
+    return root is not None and (root / name).exists()
 
 
 def _no_ceiling(_name: str) -> int | None:

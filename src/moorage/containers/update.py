@@ -28,7 +28,7 @@ async def update(parts: Parts, container: Container, asked: HostConfig) -> list[
     async with container.lock:
         before = container.record.host_config
         wanted = merge(before, asked)
-        _, warnings = validate_resources.check(wanted, parts.resources)
+        wanted, warnings = validate_resources.check(wanted, parts.resources)
         if wanted.restart_policy:
             validate_config.check_restart_policy(wanted.restart_policy)
             if before.auto_remove and wanted.restart_policy.name not in {"", "no"}:

@@ -28,6 +28,10 @@ class HostResources:
     online_cpus: frozenset[int]
     memory_nodes: frozenset[int]
     swap_limit: bool = True
+    swappiness: bool = True
+    realtime: bool = False  # whether processor time can be given to real-time processes
+    io_weight: bool = True
+    io_weight_device: bool = True
     cgroup_v2: bool = False
 
 
@@ -41,12 +45,7 @@ def check(host: HostConfig, resources: HostResources) -> tuple[HostConfig, list[
     _check_cpu(host, resources)
     _check_block_io(host)
     _check_other(host)
-    if host.memory_swap > 0 and not resources.swap_limit:
-        warnings.append(
-            "Your kernel does not support swap limit capabilities or the cgroup is not mounted."
-            " Memory limited without swap."
-        )
-        host = structs.replace(host, memory_swap=-1)
+    host = _without_unsupported(host, resources, warnings)
     if resources.cgroup_v2 and host.oom_kill_disable:
         warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
         host = structs.replace(host, oom_kill_disable=False)
@@ -56,6 +55,27 @@ def check(host: HostConfig, resources: HostResources) -> tuple[HostConfig, list[
             " this can result in the system running out of resources."
         )
     return host, warnings
+
+
+def _without_unsupported(
+    host: HostConfig, resources: HostResources, warnings: list[str]
+) -> HostConfig:
+    """Discard what this host has no file for, with Docker's warnings."""
+    lacks = "Your kernel does not support {} or the cgroup is not mounted. {}"
+    if host.memory_swap > 0 and not resources.swap_limit:
+        warnings.append(lacks.format("swap limit capabilities", "Memory limited without swap."))
+        host = structs.replace(host, memory_swap=-1)
+    if host.memory_swappiness is not None and not resources.swappiness:
+        what = "memory swappiness capabilities"
+        warnings.append(lacks.format(what, "Memory swappiness discarded."))
+        host = structs.replace(host, memory_swappiness=None)
+    if host.blkio_weight and not resources.io_weight:
+        warnings.append(lacks.format("Block I/O weight", "Weight discarded."))
+        host = structs.replace(host, blkio_weight=0)
+    if host.blkio_weight_device and not resources.io_weight_device:
+        warnings.append(lacks.format("Block I/O weight_device", "Weight-device discarded."))
+        host = structs.replace(host, blkio_weight_device=None)
+    return host
 
 
 def _check_memory(host: HostConfig) -> None:
@@ -99,6 +119,8 @@ def _check_cpu(host: HostConfig, resources: HostResources) -> None:
         raise InvalidParameter(
             f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer"
         )
+    if (host.cpu_realtime_period or host.cpu_realtime_runtime) and not resources.realtime:
+        raise InvalidParameter("Your kernel does not support CPU real-time scheduler")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
         raise InvalidParameter(
             "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"

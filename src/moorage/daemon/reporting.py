@@ -90,6 +90,7 @@ def system(
         storage_status=driver.status,
         cgroup_version="2" if fitness.cgroups.mode == "v2" else "1",
         cgroup_controllers=fitness.cgroups.controllers(),
+        swap_limit=fitness.cgroups.swap_limit(),
         warnings=lambda: runtime.warnings,
         cdi=common.cdi,
         apparmor=runtime.apparmor.enabled,

@@ -67,6 +67,7 @@ class Reports:
     storage_status: Callable[[], list[list[str]]]
     cgroup_version: str
     cgroup_controllers: frozenset[str]
+    swap_limit: bool
     warnings: Callable[[], list[str]]
     cdi: Directories
     apparmor: bool  # whether containers have profiles
@@ -148,7 +149,7 @@ class System:
                 log=reports.log_drivers,
             ),
             memory_limit=has("memory"),
-            swap_limit=has("memory"),
+            swap_limit=reports.swap_limit,
             cpu_cfs_period=has("cpu"),
             cpu_cfs_quota=has("cpu"),
             cpu_shares=has("cpu"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,13 @@ from moorage.containers.validate_resources import HostResources
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.container import ContainerConfig
 from moorage.spec.engine.health import HealthConfig
-from moorage.spec.engine.hostconfig import HostConfig, PortBinding, RestartPolicy, Ulimit
+from moorage.spec.engine.hostconfig import (
+    HostConfig,
+    HostConfigBlkioWeightDeviceItem,
+    PortBinding,
+    RestartPolicy,
+    Ulimit,
+)
 
 HOST = HostResources(cpus=2, online_cpus=frozenset({0, 1}), memory_nodes=frozenset({0}))
 CONFIG = ContainerConfig(cmd=["true"])
@@ -132,13 +140,28 @@ def test_impossible_limits_are_refused(host: dict[str, object], sentence: str) -
 
 
 def test_what_the_kernel_lacks_is_a_warning_not_an_error() -> None:
-    without = HostResources(
-        cpus=1, online_cpus=frozenset({0}), memory_nodes=frozenset({0}), swap_limit=False
+    without = replace(
+        HOST, swap_limit=False, swappiness=False, io_weight=False, io_weight_device=False
     )
-    wanted = HostConfig(memory=64 << 20, memory_swap=128 << 20)
+    wanted = HostConfig(
+        memory=64 << 20,
+        memory_swap=128 << 20,
+        memory_swappiness=10,
+        blkio_weight=100,
+        blkio_weight_device=[HostConfigBlkioWeightDeviceItem(path="/dev/vda", weight=300)],
+    )
     host, warnings = validate_resources.check(wanted, without)
-    assert host.memory_swap == -1
-    assert "swap limit" in warnings[0]
+    assert host == HostConfig(memory=64 << 20, memory_swap=-1)
+    said = ["swap limit", "memory swappiness", "Block I/O weight or", "Block I/O weight_device"]
+    assert [part in warning for part, warning in zip(said, warnings, strict=True)] == [True] * 4
+    assert validate_resources.check(wanted, HOST) == (wanted, [])
+
+
+def test_real_time_is_refused_where_the_kernel_has_none() -> None:
+    wanted = HostConfig(cpu_realtime_runtime=1000)
+    with pytest.raises(InvalidParameter, match="does not support CPU real-time scheduler"):
+        validate_resources.check(wanted, HOST)
+    assert validate_resources.check(wanted, replace(HOST, realtime=True))[1] == []
 
 
 @given(st.frozensets(st.integers(0, 300), min_size=1))

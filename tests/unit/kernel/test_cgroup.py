@@ -66,7 +66,7 @@ def v2(tmp_path: Path) -> V2:
         cpu__stat="usage_usec 3000\nuser_usec 1000\nsystem_usec 2000\nnr_periods 5\n",
         memory__current="4096\n",
         memory__max="max\n",
-        memory__events="low 0\nmax 7\noom_kill 1\n",
+        memory__events="low 0\nmax 70\noom 7\noom_kill 1\n",
         memory__stat="anon 20\n",
         pids__current="3\n",
         pids__max="50\n",
@@ -182,3 +182,15 @@ def test_controllers_of_v2_go_by_their_old_names(tmp_path: Path) -> None:
     put(tmp_path, cgroup__controllers="cpu io memory pids\n")
     host = hybrid.Host(mode="v2", v2=tmp_path)
     assert host.controllers() == {"cpu", "blkio", "memory", "pids", "freezer"}
+
+
+def test_swap_can_be_limited_where_a_group_has_the_file(tmp_path: Path) -> None:
+    host = hybrid.Host(mode="v2", v2=tmp_path)
+    assert host.swap_limit()  # nothing yet to tell
+    put(tmp_path / "system.slice", memory__current="1\n")
+    assert not host.swap_limit()
+    put(tmp_path / "user.slice", memory__current="1\n", memory__swap__max="max\n")
+    assert host.swap_limit()
+    assert not hybrid.Host(mode="v1", v1={"memory": tmp_path}).swap_limit()
+    put(tmp_path, memory__memsw__limit_in_bytes="1\n")
+    assert hybrid.Host(mode="v1", v1={"memory": tmp_path}).swap_limit()

@@ -37,7 +37,7 @@ class Readings(Struct, frozen=True, kw_only=True):
     memory_usage: int = 0
     memory_max_usage: int | None = None  # v1 only
     memory_limit: int | None = None  # None = no limit
-    memory_failures: int = 0
+    memory_failures: int = 0  # v1: failcnt; v2: times that it was out of memory
     memory: dict[str, int] = field(default_factory=dict)  # memory.stat
     pids: int = 0
     pids_limit: int | None = None  # None = no limit

@@ -42,6 +42,14 @@ class Host(Struct, frozen=True, kw_only=True):
             return frozenset({"io": "blkio"}.get(name, name) for name in names) | {"freezer"}
         return frozenset(self.v1)
 
+    def swap_limit(self) -> bool:
+        """Whether swap can be limited: v1 has a file in its root for it, v2 in all other groups."""
+        if self.mode != "v2" or self.v2 is None:
+            memory = self.v1.get("memory")
+            return memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()
+        groups = [*self.v2.glob("memory.current"), *self.v2.glob("*/memory.current")]
+        return not groups or any((group.parent / "memory.swap.max").exists() for group in groups)
+
 
 def detect(mounts: list[mount.MountInfo], known: frozenset[str]) -> Host:
     """Find the hierarchies among *mounts*; *known* are the controllers of ``/proc/cgroups``."""

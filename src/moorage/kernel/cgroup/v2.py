@@ -81,7 +81,7 @@ class V2:
             throttled_ns=cpu.get("throttled_usec", 0) * 1000,
             memory_usage=files.number(here / "memory.current"),
             memory_limit=files.limit(here / "memory.max"),
-            memory_failures=files.table(here / "memory.events").get("max", 0),
+            memory_failures=files.table(here / "memory.events").get("oom", 0),
             memory=files.table(here / "memory.stat"),
             pids=files.number(here / "pids.current"),
             pids_limit=files.limit(here / "pids.max"),
