@@ -43,7 +43,7 @@ WIRE6 = "fd77::"
 def ip(*arguments: str, netns: str | None = None) -> None:
     """Run ip(8), in the namespace *netns* if one is given."""
     where = ["-n", netns] if netns else []
-    subprocess.run(["ip", *where, *arguments], check=True, capture_output=True, timeout=20)
+    subprocess.run(["ip", *where, *arguments], check=True, capture_output=True, timeout=60)
 
 
 class Place:

@@ -1,5 +1,6 @@
 """Published ports, driven through the official client with sockets at both ends."""
 
+import os
 import socket
 import time
 from contextlib import suppress
@@ -128,7 +129,12 @@ def test_a_taken_port_gives_dockers_message_and_is_free_when_its_container_stops
         "run", "-d", "--name", "second", "-p", "18120:80", "busybox", "sleep", "9"
     )
     assert second.code == 125
-    assert "Bind for 0.0.0.0:18120 failed: port is already allocated" in second.err
+    endpoint = "driver failed programming external connectivity on endpoint second ("
+    assert f"failed to set up container networking: {endpoint}" in second.err
+    taken = "Bind for 0.0.0.0:18120 failed: port is already allocated"
+    assert f"{taken} (container first holds it)" in second.err
+    named = second.err.partition(endpoint)[2].partition(")")[0]
+    assert len(named) == 64
     moored.docker("stop", "-t", "0", "first")
     moored.docker("start", "second")
 
@@ -139,7 +145,8 @@ def test_a_port_of_a_host_program_is_not_taken_away(moored: HostedDaemon) -> Non
         program.listen()
         failed = moored.cli.run("run", "-d", "-p", "18130:80", "busybox", "sleep", "9")
         assert failed.code == 125
-        assert "address already in use" in failed.err
+        assert "failed to bind host port 0.0.0.0:18130/tcp: address already in use" in failed.err
+        assert f"(pid {os.getpid()}) of this host listens there" in failed.err
     moored.sleeper("held", "-p", "18130:80")
     with (
         moored.host.socket("127.0.0.1", socket.SOCK_STREAM) as program,

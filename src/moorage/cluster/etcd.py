@@ -1,7 +1,9 @@
 """Client of etcd 3 through its JSON gateway: keys, transactions, leases, watches. No policy.
 
 An existing store does the consensus; nothing of that kind is made here. Of several endpoints the
-one that answered last is asked first. Keys and values travel in base64.
+one that answered last is asked first, and watches are there too: one that fails to answer a call is
+asked last from then on, and watches of it end, for a dead member keeps silent and so does a cable
+that was pulled. Keys and values travel in base64.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import msgspec
 from msgspec import Struct, field
 
 from moorage.lib.errors import InvalidParameter, System, Unavailable
-from moorage.lib.httpclient import DEFAULT_TLS, TLS, HttpClient
+from moorage.lib.httpclient import DEFAULT_TLS, TLS, HttpClient, Response
 
 _ANSWER_LIMIT: Final = 64 << 20
 _JSON: Final = {"Content-Type": "application/json"}
@@ -96,8 +98,13 @@ class _WatchResult(Struct, frozen=True):
     compact_revision: str = "0"
 
 
+class _Failure(Struct, frozen=True):
+    message: str = ""
+
+
 class _Watch(Struct, frozen=True):
     result: _WatchResult = field(default_factory=_WatchResult)
+    error: _Failure | None = None  # the last line of a stream that breaks off
 
 
 class Nothing(Struct, frozen=True):
@@ -122,6 +129,7 @@ class Etcd:
         self._endpoints = list(endpoints)
         self._tls = tls
         self._client = HttpClient(user_agent="moorage")
+        self._watches: list[tuple[str, Response]] = []  # by endpoint
 
     @property
     def endpoints(self) -> list[str]:
@@ -200,7 +208,9 @@ class Etcd:
         await self._call("lease/revoke", {"ID": str(lease)}, Nothing)
 
     async def watch(self, prefix: str, revision: int) -> AsyncIterator[list[Change]]:
-        """Yield what changes under *prefix* from *revision* on; ends when the connection does.
+        """Yield what changes under *prefix* from *revision* on.
+
+        Ends when the connection does, or when its member has failed to answer another call.
 
         Raises: Compacted, Unavailable.
         """
@@ -214,25 +224,29 @@ class Etcd:
         last: OSError | None = None
         for endpoint in list(self._endpoints):
             try:
-                response = await self._client.request(
-                    "POST",
-                    f"{endpoint}/v3/watch",
-                    headers=_JSON,
-                    body=msgspec.json.encode(create),
-                    tls=self._tls,
-                    head_timeout_s=self._timeout_s,
-                )
+                async with asyncio.timeout(self._timeout_s):
+                    response = await self._client.request(
+                        "POST",
+                        f"{endpoint}/v3/watch",
+                        headers=_JSON,
+                        body=msgspec.json.encode(create),
+                        tls=self._tls,
+                    )
             except OSError as error:
                 last = error
                 self._demote(endpoint)
                 continue
-            async with response:
-                rest = b""
-                while part := await response.read_some():
-                    *lines, rest = (rest + part).split(b"\n")
-                    for line in filter(None, lines):
-                        if changes := _changes(line):
-                            yield changes
+            self._watches.append((endpoint, response))
+            try:
+                async with response:
+                    rest = b""
+                    while part := await response.read_some():
+                        *lines, rest = (rest + part).split(b"\n")
+                        for line in filter(None, lines):
+                            if changes := _changes(line):
+                                yield changes
+            finally:
+                self._watches.remove((endpoint, response))
             return
         raise Unavailable(f"cannot reach the cluster store: {last}")
 
@@ -247,6 +261,9 @@ class Etcd:
                 last = error
                 self._demote(endpoint)
                 continue
+            except asyncio.CancelledError:  # who asked has no more time to wait for this one
+                self._demote(endpoint)
+                raise
             if status == 200:
                 return msgspec.json.decode(content, type=answer)
             text = content[:300].decode(errors="replace")
@@ -269,14 +286,20 @@ class Etcd:
             return response.status, await response.read(_ANSWER_LIMIT)
 
     def _demote(self, endpoint: str) -> None:
-        """Ask *endpoint* last from now on."""
+        """Ask *endpoint* last from now on, and watch another."""
         if endpoint in self._endpoints:
             self._endpoints.remove(endpoint)
             self._endpoints.append(endpoint)
+        for where, watch in self._watches:
+            if where == endpoint:
+                watch.release()  # who reads it is told that the connection has ended
 
 
 def _changes(line: bytes) -> list[Change]:
-    result = msgspec.json.decode(line, type=_Watch).result
+    told = msgspec.json.decode(line, type=_Watch)
+    if told.error is not None:
+        raise Unavailable(f"the cluster store ended the watch: {told.error.message}")
+    result = told.result
     if int(result.compact_revision):
         raise Compacted("the watched history was compacted")
     if result.canceled:

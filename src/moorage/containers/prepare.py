@@ -19,7 +19,7 @@ from moorage.containers.validate_namespaces import joined_container
 from moorage.kernel import mount as k
 from moorage.kernel.openat2 import openat2
 from moorage.lib import offload
-from moorage.lib.errors import Conflict, InvalidParameter, System
+from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, System
 from moorage.networks.values import Sandbox
 from moorage.runtime.users import Identity, look_up, read_user_files
 from moorage.volumes import subpath
@@ -205,7 +205,12 @@ async def join_networks(parts: Parts, container: Container, undo: AsyncExitStack
     record = container.record
     linked = links.resolve(parts.store, record.host_config.links or [])
     undo.push_async_callback(parts.networks.leave, container.id)
-    sandbox = await parts.networks.join(request_for(record, links.for_networks(linked)))
+    request = request_for(record, links.for_networks(linked))
+    try:
+        sandbox = await parts.networks.join(request)
+    except MoorageError as error:
+        error.message = f"failed to set up container networking: {error.message}"
+        raise
     files.write(
         parts.directory(container.id),
         hostname=record.config.hostname,

@@ -28,7 +28,7 @@ from moorage.networks.domain import Domain
 from moorage.networks.drivers import bridge
 from moorage.networks.firewall.rules import PortLink
 from moorage.networks.nameport import NameSockets
-from moorage.networks.ports import parse_port
+from moorage.networks.ports import PortTaken, parse_port
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
 from moorage.networks.sandbox import Gateway, Wire
 from moorage.networks.values import Sandbox, SandboxRequest, SandboxSettings
@@ -51,7 +51,10 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         for network, settings in chosen:
             endpoint = await make_endpoint(domain, made, network, settings, undo)
             made = structs.replace(made, endpoints=[*made.endpoints, endpoint])
-        published = publishing.take(domain, request, made.endpoints)
+        try:
+            published = publishing.take(domain, request, made.endpoints)
+        except PortTaken as error:
+            raise await publishing.refusal(domain, request, made.endpoints, error) from error
         undo.callback(publishing.release, domain, published)
         made = structs.replace(made, published=published)
         domain.building.add(made.id)
@@ -256,7 +259,7 @@ def note_existing(domain: Domain, made: SandboxRecord) -> None:
     """Note the rules and hold the ports of a sandbox that was there before this daemon."""
     domain.keeper.add_owners(endpoints.owners(made.endpoints))
     _note_rules(domain, made)
-    publishing.adopt(domain, made.published)
+    publishing.adopt(domain, made.published, owner=made.request.name)
 
 
 async def _withdraw_rules(domain: Domain, made: SandboxRecord) -> None:

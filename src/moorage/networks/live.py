@@ -20,6 +20,7 @@ from moorage.networks import (
 )
 from moorage.networks.domain import Domain
 from moorage.networks.firewall.rules import Published
+from moorage.networks.ports import PortTaken
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
 from moorage.networks.values import SandboxRequest
 from moorage.spec.engine.network import EndpointSettings
@@ -33,7 +34,10 @@ async def connect(
     async with AsyncExitStack() as undo:
         endpoint = await attach.make_endpoint(domain, made, network, settings, undo)
         new = structs.replace(made, request=request, endpoints=[*made.endpoints, endpoint])
-        new = structs.replace(new, published=_republish(domain, made, new, undo))
+        try:
+            new = structs.replace(new, published=_republish(domain, made, new, undo))
+        except PortTaken as error:
+            raise await publishing.refusal(domain, request, new.endpoints, error) from error
         domain.registry.enter_sandbox(new)
         undo.callback(domain.registry.enter_sandbox, made)
         failpoint("networks.connect.after_record")

@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from moorage.lib.errors import Conflict, InvalidParameter, System
+from moorage.lib.errors import InvalidParameter, System
 from moorage.spec.engine.hostconfig import PortBinding
 
 _KINDS: Final = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
@@ -23,6 +23,18 @@ _IPPROTO_SCTP: Final = 132
 _ANY4: Final = "0.0.0.0"  # noqa: S104 - Docker's word for every address
 _ANY6: Final = "::"
 _EPHEMERAL: Final = "/proc/sys/net/ipv4/ip_local_port_range"
+
+
+class PortTaken(System):
+    """A host port is another's; *owner* is the container that holds it, if one does."""
+
+    def __init__(
+        self, message: str, *, protocol: str = "", port: int = 0, owner: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint or (f"container {owner} holds it" if owner else None))
+        self.protocol = protocol
+        self.port = port
+        self.owner = owner
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -101,6 +113,15 @@ def _check_ip(text: str) -> None:
         raise InvalidParameter(f"invalid host IP address: {text}") from error
 
 
+class _Holder(Struct, frozen=True):
+    owner: str  # a container's name
+    socket: socket.socket | None  # None: what could not be held, of a container that was there
+
+    def close(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
+
+
 class HostPorts:
     """The ports of this host that containers hold.
 
@@ -108,86 +129,91 @@ class HostPorts:
     """
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, int], dict[str, socket.socket | None]] = {}
+        self._held: dict[tuple[str, int], dict[str, _Holder]] = {}
         self._next = _ephemeral_range()[0]
 
-    def take(self, wish: Wish, addresses: list[str]) -> int:
-        """Hold one host port of *wish* on all *addresses*; return its number.
+    def take(self, wish: Wish, addresses: list[str], *, owner: str) -> int:
+        """Hold one host port of *wish* on all *addresses* for a container; return its number.
 
-        Raises: Conflict (another container has it), System (a program of the host has it).
+        Raises: PortTaken (by another container or a program of the host), System.
         """
         if wish.first and wish.first == wish.last:
-            self._hold_all(wish.protocol, wish.first, addresses)
+            self._hold_all(wish.protocol, wish.first, addresses, owner)
             return wish.first
         low, high = (wish.first, wish.last) if wish.first else _ephemeral_range()
         start = low if wish.first else max(low, min(self._next, high))
         for offset in range(high - low + 1):
             port = low + (start - low + offset) % (high - low + 1)
             try:
-                self._hold_all(wish.protocol, port, addresses)
-            except (Conflict, System):
+                self._hold_all(wish.protocol, port, addresses, owner)
+            except System:
                 continue
             if not wish.first:
                 self._next = port + 1 if port < high else low
             return port
-        raise Conflict(
+        raise PortTaken(
             f"Bind for {addresses[0]}:{low}-{high} failed: all ports are allocated",
             hint="free a port of the range, or give a wider one",
         )
 
-    def _hold_all(self, protocol: str, port: int, addresses: list[str]) -> None:
+    def _hold_all(self, protocol: str, port: int, addresses: list[str], owner: str) -> None:
         done: list[str] = []
         try:
             for address in addresses:
-                self.hold(protocol, address, port)
+                self.hold(protocol, address, port, owner=owner)
                 done.append(address)
         except BaseException:
             for address in done:
                 self.free(protocol, address, port)
             raise
 
-    def hold(self, protocol: str, address: str, port: int, *, adopt: bool = False) -> None:
+    def hold(
+        self, protocol: str, address: str, port: int, *, owner: str, adopt: bool = False
+    ) -> None:
         """Hold one port on one address; with *adopt* a program of the host may be in the way.
 
-        Raises: Conflict, System.
+        Raises: PortTaken, System.
         """
         holders = self._held.setdefault((protocol, port), {})
         shown = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        if any(_clash(address, other) for other in holders):
-            raise Conflict(f"Bind for {shown} failed: port is already allocated")
+        for other, holder in holders.items():
+            if _clash(address, other):
+                raise PortTaken(
+                    f"Bind for {shown} failed: port is already allocated", owner=holder.owner
+                )
         try:
-            holders[address] = _bind(protocol, address, port)
+            holders[address] = _Holder(owner, _bind(protocol, address, port))
         except OSError as error:
             if adopt:
-                holders[address] = None
+                holders[address] = _Holder(owner, None)
                 return
             if not holders:
                 del self._held[protocol, port]
-            why = "address already in use" if error.errno == errno.EADDRINUSE else error.strerror
-            raise System(
-                f"failed to bind host port {shown}/{protocol}: {why}",
-                hint="another program of this host listens there"
-                if error.errno == errno.EADDRINUSE
-                else None,
-            ) from error
+            message = f"failed to bind host port {shown}/{protocol}"
+            if error.errno == errno.EADDRINUSE:
+                raise PortTaken(
+                    f"{message}: address already in use",
+                    protocol=protocol,
+                    port=port,
+                    hint="another program of this host listens there",
+                ) from error
+            raise System(f"{message}: {error.strerror}") from error
 
     def free(self, protocol: str, address: str, port: int) -> None:
         """Let go of a port; one that is not held is fine."""
         holders = self._held.get((protocol, port))
         if holders is None:
             return
-        held = holders.pop(address, None)
-        if held is not None:
-            held.close()
+        if (holder := holders.pop(address, None)) is not None:
+            holder.close()
         if not holders:
             del self._held[protocol, port]
 
     def close(self) -> None:
         """Let go of all sockets; the rules that translate stay."""
         for holders in self._held.values():
-            for held in holders.values():
-                if held is not None:
-                    held.close()
+            for holder in holders.values():
+                holder.close()
         self._held.clear()
 
 

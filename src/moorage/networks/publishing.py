@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from moorage.lib import offload
-from moorage.lib.errors import InvalidParameter
+from moorage.lib.errors import InvalidParameter, System
 from moorage.netlink import conntrack
-from moorage.networks import ports
+from moorage.networks import ports, portuser
 from moorage.networks.domain import Domain
 from moorage.networks.drivers import bridge
 from moorage.networks.endpoints import exit_endpoints
 from moorage.networks.firewall.rules import Published
+from moorage.networks.ports import PortTaken
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
 from moorage.networks.values import SandboxRequest
 from moorage.spec.engine.hostconfig import PortBinding
@@ -30,7 +31,7 @@ def take(domain: Domain, request: SandboxRequest, endpoints: list[Endpoint]) -> 
     """Hold the host ports a container wants and return what is to be translated to where.
 
     On failure nothing is held.
-    Raises: InvalidParameter, Conflict, System.
+    Raises: InvalidParameter, PortTaken, System.
     """
     wanted = ports.wishes(
         request.port_bindings, request.exposed_ports, publish_all=request.publish_all
@@ -43,11 +44,27 @@ def take(domain: Domain, request: SandboxRequest, endpoints: list[Endpoint]) -> 
     published: list[Published] = []
     try:
         for wish in wanted:
-            published += _take_one(domain, wish, targets)
+            published += _take_one(domain, wish, targets, owner=request.name)
     except BaseException:
         release(domain, published)
         raise
     return published
+
+
+async def refusal(
+    domain: Domain, request: SandboxRequest, endpoints: list[Endpoint], taken: PortTaken
+) -> System:
+    """Return the error for a port that *taken* says is another's: Docker's, and whose it is."""
+    exit4, exit6 = exit_endpoints(domain.registry, endpoints)
+    endpoint = exit4 or exit6
+    where = f"{request.name} ({endpoint.id if endpoint else ''})"
+    hint = taken.hint
+    if taken.port and (user := await offload.run("fs", portuser.find, taken.protocol, taken.port)):
+        hint = f"{user} of this host listens there"
+    return System(
+        f"driver failed programming external connectivity on endpoint {where}: {taken.message}",
+        hint=hint,
+    )
 
 
 def release(domain: Domain, published: Iterable[Published]) -> None:
@@ -66,10 +83,10 @@ async def forget_conversations(published: Iterable[Published]) -> None:
             log.info("connection tracking of UDP ports %s: %s", sorted(ports), error)
 
 
-def adopt(domain: Domain, published: Iterable[Published]) -> None:
+def adopt(domain: Domain, published: Iterable[Published], *, owner: str) -> None:
     """Hold the host ports of a container that was running before this daemon."""
     for port in published:
-        domain.host_ports.hold(port.protocol, port.host, port.host_port, adopt=True)
+        domain.host_ports.hold(port.protocol, port.host, port.host_port, owner=owner, adopt=True)
 
 
 def retarget(
@@ -110,7 +127,9 @@ def _targets(domain: Domain, endpoints: list[Endpoint]) -> tuple[Target, Target]
     return found[0], found[1]
 
 
-def _take_one(domain: Domain, wish: ports.Wish, targets: tuple[Target, Target]) -> list[Published]:
+def _take_one(
+    domain: Domain, wish: ports.Wish, targets: tuple[Target, Target], *, owner: str
+) -> list[Published]:
     pairs: list[tuple[str, NetworkRecord, str]] = []  # host address, network, container address
     for version, target, every, option in (
         (4, targets[0], _ANY4, bridge.HOST_BINDING4),
@@ -131,7 +150,7 @@ def _take_one(domain: Domain, wish: ports.Wish, targets: tuple[Target, Target]) 
             f" {wish.host_ip or domain.config.ip}: the container has no address of that IP version",
             hint="make the network with --ipv6, or give a host address of the other version",
         )
-    number = domain.host_ports.take(wish, [host for host, _, _ in pairs])
+    number = domain.host_ports.take(wish, [host for host, _, _ in pairs], owner=owner)
     return [
         Published(
             protocol=wish.protocol,

@@ -161,6 +161,7 @@ class Networks:
             attach.note_existing(domain, sandbox)
         await domain.keeper.open()
         await domain.names.open()
+        self._overlay.attended()
 
     async def _revive(self, network: NetworkRecord) -> None:
         """Make what the host has lost of a stored network, as after a reboot."""

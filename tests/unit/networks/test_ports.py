@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.lib.errors import Conflict, InvalidParameter, System
+from moorage.lib.errors import InvalidParameter
 from moorage.networks import ports
-from moorage.networks.ports import HostPorts, Wish
+from moorage.networks.ports import HostPorts, PortTaken, Wish
 from moorage.spec.engine.hostconfig import PortBinding
 
 
@@ -50,12 +50,12 @@ def free() -> int:
 
 def test_every_address_clashes_with_one_address(free: int) -> None:
     held = HostPorts()
-    held.hold("tcp", "127.0.0.1", free)
-    with pytest.raises(Conflict, match="port is already allocated"):
-        held.hold("tcp", "0.0.0.0", free)
-    held.hold("udp", "127.0.0.1", free)
+    held.hold("tcp", "127.0.0.1", free, owner="web")
+    with pytest.raises(PortTaken, match="port is already allocated"):
+        held.hold("tcp", "0.0.0.0", free, owner="web")
+    held.hold("udp", "127.0.0.1", free, owner="web")
     held.free("tcp", "127.0.0.1", free)
-    held.hold("tcp", "0.0.0.0", free)
+    held.hold("tcp", "0.0.0.0", free, owner="web")
     held.close()
 
 
@@ -65,9 +65,9 @@ def test_a_program_of_the_host_is_noticed_and_kept_out(free: int) -> None:
     with socket.socket() as program:
         program.bind(("127.0.0.1", free))
         program.listen()
-        with pytest.raises(System, match="address already in use"):
-            held.take(wish, ["127.0.0.1"])
-    assert held.take(wish, ["127.0.0.1"]) == free
+        with pytest.raises(PortTaken, match="address already in use"):
+            held.take(wish, ["127.0.0.1"], owner="web")
+    assert held.take(wish, ["127.0.0.1"], owner="web") == free
     with socket.socket() as program, pytest.raises(OSError, match="in use"):
         program.bind(("127.0.0.1", free))
     held.close()
@@ -75,9 +75,9 @@ def test_a_program_of_the_host_is_noticed_and_kept_out(free: int) -> None:
 
 def test_a_failure_on_one_address_lets_go_of_the_others(free: int) -> None:
     held = HostPorts()
-    held.hold("tcp", "127.0.0.2", free)
+    held.hold("tcp", "127.0.0.2", free, owner="web")
     wish = Wish(protocol="tcp", port=80, first=free, last=free)
-    with pytest.raises(Conflict):
-        held.take(wish, ["127.0.0.1", "127.0.0.2"])
-    held.hold("tcp", "127.0.0.1", free)
+    with pytest.raises(PortTaken):
+        held.take(wish, ["127.0.0.1", "127.0.0.2"], owner="web")
+    held.hold("tcp", "127.0.0.1", free, owner="web")
     held.close()

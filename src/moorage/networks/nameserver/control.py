@@ -47,8 +47,7 @@ class Control:
         self._server = server
         self._listener = listener
         self._zones: dict[str, Zone] | None = None  # between begin and commit
-        self._connected = 0  # daemons; one, but for a moment
-        self._leases = Leases(lambda: self._connected > 0)
+        self._leases = Leases()
         self.exit = False
         loop.watch(listener.fileno(), select.EPOLLIN, self._accept)
 
@@ -56,7 +55,7 @@ class Control:
         del events
         with suppress(OSError):
             accepted, _ = self._listener.accept()
-            self._connected += 1
+            self._leases.attend()
             self._zones = None  # an account that was never finished is void
             self._loop.watch(accepted.fileno(), select.EPOLLIN, lambda _: self._receive(accepted))
 
@@ -66,7 +65,7 @@ class Control:
         except OSError:
             packet, fds = b"", []
         if not packet:
-            self._connected -= 1
+            self._leases.leave()
             self._loop.forget(sock.fileno())
             sock.close()
             return

@@ -14,7 +14,6 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -26,18 +25,30 @@ _TIMEOUT_S: Final = 3.0
 
 
 class Leases:
-    """Renews what the daemon said last; *is_attended* tells whether a daemon is connected."""
+    """Renews what the daemon said last, while none is there to do it."""
 
-    def __init__(self, is_attended: Callable[[], bool]) -> None:
-        self._is_attended = is_attended
+    def __init__(self) -> None:
+        self._daemons = 0  # connected; one, but for a moment
         self._said: dict[str, Any] = {}
         self._thread: threading.Thread | None = None
         self._confirmed = 0.0
+        self._turn = threading.Lock()  # what is above, and whether tunnels may be taken down
+
+    def attend(self) -> None:
+        """Note that a daemon has come: no tunnel is taken down any more when this returns."""
+        with self._turn:
+            self._daemons += 1
+
+    def leave(self) -> None:
+        """Note that a daemon has gone."""
+        with self._turn:
+            self._daemons -= 1
 
     def set(self, said: dict[str, Any]) -> None:
         """Take over what the daemon says of its leases; without any there is nothing to do."""
-        self._said = said
-        self._confirmed = float(said["confirmed"])  # by the clock of the whole host
+        with self._turn:
+            self._said = said
+            self._confirmed = float(said["confirmed"])  # by the clock of the whole host
         if said["leases"] and self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()
@@ -46,21 +57,26 @@ class Leases:
         while True:
             time.sleep(float(self._said["every"]))
             said = self._said
-            if said["leases"] and not self._is_attended():
-                self._renew(said)
+            if said["leases"] and not self._daemons:
+                self.renew(said)
 
-    def _renew(self, said: dict[str, Any]) -> None:
+    def renew(self, said: dict[str, Any]) -> None:
+        """Renew both leases once; or take the tunnels down, if it is high time and none is here."""
         started = time.monotonic()
         short, long = said["leases"]
         try:
             _keep_alive(said, short)  # once it has ended, only the daemon can take another
             if _keep_alive(said, long):
-                self._confirmed = started
+                with self._turn:
+                    if self._said is said:
+                        self._confirmed = started
                 return
         except OSError:
             if started - self._confirmed <= said["limit"]:
                 return
-        fence(said["tunnels"])
+        with self._turn:
+            if self._said is said and not self._daemons:
+                fence(said["tunnels"])
 
 
 def _keep_alive(said: dict[str, Any], lease: int) -> bool:

@@ -123,40 +123,47 @@ class Devices:
         async with self._kernel:
             if network.id in self._open:
                 return
-            cluster = self._cluster()
-            local, port = cluster.node.address, self._port
-            if is_encrypted(network) and self._wireguard is not None:
-                await self._wireguard.open(cluster.node, list(cluster.nodes.values()))
-                local, port = self._wireguard.address_of(cluster.node.id), self._port + 1
-                self._keeper.guard_tunnel(port, self._wireguard.device)
-            await offload.run("net", make_bridge, self._bridge_plan(network))
-            tunnel = Tunnel(
-                name=_tunnel(network.id),
-                bridge=network.device,
-                vni=network.vni,
-                port=port,
-                local=local,
-                mtu=self.mtu_of(network),
-            )
-            remotes = [
-                remote
-                for member in cluster.members.values()
-                if member.network == network.id and (remote := self._remote(network, member))
-            ]
-            self._keeper.add_network(
-                NetworkRules(
-                    tag=network.id[:12],
-                    bridge=network.device,
-                    subnets=tuple(s.cidr for s in network.subnets),
-                    internal=network.internal,
-                )
-            )
-            await self._keeper.settle()
-            await offload.run("net", forwarding.open_tunnel, tunnel, remotes)
-            if cluster.is_confirmed:
-                await offload.run("net", partial(forwarding.set_tunnels, [tunnel.name], up=True))
-            self._open.add(network.id)
+            self._open.add(network.id)  # what is learned from here on waits for its turn
+            try:
+                await self._make(network)
+            except BaseException:
+                self._open.discard(network.id)
+                raise
         self._changed()
+
+    async def _make(self, network: NetworkRecord) -> None:
+        cluster = self._cluster()
+        local, port = cluster.node.address, self._port
+        if is_encrypted(network) and self._wireguard is not None:
+            await self._wireguard.open(cluster.node, list(cluster.nodes.values()))
+            local, port = self._wireguard.address_of(cluster.node.id), self._port + 1
+            self._keeper.guard_tunnel(port, self._wireguard.device)
+        await offload.run("net", make_bridge, self._bridge_plan(network))
+        tunnel = Tunnel(
+            name=_tunnel(network.id),
+            bridge=network.device,
+            vni=network.vni,
+            port=port,
+            local=local,
+            mtu=self.mtu_of(network),
+        )
+        remotes = [
+            remote
+            for member in cluster.members.values()
+            if member.network == network.id and (remote := self._remote(network, member))
+        ]
+        self._keeper.add_network(
+            NetworkRules(
+                tag=network.id[:12],
+                bridge=network.device,
+                subnets=tuple(s.cidr for s in network.subnets),
+                internal=network.internal,
+            )
+        )
+        await self._keeper.settle()
+        await offload.run("net", forwarding.open_tunnel, tunnel, remotes)
+        if cluster.is_confirmed:
+            await offload.run("net", partial(forwarding.set_tunnels, [tunnel.name], up=True))
 
     def lost(self, network: NetworkRecord, device: str) -> bool:
         """Note that a device has gone; whether the network needs it, and is to be opened anew."""

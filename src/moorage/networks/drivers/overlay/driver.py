@@ -129,6 +129,7 @@ class Overlay:
         self._tasks = [
             self._supervisor.start(membership.follow(), "cluster watch"),
             self._supervisor.start(membership.keep_alive(), "cluster lease"),
+            self._supervisor.start(membership.fence_in_time(), "cluster fence"),
         ]
 
     async def close(self) -> None:
@@ -162,6 +163,14 @@ class Overlay:
             "limit": cluster.limit_s,
             "tunnels": self._devices.tunnels,
         }
+
+    def attended(self) -> None:
+        """Note that the name server leaves the tunnels alone from now on.
+
+        Until this daemon came it may have taken them down, even after they were brought up.
+        """
+        if self._membership is not None and self._membership.is_confirmed:
+            self._learner.unfence()
 
     def _tell_leases(self) -> None:
         for packet in self.account():
@@ -280,11 +289,24 @@ class Overlay:
         del key
         cluster = self._cluster()
         endpoint = await self._take_addresses(cluster, network, endpoint)
-        await self._devices.open(network)
+        try:
+            await self._devices.open(network)
+        except BaseException:
+            await self._give_addresses_back(cluster, endpoint)
+            raise
         name = port_name(
             self._config.instance, endpoint.id, separate=False, confined=endpoint.confined
         )
         return structs.replace(endpoint, port=name)
+
+    async def _give_addresses_back(self, cluster: Membership, endpoint: Endpoint) -> None:
+        """Do so now if the store can be reached; else the membership sweeps them up later."""
+        for text in filter(None, (endpoint.ipv4, endpoint.ipv6)):
+            address = text.partition("/")[0]
+            try:
+                await cluster.free_address(endpoint.network_id, address, endpoint.id)
+            except MoorageError as error:
+                log.info("address %s stays taken for now: %s", address, error)
 
     async def _take_addresses(
         self, cluster: Membership, network: NetworkRecord, endpoint: Endpoint
@@ -294,7 +316,8 @@ class Overlay:
             text: str = getattr(endpoint, attribute)
             fixed = bool(ipam and getattr(ipam, f"{attribute}_address"))
             for _ in range(_ATTEMPTS):
-                if not text or await cluster.take_address(network.id, text.partition("/")[0]):
+                address = text.partition("/")[0]
+                if not text or await cluster.take_address(network.id, address, endpoint.id):
                     break
                 if fixed:
                     raise Forbidden("Address already in use", hint="on another host of the cluster")
@@ -330,9 +353,10 @@ class Overlay:
         ):
             await self._devices.close(network)
         cluster = self._cluster()
-        await cluster.withdraw(network.id, container_id)
-        for text in filter(None, (endpoint.ipv4, endpoint.ipv6)):
-            await cluster.free_address(network.id, text.partition("/")[0])
+        try:
+            await cluster.withdraw(network.id, container_id)
+        finally:
+            await self._give_addresses_back(cluster, endpoint)
 
     def wire(self, network: NetworkRecord, endpoint: Endpoint, *, hairpin: bool) -> Wire:
         """Return a veth from the network's bridge."""

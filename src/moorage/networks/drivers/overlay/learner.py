@@ -148,6 +148,7 @@ def member_of(node_id: str, container: str, name: str, endpoint: Endpoint) -> Me
         node=node_id,
         name=name,
         mac=endpoint.mac,
+        endpoint=endpoint.id,
         ipv4=endpoint.ipv4.partition("/")[0],
         ipv6=endpoint.ipv6.partition("/")[0],
         names=endpoint.names,

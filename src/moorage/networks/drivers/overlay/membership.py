@@ -88,11 +88,11 @@ class Membership:
         self._address_ttl_s = address_ttl_s
         self._lease = 0
         self._address_lease = 0
+        self._registered = False  # all of this host is published with the leases it has
+        self._holders: dict[str, str] = {}  # address key: the endpoint of this host it is for
         self._registering = asyncio.Lock()
         self.confirmed = clock.monotonic()  # when the addresses' lease was last known alive
         self._fenced: bool | None = None  # None: whoever ran before may have done it
-        self._failing = False  # the last renewal did not reach the store
-        self._watching: asyncio.Timeout | None = None  # ends the watch that is under way
 
     # -- what is this host's
 
@@ -106,16 +106,25 @@ class Membership:
 
     async def _register(self) -> None:
         started = clock.monotonic()
+        self._registered = False  # if this fails half-way it is all to be done again
         if not self._address_lease or not await self.etcd.renew(self._address_lease):
             self._address_lease = await self.etcd.grant(self._address_ttl_s)
         self._lease = await self.etcd.grant(self._ttl_s)
         await self.etcd.put(etcd.Put(self.keys.node(self.node.id), _encode(self.node), self._lease))
         for member in list(self._listener.own()):
             for address in member.addresses:
-                if not await self._take(member.network, address):
+                if not await self._take(member.network, address, member.endpoint):
                     self._listener.evicted(member, address)
             await self._tell(member)
+            if member.endpoint not in {own.endpoint for own in self._listener.own()}:
+                await self._withdraw_all(member)  # it left while it was being told of
+        self._registered = True
         self._confirm(started)
+
+    async def _withdraw_all(self, member: Member) -> None:
+        await self.withdraw(member.network, member.container)
+        for address in member.addresses:
+            await self.free_address(member.network, address, member.endpoint)
 
     async def _with_lease(self, write: Callable[[], Awaitable[T]]) -> T:
         """Write with a lease of this host; one that has ended unnoticed is replaced first."""
@@ -148,12 +157,22 @@ class Membership:
         """The time without a renewal after which the addresses may not be used for long."""
         return self._address_ttl_s * _FENCE_SHARE - 2 * self.pace_s  # the next try, and its end
 
-    async def take_address(self, network_id: str, address: str) -> bool:
-        """Make an address this host's; False if it is another's."""
-        return await self._with_lease(lambda: self._take(network_id, address))
+    async def take_address(self, network_id: str, address: str, endpoint_id: str) -> bool:
+        """Make an address this host's, for an endpoint; False if it is another host's."""
+        return await self._with_lease(lambda: self._take(network_id, address, endpoint_id))
 
-    async def _take(self, network_id: str, address: str) -> bool:
+    async def _take(self, network_id: str, address: str, endpoint_id: str) -> bool:
         key = self.keys.address(network_id, address)
+        self._holders[key] = endpoint_id
+        taken = False
+        try:
+            taken = await self._enter_address(key)
+        finally:
+            if not taken:  # or not known to be: then it is swept up later
+                self._holders.pop(key, None)
+        return taken
+
+    async def _enter_address(self, key: str) -> bool:
         put = etcd.Put(key, self.node.id.encode(), self._address_lease)
         if await self.etcd.commit([put], absent=[key]):
             return True
@@ -162,9 +181,18 @@ class Membership:
             return False
         return await self.etcd.commit([put], unchanged={key: entry.revision})
 
-    async def free_address(self, network_id: str, address: str) -> None:
-        """Give an address back."""
-        await self.etcd.delete(self.keys.address(network_id, address))
+    async def free_address(self, network_id: str, address: str, endpoint_id: str) -> None:
+        """Give an endpoint's address back, unless it is another endpoint's or host's by now."""
+        key = self.keys.address(network_id, address)
+        if self._holders.get(key, endpoint_id) == endpoint_id:
+            self._holders.pop(key, None)
+            await self._drop_address(key)
+
+    async def _drop_address(self, key: str) -> None:
+        entry = await self.etcd.get(key)
+        if entry is None or entry.value.decode() != self.node.id or key in self._holders:
+            return
+        await self.etcd.commit([], unchanged={key: entry.revision}, deletes=[key])
 
     async def publish(self, member: Member) -> None:
         """Tell of a container of this host."""
@@ -178,6 +206,25 @@ class Membership:
         """Tell that a container of this host has left a network."""
         await self.etcd.delete(self.keys.endpoint(network_id, container_id))
 
+    async def _sweep(self) -> None:
+        """Take back what the store could not be told of: containers and addresses long gone."""
+        own = list(self._listener.own())
+        here = {self.keys.endpoint(member.network, member.container) for member in own}
+        held = {self.keys.address(m.network, address) for m in own for address in m.addresses}
+        for key, member in list(self.members.items()):
+            if member.node == self.node.id and key not in here:
+                await self._drop_member(key)
+        for key, node_id in list(self._taken.items()):
+            if node_id == self.node.id and key not in held | self._holders.keys():
+                await self._drop_address(key)
+
+    async def _drop_member(self, key: str) -> None:
+        entry = await self.etcd.get(key)
+        own = self._listener.own()
+        if entry is None or any(self.keys.endpoint(m.network, m.container) == key for m in own):
+            return
+        await self.etcd.commit([], unchanged={key: entry.revision}, deletes=[key])
+
     async def retire(self) -> None:
         """End this host's leases: it leaves in an orderly way."""
         for lease in filter(None, (self._lease, self._address_lease)):
@@ -185,12 +232,13 @@ class Membership:
 
     async def keep_alive(self) -> None:
         """Renew the leases for ever; register anew when they have ended."""
+        started = clock.monotonic()
         while True:
-            await asyncio.sleep(self.pace_s)
+            await asyncio.sleep(started + self.pace_s - clock.monotonic())
             started = clock.monotonic()
             try:
                 async with asyncio.timeout(self.pace_s):
-                    alive = bool(self._lease) and await self.etcd.renew(self._lease)
+                    alive = self._registered and await self.etcd.renew(self._lease)
                     alive = alive and await self.etcd.renew(self._address_lease)
                 if alive:
                     self._confirm(started)
@@ -198,26 +246,24 @@ class Membership:
                     log.warning("the cluster has given this host up; registering anew")
                     await self.register()
             except (MoorageError, OSError) as error:
-                log.warning("cluster store: %s", error)
-                self._failing = True
-                self._fence_in_time()
+                log.warning("cluster store: %s", str(error) or "it did not answer in time")
+
+    async def fence_in_time(self) -> None:
+        """Cut this host off, for ever again, when its leases were not renewed for too long."""
+        while True:
+            left_s = self.confirmed + self.limit_s - clock.monotonic()
+            if left_s < 0 and not self._fenced:
+                log.warning("cut off from the cluster for too long: overlay networks are stopped")
+                self._fenced = True
+                self._listener.fence()
+            await asyncio.sleep(left_s if left_s > 0 else self.pace_s)
 
     def _confirm(self, when: float) -> None:
         self.confirmed = when
-        if self._failing:
-            self._failing = False
-            if self._watching is not None:  # its connection may be dead without knowing
-                self._watching.reschedule(asyncio.get_running_loop().time())
         if self._fenced is not False:
             self._fenced = False
             self._listener.unfence()
         self._listener.confirmed()
-
-    def _fence_in_time(self) -> None:
-        if not self._fenced and clock.monotonic() - self.confirmed > self.limit_s:
-            log.warning("cut off from the cluster for too long: overlay networks are stopped")
-            self._fenced = True
-            self._listener.fence()
 
     # -- what is the others'
 
@@ -226,10 +272,10 @@ class Membership:
         while True:
             try:
                 revision = await self.refresh()
-                async with asyncio.timeout(None) as self._watching:
-                    async for changes in self.etcd.watch(self.keys.all, revision + 1):
-                        for change in changes:
-                            self._apply(change)
+                await self._sweep()
+                async for changes in self.etcd.watch(self.keys.all, revision + 1):
+                    for change in changes:
+                        self._apply(change)
             except (MoorageError, OSError) as error:
                 log.info("watching the cluster store: %s", error)
                 await asyncio.sleep(_RETRY_S)

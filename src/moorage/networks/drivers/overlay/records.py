@@ -34,6 +34,7 @@ class Member(Struct, frozen=True, kw_only=True):
     node: str
     name: str
     mac: str
+    endpoint: str = ""
     ipv4: str = ""  # without prefix length
     ipv6: str = ""
     names: list[str] = []
