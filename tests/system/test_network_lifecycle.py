@@ -1,6 +1,7 @@
 """Networks through the official client, from create to remove, with Docker's words."""
 
 import json
+import socket
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -201,6 +202,53 @@ def test_macvlan_containers_on_the_wire(moored: HostedDaemon, neighbour: Host) -
     address = moored.address("one", "wire")
     assert neighbour.word(address, 80) == "one"
     assert moored.host.word(address, 80) == "one"
+    # the others on the wire go on finding the host at its own interface
+    ears = neighbour.inside(
+        lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+    )
+    neighbour.run("ip", "neigh", "flush", "dev", "eth0")
+    moored.host.run("ip", "neigh", "flush", "dev", "eth0")
+    with ears:
+        ears.settimeout(0.2)
+        moored.host.serve(18640, "host")
+        assert neighbour.word(moored.host.address, 18640) == "host"
+        assert moored.host.word(address, 80) == "one"
+        assert place.word(moored.host.address, 18640) == "host"
+        heard = b""
+        with suppress(TimeoutError):
+            while True:
+                heard += ears.recv(100)
+    shown = moored.host.run("ip", "-json", "link", "show", access_of(moored, "wire"))
+    access = json.loads(shown)[0]["address"]
+    assert bytes.fromhex(access.replace(":", "")) not in heard
+    # its Ethernet address is free, though the old namespace is kept alive by the socket in it
+    moored.docker("restart", "-t", "0", "one")
+    moored.host.close()
+    place.close()
+
+
+def access_of(daemon: HostedDaemon, network: str) -> str:
+    return "mh-" + daemon.docker("network", "inspect", "-f", "{{.Id}}", network)[:12]
+
+
+def test_the_hosts_access_to_a_macvlan_network_comes_back_when_it_is_deleted(
+    moored: HostedDaemon,
+) -> None:
+    moored.docker("network", "create", "-d", "macvlan", "--subnet", "10.77.0.0/24",
+                  "--ip-range", "10.77.0.128/28", "-o", "parent=eth0", "-o", "host_access=true",
+                  "wire")  # fmt: skip
+    place = moored.sleeper("one", "--network", "wire")
+    place.serve(80, "one")
+    address, access = moored.address("one", "wire"), access_of(moored, "wire")
+    moored.host.run("ip", "link", "del", access)
+    wait_until(lambda: moored.host.word(address, 80, timeout=0.3) == "one")
+    moored.stop()
+    moored.host.run("ip", "link", "del", access)
+    moored.start()
+    assert moored.host.word(address, 80) == "one"
+    moored.docker("rm", "-f", "one")
+    moored.docker("network", "rm", "wire")
+    wait_until(lambda: access not in moored.host.run("ip", "-br", "link"))
     place.close()
 
 

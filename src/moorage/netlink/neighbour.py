@@ -47,7 +47,10 @@ def _fdb(index: int, mac: str, to: IPAddress) -> bytes:
 
 
 def answer(index: int, address: IPAddress, mac: str) -> Request:
-    """On the VXLAN port *index*, answer ARP and neighbour solicitations for *address* here."""
+    """*address* is at *mac* behind the interface *index*, for good: nobody is asked.
+
+    A VXLAN port answers ARP and neighbour solicitations from such entries.
+    """
     return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, _neighbour(index, address, mac))
 
 

@@ -25,7 +25,7 @@ from moorage.lib.errors import InvalidParameter, MoorageError, System
 from moorage.lib.failpoint import failpoint
 from moorage.networks import endpoints, namefiles, nameport, naming, publishing, sandbox
 from moorage.networks.domain import Domain
-from moorage.networks.drivers import bridge
+from moorage.networks.drivers import bridge, parent
 from moorage.networks.firewall.rules import PortLink
 from moorage.networks.nameport import NameSockets
 from moorage.networks.ports import PortTaken, parse_port
@@ -74,7 +74,7 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
             sockets = await offload.run_disposable(_build, handle, wires, gateway, served=served)
         except OSError as error:
             raise System(f"failed to set up the network namespace: {error}") from error
-        undo.push_async_callback(_tear_down, handle, made)
+        undo.push_async_callback(_tear_down, domain, made)
         domain.building.discard(made.id)
         if sockets is not None:
             domain.names.tell({"op": "add", "sandbox": made.id}, sockets)
@@ -273,7 +273,16 @@ async def _withdraw_rules(domain: Domain, made: SandboxRecord) -> None:
         log.warning("rules of container %s stay for now: %s", made.container_id, error)
 
 
-async def _tear_down(handle: Path, made: SandboxRecord) -> None:
+async def _tear_down(domain: Domain, made: SandboxRecord) -> None:
+    handle = domain.handle(made.id)
+    networks = domain.registry.networks
+    sharing = [
+        e.interface
+        for e in made.endpoints
+        if e.network_id in networks and networks[e.network_id].driver in parent.DRIVERS
+    ]
+    if sharing:
+        await offload.run_disposable(sandbox.drop, handle, sharing)
     await offload.run("net", _tear_down_now, handle, [e.port for e in made.endpoints if e.port])
 
 
@@ -311,7 +320,7 @@ async def _leave(domain: Domain, made: SandboxRecord) -> None:
     naming.tell_left(domain, made)
     await _withdraw_rules(domain, made)
     await publishing.forget_conversations(made.published)
-    await _tear_down(domain.handle(made.id), made)
+    await _tear_down(domain, made)
     for endpoint in made.endpoints:
         await delete_endpoint(domain, made, endpoint)
     domain.registry.forget_sandbox(made.container_id)

@@ -181,6 +181,18 @@ def missing(wanted: Mapping[Path, Iterable[str]]) -> dict[Path, set[str]]:
     return found
 
 
+def drop(handle: Path, interfaces: Iterable[str]) -> None:
+    """Delete interfaces in the namespace at *handle*, whatever keeps it from going away.
+
+    Their Ethernet addresses are free on the parent then. Blocking; the calling thread stays there.
+    A namespace or an interface that is gone is fine.
+    """
+    with suppress(OSError):
+        enter(handle)
+        for interface in interfaces:
+            drop_link(interface)
+
+
 def unpin(handle: Path) -> None:
     """Drop the handle of a namespace; the kernel frees it when nothing uses it. Idempotent."""
     with suppress(OSError):

@@ -102,7 +102,7 @@ class Networks:
                     allow_direct_routing=config.allow_direct_routing,
                     default_mtu=config.mtu,
                 ),
-                "macvlan": Macvlan(),
+                "macvlan": Macvlan(registry),
                 "ipvlan": Ipvlan(),
                 "overlay": self._overlay,
             },

@@ -54,49 +54,64 @@ class Leases:
             self._thread.start()
 
     def _run(self) -> None:
+        started = time.monotonic()
         while True:
-            time.sleep(float(self._said["every"]))
             said = self._said
+            soon = started + float(said["every"])
+            if started < (limit := self._limit(said)):
+                soon = min(soon, limit)
+            time.sleep(max(0.0, soon - time.monotonic()))
+            started = time.monotonic()
             if said["leases"] and not self._daemons:
                 self.renew(said)
 
     def renew(self, said: dict[str, Any]) -> None:
         """Renew both leases once; or take the tunnels down, if it is high time and none is here."""
-        started = time.monotonic()
+        started, limit = time.monotonic(), self._limit(said)
         short, long = said["leases"]
         try:
-            _keep_alive(said, short)  # once it has ended, only the daemon can take another
-            if _keep_alive(said, long):
+            self._keep_alive(said, short)  # once it has ended, only the daemon can take another
+            if self._keep_alive(said, long):
                 with self._turn:
                     if self._said is said:
                         self._confirmed = started
                 return
         except OSError:
-            if started - self._confirmed <= said["limit"]:
+            if time.monotonic() < limit:
                 return
         with self._turn:
             if self._said is said and not self._daemons:
                 fence(said["tunnels"])
 
+    def _limit(self, said: dict[str, Any]) -> float:
+        """Return the time from which on the tunnels may not be up any more."""
+        return self._confirmed + float(said["limit"])
 
-def _keep_alive(said: dict[str, Any], lease: int) -> bool:
-    """Renew a lease; return whether it was still alive.
+    def _keep_alive(self, said: dict[str, Any], lease: int) -> bool:
+        """Renew a lease; return whether it was still alive. Who does not answer is asked last.
 
-    Raises: OSError, if no member of the store answers.
-    """
-    last: OSError = ConnectionError("no endpoint")
-    for endpoint in said["endpoints"]:
-        try:
-            return _ask(endpoint, said, lease)
-        except OSError as error:
-            last = error
-        except (ValueError, KeyError) as error:  # no answer of a store
-            last = ConnectionError(str(error))
-    raise last
+        Raises: OSError, if no member of the store answers.
+        """
+        last: OSError = ConnectionError("no endpoint")
+        endpoints: list[str] = said["endpoints"]
+        for endpoint in list(endpoints):
+            timeout_s, left_s = min(_TIMEOUT_S, said["every"]), self._limit(said) - time.monotonic()
+            if left_s > 0:
+                timeout_s = min(timeout_s, left_s)
+            try:
+                return _ask(endpoint, said, lease, timeout_s)
+            except OSError as error:
+                last = error
+            except (ValueError, KeyError) as error:  # no answer of a store
+                last = ConnectionError(str(error))
+            endpoints.remove(endpoint)
+            endpoints.append(endpoint)
+            if left_s > 0 and time.monotonic() >= self._limit(said):
+                break
+        raise last
 
 
-def _ask(endpoint: str, said: dict[str, Any], lease: int) -> bool:
-    timeout_s = min(_TIMEOUT_S, said["every"] / len(said["endpoints"]))
+def _ask(endpoint: str, said: dict[str, Any], lease: int, timeout_s: float) -> bool:
     from http import client  # noqa: PLC0415 - megabytes that only hosts of a cluster need
 
     scheme, _, host = endpoint.partition("://")
