@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import stat
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -60,6 +61,35 @@ def test_backup_and_restore(
     moor("volume", "backup", "-o", archive, "source")
     moor("volume", "restore", "-i", archive, "target")
     assert_like_source(place(docker, "target"))
+
+
+def test_holes_of_files_cost_nothing(moor: Cli, docker: Cli, tmp_path: Path) -> None:
+    docker("volume", "create", "sparse")
+    path = place(docker, "sparse")
+    long = "deep/" + "d" * 90 + "/" + "n" * 90
+    (path / long).parent.mkdir(parents=True)
+    with (path / long).open("wb") as file:
+        file.write(b"begin")
+        file.seek(5 << 30)
+        file.write(b"middle" * 1000)
+        file.truncate(10 << 30)
+    with (path / "hole").open("wb") as file:
+        file.truncate(1 << 30)
+    archive = tmp_path / "backup.tar"
+    moor("volume", "backup", "-o", archive, "sparse")
+    assert archive.stat().st_size < 1 << 20
+    moor("volume", "restore", "-i", archive, "target")
+    moor("volume", "cp", "sparse", "copied")
+    (tmp_path / "tar").mkdir()  # and as GNU tar sees it
+    subprocess.run(["tar", "xf", archive, "-C", tmp_path / "tar"], check=True, timeout=50)
+    for found in (place(docker, "target"), place(docker, "copied"), tmp_path / "tar"):
+        assert (found / long).stat().st_size == 10 << 30
+        assert (found / long).stat().st_blocks < 1000
+        assert (found / "hole").stat().st_size == 1 << 30
+        with (found / long).open("rb") as file:
+            assert file.read(6) == b"begin\0"
+            file.seek(5 << 30)
+            assert file.read(6002) == b"middle" * 1000 + b"\0\0"
 
 
 def test_copy_keeps_content_and_labels(moor: Cli, docker: Cli, source: Path) -> None:

@@ -1,7 +1,7 @@
 """A volume's content on its way out, in, and into another volume.
 
-Archives are ordinary tars with owners, modes, xattrs and nanoseconds, compressed or not. Links are
-never followed, on the way out or in (CVE-2023-0778).
+Archives are ordinary tars with owners, modes, xattrs and nanoseconds, compressed or not; holes of
+files cost nothing. Links are never followed, on the way out or in (CVE-2023-0778).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from moorage.volumes.names import check_name
 from moorage.volumes.service import Volumes
 
 Compress = Callable[[Iterator[bytes]], Iterator[bytes]]
+_AS_IT_IS: Final = PackOptions(nanoseconds=True, sparse=True)
 _COMPRESSIONS: Final[dict[str, Compress]] = {
     "": lambda plain: plain,
     "none": lambda plain: plain,
@@ -52,7 +53,7 @@ async def _backup(volumes: Volumes, name: str, compress: Compress) -> AsyncItera
 
         def produce(file: BinaryIO) -> None:
             with _opened(path) as root:
-                for chunk in compress(pack(root, options=PackOptions(nanoseconds=True))):
+                for chunk in compress(pack(root, options=_AS_IT_IS)):
                     file.write(chunk)
 
         async for chunk in bridge.iterate(produce):

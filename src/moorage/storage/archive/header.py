@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from moorage.lib.errors import InvalidParameter
@@ -134,9 +134,12 @@ def format_records(records: dict[str, bytes]) -> bytes:
     return b"".join(out)
 
 
-def format_entry(entry: Entry) -> bytes:
-    """Format the header of *entry* as Go does: ustar, with PAX records only where needed."""
-    records: dict[str, bytes] = {}
+def format_entry(entry: Entry, further: Mapping[str, bytes] | None = None) -> bytes:
+    """Format the header of *entry* as Go does: ustar, with PAX records only where needed.
+
+    *further* records are written in any case.
+    """
+    records: dict[str, bytes] = dict(further or {})
     name = _encode(entry.name)
     prefix = b""
     if len(name) > 100 or not name.isascii():

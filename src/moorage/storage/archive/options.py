@@ -62,5 +62,6 @@ class PackOptions(Struct, frozen=True, kw_only=True):
     nanoseconds: bool = False  # else whole seconds, as Docker writes layers
     owner: tuple[int, int] | None = None
     xattrs: bool = True
+    sparse: bool = False  # leave holes out; else they are written as zeros, as Docker does
     include: Callable[[str], bool] | None = None  # by name below the root; False prunes the tree
     ids: Callable[[int, int], tuple[int, int]] | None = None  # uid, gid on disk to the archive's

@@ -22,6 +22,7 @@ from moorage.kernel.openat2 import (
 )
 from moorage.lib.errors import NotFound
 from moorage.storage.archive import entry as kinds
+from moorage.storage.archive import sparse
 from moorage.storage.archive.chunks import CHUNK
 from moorage.storage.archive.entry import Entry, kind_of
 from moorage.storage.archive.header import BLOCK, ZEROS, format_entry
@@ -175,7 +176,8 @@ class Packer:
         if kind == kinds.SYMLINK:
             entry.link = os.readlink("", dir_fd=fd)
         if entry.size:
-            yield from self._file(fd, entry)
+            holes = self._options.sparse and sparse.is_sparse(found)
+            yield from self._file(fd, entry, holes=holes)
             return
         yield format_entry(entry)
 
@@ -208,10 +210,13 @@ class Packer:
         )
 
     @staticmethod
-    def _file(path_fd: int, entry: Entry) -> Iterator[bytes]:
+    def _file(path_fd: int, entry: Entry, *, holes: bool) -> Iterator[bytes]:
         fd = _reopen(path_fd)
         try:
             size = entry.size
+            if holes and (pieces := sparse.segments(fd, size)) is not None:
+                yield from sparse.member(fd, entry, pieces)
+                return
             if size <= _SMALL:
                 content = os.read(fd, size)
                 padding = bytes(size - len(content) + (-size % BLOCK))
