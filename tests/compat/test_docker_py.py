@@ -15,6 +15,7 @@ from docker.errors import (  # type: ignore[import-untyped]
     APIError,
     BuildError,
     ContainerError,
+    ImageLoadError,
     ImageNotFound,
     NotFound,
 )
@@ -103,6 +104,24 @@ def test_a_plain_container_shows_no_more_than_it_was_given(client: Any) -> None:
     asleep = container.stats(stream=False)
     assert "io_service_bytes_recursive" in asleep["blkio_stats"]
     assert asleep["memory_stats"] == {}
+
+
+def test_logs_come_line_by_line_and_a_terminals_output_in_frames(client: Any) -> None:
+    container = client.containers.run("busybox", "seq 3", detach=True)
+    assert container.wait()["StatusCode"] == 0
+    assert list(container.logs(stream=True)) == [b"1\n", b"2\n", b"3\n"]
+    container = client.containers.run("busybox", "sleep 1000", detach=True)
+    made = client.api.exec_create(container.id, "echo out", tty=True)
+    assert client.api.exec_start(made["Id"]) == b"out\r\n"
+    container.kill()
+    container.reload()
+    assert container.status == "exited"
+    container.remove()
+
+
+def test_what_cannot_be_loaded_is_told_in_the_stream(client: Any) -> None:
+    with pytest.raises(ImageLoadError, match="unexpected EOF"):
+        client.images.load(b"abc")
 
 
 def test_attached_streams(client: Any) -> None:

@@ -154,7 +154,9 @@ class Daemon:
 
     def load(self, archive: bytes) -> Any:
         """Load an image archive."""
-        return self.api.request("POST", "/images/load", archive).ok().lines()
+        lines = self.api.request("POST", "/images/load", archive).ok().lines()
+        assert "error" not in lines[-1], lines[-1]
+        return lines
 
     def marks(self, since: float = 0.0) -> set[str]:
         """Return what tells our things on the host from others': digits, bridges, recent ids."""

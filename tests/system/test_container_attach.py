@@ -104,6 +104,18 @@ def test_attach_to_what_is_paused_is_refused(api: Api) -> None:
     assert api.post(f"/containers/{container_id}/attach", stream=True).status == 409
 
 
+@pytest.mark.parametrize("driver", ["json-file", "local"])
+def test_each_line_of_a_log_is_a_frame_for_sdks_that_give_lines(api: Api, driver: str) -> None:
+    container_id = c.run(
+        api, "printf", "one\ntwo\nlast", host={"LogConfig": {"Type": driver, "Config": {}}}
+    )
+    c.wait(api, container_id)
+    lines = [b"one\n", b"two\n", b"last" if driver == "json-file" else b"last\n"]
+    for query in ({}, {"follow": True}):
+        answer = api.get(f"/containers/{container_id}/logs", stdout=True, **query).ok()
+        assert c.frames(answer.body) == [(1, line) for line in lines]
+
+
 def test_logs_follow_until_the_end_and_select(api: Api) -> None:
     script = "for i in 1 2 3; do echo line $i; done; echo bad >&2; sleep 0.3; echo end"
     container_id = c.run(api, "sh", "-c", script)

@@ -117,6 +117,16 @@ def test_input_half_close_and_a_terminal(api: Api) -> None:
     c.until(lambda: api.get(f"/exec/{exec_id}/json").json()["ExitCode"] == 4)
 
 
+def test_who_starts_it_says_whether_the_stream_has_frames(api: Api) -> None:
+    container_id = c.sleeper(api)
+    body = {"Cmd": ["echo", "out"], "AttachStdout": True, "Tty": True}
+    for start, expected in (({}, [(1, b"out\r\n")]), ({"Tty": True}, b"out\r\n")):
+        exec_id = api.post(f"/containers/{container_id}/exec", body).ok(201).json()["Id"]
+        with c.Hijack(api, f"/exec/{exec_id}/start", start) as stream:
+            data = stream.rest()
+        assert (data if start else c.frames(data)) == expected
+
+
 def test_detached_by_request_and_by_keys(api: Api) -> None:
     container_id = c.sleeper(api)
     made = api.post(f"/containers/{container_id}/exec", {"Cmd": ["sleep", "100"]}).ok(201).json()

@@ -38,6 +38,14 @@ def load(api: Any, archive: bytes, **query: object) -> Response:
     return answer
 
 
+def refusal(answer: Response) -> str:
+    """Return why nothing was loaded: it is told as the last line, for the status is 200 as ever."""
+    line = answer.ok(200).lines()[-1]
+    assert line["errorDetail"]["message"] == line["error"]
+    why: str = line["error"]
+    return why
+
+
 def make(text: str, *tags: str, config: Mapping[str, object] | None = None) -> bytes:
     """Return an archive of one image of its own."""
     layer = images.layer([images.Entry("file", text.encode() * 100)])
@@ -168,8 +176,7 @@ def test_i3_a_lying_docker_archive_is_refused(api: Any, change: Any, message: st
     files = members(make("bad", "bad:1"))
     change(files)
     answer = load(api, pack(files))
-    assert answer.status == 400, answer.body
-    assert message in answer.message
+    assert message in refusal(answer)
     assert api.get("/images/bad:1/json").status == 404
 
 
@@ -181,8 +188,7 @@ def test_i3_a_manifest_that_is_also_an_index_is_refused(api: Any) -> None:
     document["manifests"] = []
     entry = layout.add(json.dumps(document).encode(), document["mediaType"])
     answer = load(api, layout.archive(entry, "docker.io/library/both:1"))
-    assert answer.status == 400
-    assert "at the same time" in answer.message
+    assert "at the same time" in refusal(answer)
 
 
 def test_i3_a_blob_with_other_content_than_its_digest_is_refused(api: Any) -> None:
@@ -191,8 +197,7 @@ def test_i3_a_blob_with_other_content_than_its_digest_is_refused(api: Any) -> No
     place = f"blobs/sha256/{entry['digest'][7:]}"
     layout.files[place] = layout.files[place].replace(b" ", b"  ", 1)
     answer = load(api, layout.archive(entry, "docker.io/library/false:1"))
-    assert answer.status in {400, 500}
-    assert "other content" in answer.message
+    assert "other content" in refusal(answer)
     assert api.get("/images/false:1/json").status == 404
 
 
@@ -203,20 +208,18 @@ def test_i3_a_digest_that_is_none_is_refused(api: Any, digest: str) -> None:
     layout = Layout()
     entry = layout.image("x", "amd64")
     answer = load(api, layout.archive({**entry, "digest": digest}, "docker.io/library/no:1"))
-    assert answer.status == 400
-    assert "digest" in answer.message
+    assert "digest" in refusal(answer)
 
 
 def test_i4_a_huge_document_is_not_taken_into_memory(api: Any) -> None:
-    answer = load(api, pack({"manifest.json": b" " * (9 << 20)}))
-    assert answer.status == 400
+    assert "manifest.json" in refusal(load(api, pack({"manifest.json": b" " * (9 << 20)})))
 
 
 def test_i7_an_archive_cannot_make_a_name_that_is_an_id(api: Any) -> None:
     load(api, make("victim", "victim:1")).ok()
     victim = api.get("/images/victim:1/json").json()["Id"][7:]
     for name in (victim, f"{victim}:latest"):
-        assert load(api, make("poison", name)).status == 400
+        assert refusal(load(api, make("poison", name)))
     assert api.get(f"/images/{victim}/json").ok().json()["RepoTags"] == ["victim:1"]
 
 
@@ -233,7 +236,7 @@ def test_a_corrupt_archive_leaves_nothing(api: Any, daemon: Daemon) -> None:
     archive = gzip.compress(make("cut", "cut:1"))
     before = sorted(p.name for p in (daemon.data_root / "content/blobs/sha256").iterdir())
     for data in (archive[: len(archive) // 2], b"", b"no tar" * 1000, bytes(4096)):
-        assert load(api, data).status == 400
+        assert refusal(load(api, data))
     assert before == sorted(p.name for p in (daemon.data_root / "content/blobs/sha256").iterdir())
 
 

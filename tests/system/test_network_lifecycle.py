@@ -169,6 +169,7 @@ def test_daemons_that_start_together_share_no_bridge_and_no_subnet(
         (("connect", "--ip", "10.9.9.9", "taken", "two"), "no configured subnet contains IP"),
         (("connect", "--ip", "10.93.0.2", "taken", "two"), "Address already in use"),
         (("disconnect", "taken", "two"), "is not connected to network taken"),
+        (("disconnect", "-f", "taken", "two"), "is not connected to network taken"),
     ],
 )  # fmt: skip
 def test_refusals_in_dockers_words(

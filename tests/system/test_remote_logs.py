@@ -118,7 +118,8 @@ async def test_who_does_not_wait_loses_nothing_on_a_disk_that_works(b: Bench, dr
     io = ProcessIO(log_driver=driver, log_path=path, log_options=options)
     assert await run(b, NUMBERS.replace("exit", "printf end; exit"), io) == 5
     selection = Selection()
-    text = b"".join([chunk async for _, chunk in reader.read(driver, path, selection)])
+    runs = reader.read(driver, path, selection)
+    text = b"".join([b"".join(texts) async for _, texts in runs])
     lines = b"".join(b"line %d of many more\n" % n for n in range(30000))
     assert text.removesuffix(b"\n") == lines + b"end"  # the local driver adds it
 

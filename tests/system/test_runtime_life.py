@@ -348,7 +348,7 @@ async def test_follower_loses_nothing_over_rotations(b: Bench, driver: str) -> N
     async def follow() -> bytes:
         selection = Selection(follow=True)
         pieces = reader.read(driver, b.log(), selection, ended=over)
-        return b"".join([piece async for _, piece in pieces])
+        return b"".join([b"".join(texts) async for _, texts in pieces])
 
     following = asyncio.ensure_future(follow())
     await task.start()

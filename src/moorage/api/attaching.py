@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from moorage.api.streams import stdcopy_frame
+from moorage.api.streams import stdcopy_frame, stdcopy_frames
 from moorage.containers.detach_keys import DetachScanner
 from moorage.containers.detach_keys import parse as parse_keys
 from moorage.lib.tasks import Supervisor
-from moorage.logs.selection import Selection
+from moorage.logs.selection import Run, Selection
 
 if TYPE_CHECKING:
     from moorage.api.request import Duplex
@@ -62,7 +62,7 @@ class Session:
 
     container: Container
     keys: bytes
-    logs: AsyncIterator[tuple[int, bytes]] | None
+    logs: AsyncIterator[Run] | None
     attached: Attached | None
 
     async def close(self) -> None:
@@ -96,8 +96,9 @@ async def serve(containers: Containers, session: Session, duplex: Duplex, *, fra
     try:
         with suppress(ConnectionError):
             if session.logs is not None:
-                async for stream, piece in session.logs:
-                    await duplex.write(stdcopy_frame(stream, piece) if framed else piece)
+                async for stream, texts in session.logs:
+                    replay = stdcopy_frames(stream, texts) if framed else b"".join(texts)
+                    await duplex.write(replay)
             attachment = await session.attached.wait() if session.attached else None
             if attachment is not None:
                 keys = session.keys if tty else None

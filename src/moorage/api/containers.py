@@ -12,12 +12,12 @@ from msgspec import Struct, field
 from moorage.api import attaching
 from moorage.api.results import JSON, Created, Hijacked, NoContent, Raw, Stream, encode_json
 from moorage.api.routing import route
-from moorage.api.streams import stdcopy_frame, stream_type
+from moorage.api.streams import stdcopy_frames, stream_type
 from moorage.containers import commit
 from moorage.images.service import parse_name
 from moorage.lib import timestamps
 from moorage.lib.errors import InvalidParameter
-from moorage.logs.selection import Selection
+from moorage.logs.selection import Run, Selection
 from moorage.spec import platforms
 from moorage.spec.engine.container import (
     ContainerConfig,
@@ -144,10 +144,10 @@ async def container_logs(
         tail=int(query.tail) if query.tail.isdecimal() else None,
     )
     tty = container.record.config.tty
-    pieces = containers.logs(id, wanted)
+    runs = containers.logs(id, wanted)
     return Stream(
         stream_type(tty=tty, version=request.version),
-        _framed(pieces, tty=tty),
+        _framed(runs, tty=tty),
     )
 
 
@@ -160,9 +160,9 @@ def _time(name: str, text: str) -> int:
         raise InvalidParameter(f'invalid value for "{name}": {error}') from error
 
 
-async def _framed(pieces: AsyncIterator[tuple[int, bytes]], *, tty: bool) -> AsyncIterator[bytes]:
-    async for stream, piece in pieces:
-        yield piece if tty else stdcopy_frame(stream, piece)
+async def _framed(runs: AsyncIterator[Run], *, tty: bool) -> AsyncIterator[bytes]:
+    async for stream, texts in runs:
+        yield b"".join(texts) if tty else stdcopy_frames(stream, texts)
 
 
 @route("GET", "/containers/{id}/changes", "ContainerChanges")

@@ -43,11 +43,10 @@ async def exec_start(
     if body.detach:
         await containers.execs.start(session, attach=False, console_size=size)
         return None
-    keys = detach_keys.parse(session.config.detach_keys)
-    tty = session.config.tty
-    duplex = await request.hijack(content_type=stream_type(tty=tty, version=request.version))
+    keys = detach_keys.parse(session.config.detach_keys) if session.config.tty else None
+    duplex = await request.hijack(content_type=stream_type(tty=body.tty, version=request.version))
     with suppress(ConnectionError):
-        await _serve(containers, session, duplex, keys=keys if tty else None, size=size)
+        await _serve(containers, session, duplex, framed=not body.tty, keys=keys, size=size)
         await duplex.write_eof()
     return Hijacked()
 
@@ -57,20 +56,23 @@ async def _serve(
     session: ExecSession,
     duplex: Duplex,
     *,
+    framed: bool,
     keys: bytes | None,
     size: tuple[int, int] | None,
 ) -> None:
-    """Start and copy; what goes wrong is told in the stream, for the status is out already."""
-    tty = session.config.tty
+    """Start and copy; what goes wrong is told in the stream, for the status is out already.
+
+    *framed*: as the one who starts it wants it, whether there is a terminal or not.
+    """
     try:
         attachment = await containers.execs.start(session, attach=True, console_size=size)
     except MoorageError as error:
         text = f"{error}\r\n".encode()
-        await duplex.write(text if tty else stdcopy_frame(STDOUT, text))
+        await duplex.write(stdcopy_frame(STDOUT, text) if framed else text)
         return
     assert attachment is not None  # noqa: S101 - it was asked for
     try:
-        if await attaching.copy(duplex, attachment, framed=not tty, keys=keys):
+        if await attaching.copy(duplex, attachment, framed=framed, keys=keys):
             containers.execs.detached(session)
         else:  # a client asks for the exit code as soon as its stream ends
             await session.end_noted.wait()

@@ -263,12 +263,10 @@ async def image_get_all(images: Images, query: GetQuery) -> Stream:
 
 @route("POST", "/images/load", "ImageLoad")
 async def image_load(images: Images, request: Request, query: LoadQuery) -> JsonStream:
-    """200 with what was loaded; 400 no archive of images."""
-    return JsonStream(
-        images.load(
-            request.body_stream(), platforms=_json_platforms(query.platform), quiet=query.quiet
-        )
-    )
+    """200 with what was loaded, and what is wrong with the archive; 400 bad platform."""
+    platforms = _json_platforms(query.platform)
+    loaded = images.load(request.body_stream(), platforms=platforms, quiet=query.quiet)
+    return JsonStream(loaded, tells_all=True)
 
 
 def _json_platforms(texts: list[str]) -> list[Platform]:

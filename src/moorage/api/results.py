@@ -120,14 +120,18 @@ class JsonStream:
     """Values that come one by one, each a JSON document on a line of its own (progress, events).
 
     *eager* as for ``Stream``. An error behind the first value becomes the last line, in the shape
-    by which clients learn of a failed pull.
+    by which clients learn of a failed pull; with *tells_all* the first may be such a line, and the
+    status is 200 whatever comes.
     """
 
-    __slots__ = ("eager", "values")
+    __slots__ = ("eager", "tells_all", "values")
 
-    def __init__(self, values: AsyncIterator[object], *, eager: bool = False) -> None:
+    def __init__(
+        self, values: AsyncIterator[object], *, eager: bool = False, tells_all: bool = False
+    ) -> None:
         self.values = values
         self.eager = eager
+        self.tells_all = tells_all or eager
 
 
 class Hijacked:
@@ -170,7 +174,7 @@ def _render_value(result: object, lower: Lower | None) -> Raw:
 
 
 async def _json_lines(stream: JsonStream, lower: Lower | None) -> AsyncIterator[bytes]:
-    started = stream.eager
+    started = stream.tells_all
     try:
         async for value in stream.values:
             started = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Final
 
 RAW_STREAM: Final = "application/vnd.docker.raw-stream"
@@ -17,6 +18,12 @@ _HEAD: Final = struct.Struct(">BxxxI")
 def stdcopy_frame(stream: int, payload: bytes) -> bytes:
     """Wrap *payload* in the 8-byte head that says which stream it belongs to."""
     return _HEAD.pack(stream, len(payload)) + payload
+
+
+def stdcopy_frames(stream: int, payloads: Iterable[bytes]) -> bytes:
+    """Wrap each of *payloads*."""
+    pack = _HEAD.pack
+    return b"".join([pack(stream, len(payload)) + payload for payload in payloads])
 
 
 def stream_type(*, tty: bool, version: tuple[int, int]) -> str:

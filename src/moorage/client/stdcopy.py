@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from struct import Struct
+
 HEADER = 8
 STDOUT, STDERR, SYSTEM_ERROR = 1, 2, 3
+_HEAD = Struct(">BxxxI")
 
 
 class FrameError(ValueError):
@@ -14,37 +17,48 @@ class Demultiplexer:
     """Split a byte stream into ``(stream, payload)`` pieces without waiting for whole frames."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._kept = b""  # a part of a head, or of an error
         self._stream = 0
-        self._left = 0
+        self._left = 0  # bytes of its frame that are to come
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Take bytes, return what is complete enough to show.
+        """Take bytes, return what is complete enough to show: one piece for a run of a stream.
 
+        A log has a frame for each line.
         Raises: FrameError.
         """
-        self._buffer += data
+        if self._kept:
+            data, self._kept = self._kept + data, b""
         pieces: list[tuple[int, bytes]] = []
+        run: list[bytes] = []
+        shown, stream, left, at, end = 0, self._stream, self._left, 0, len(data)
         while True:
-            if self._left == 0:
-                if len(self._buffer) < HEADER:
-                    return pieces
-                self._start_frame()
+            if not left:
+                if end - at < HEADER:
+                    break
+                stream, left = _HEAD.unpack_from(data, at)
+                at += HEADER
+                if stream > SYSTEM_ERROR:
+                    raise FrameError(f"Unrecognized input header: {stream}")
                 continue
-            if not self._buffer or (
-                self._stream == SYSTEM_ERROR and len(self._buffer) < self._left
-            ):
-                return pieces
-            payload = bytes(self._buffer[: self._left])
-            del self._buffer[: len(payload)]
-            self._left -= len(payload)
-            if self._stream == SYSTEM_ERROR:
+            payload = data[at : at + left]
+            if stream == SYSTEM_ERROR:
+                if len(payload) < left:
+                    break
                 raise FrameError("error from daemon in stream: " + payload.decode(errors="replace"))
-            pieces.append((STDERR if self._stream == STDERR else STDOUT, payload))
+            if not payload:
+                break
+            at += len(payload)
+            left -= len(payload)
+            if stream != shown:
+                _close(pieces, shown, run)
+                shown, run = stream, []
+            run.append(payload)
+        _close(pieces, shown, run)
+        self._kept, self._stream, self._left = data[at:], stream, left
+        return pieces
 
-    def _start_frame(self) -> None:
-        self._stream = self._buffer[0]
-        if self._stream > SYSTEM_ERROR:
-            raise FrameError(f"Unrecognized input header: {self._stream}")
-        self._left = int.from_bytes(self._buffer[4:HEADER], "big")
-        del self._buffer[:HEADER]
+
+def _close(pieces: list[tuple[int, bytes]], stream: int, run: list[bytes]) -> None:
+    if run:
+        pieces.append((STDERR if stream == STDERR else STDOUT, b"".join(run)))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from moorage.lib.errors import NotImplemented_
 from moorage.logs import reader
-from moorage.logs.selection import Selection
+from moorage.logs.selection import Run, Selection
 
 if TYPE_CHECKING:
     from moorage.containers.container import Container
 
 
-def read(container: Container, selection: Selection) -> AsyncIterator[tuple[int, bytes]]:
-    """Return (1 stdout or 2 stderr, bytes); following ends with the container's process.
+def read(container: Container, selection: Selection) -> AsyncIterator[Run]:
+    """Return the records; following ends with the container's process.
 
     Raises: NotImplemented_ (the driver's logs cannot be read), in Docker's words.
     """

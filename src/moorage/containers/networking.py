@@ -44,14 +44,16 @@ async def connect(
 async def disconnect(parts: Parts, container: Container, network: str, *, force: bool) -> None:
     """Take a container off a network. Events: ``network disconnect`` if it runs.
 
+    *force*: also where only the record still says that it is on it.
     Raises: NotFound (network), System (it is not on it), InvalidParameter.
     """
     async with container.lock:
         _require_changeable(container)
         known = configured_networks(container.record)
-        name = await parts.networks.disconnect(network, container.id, force=force)
+        name, unplugged = await parts.networks.disconnect(network, container.id)
         rest = {ref: s for ref, s in known.items() if _name_of(parts, ref) != name}
-        if len(rest) == len(known) and container.state not in ALIVE and not force:
+        recorded = len(rest) < len(known) and (force or container.state not in ALIVE)
+        if not unplugged and not recorded:
             raise System(f"container {container.id} is not connected to network {name}")
         parts.store.change(container, endpoints=rest)
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from moorage.containers.attach import Attached
     from moorage.containers.commit import CommitOptions
     from moorage.images.image import Image
-    from moorage.logs.selection import Selection
+    from moorage.logs.selection import Run, Selection
     from moorage.networks.values import NameFiles
     from moorage.spec.engine.container import (
         ContainerConfig,
@@ -223,8 +223,8 @@ class Containers:
         """Return a reading every second."""
         return stats.follow(self.parts, self.get(reference))
 
-    def logs(self, reference: str, selection: Selection) -> AsyncIterator[tuple[int, bytes]]:
-        """Return the log as (stream, bytes), after it is known that it can be read."""
+    def logs(self, reference: str, selection: Selection) -> AsyncIterator[Run]:
+        """Return the records of the log, after it is known that it can be read."""
         return logs.read(self.get(reference), selection)
 
     # -- streams ---------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ class Codec(Protocol[E]):
     def decode(self, records: bytes) -> Sequence[E]:
         """Read whole records; what is corrupt is left out."""
 
-    def join(self, entries: Iterable[E]) -> bytes:
-        """Return the texts of *entries*, one after the other."""
+    def texts(self, entries: Iterable[E]) -> list[bytes]:
+        """Return the text of each."""
 
     def tail(self, content: bytes, count: int) -> tuple[int, int]:
         """Return (where the last *count* records begin, how many there are from there)."""

@@ -55,9 +55,9 @@ class JsonFile:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return [entry for line in records.splitlines() if (entry := _decode(line)) is not None]
 
-    def join(self, entries: Iterable[JsonEntry]) -> bytes:
-        """Return the texts."""
-        return "".join([entry.log for entry in entries]).encode("utf-8", "replace")
+    def texts(self, entries: Iterable[JsonEntry]) -> list[bytes]:
+        """Return the lines."""
+        return [entry.log.encode("utf-8", "replace") for entry in entries]
 
     def tail(self, content: bytes, count: int) -> tuple[int, int]:
         """Return where the last *count* lines begin, and how many there are."""

@@ -54,9 +54,9 @@ class Local:
                 continue
         return entries
 
-    def join(self, entries: Iterable[LocalEntry]) -> bytes:
-        """Return the texts."""
-        return b"".join([entry.text for entry in entries])
+    def texts(self, entries: Iterable[LocalEntry]) -> list[bytes]:
+        """Return the lines."""
+        return [entry.text for entry in entries]
 
     def tail(self, content: bytes, count: int) -> tuple[int, int]:
         """Return where the last *count* records begin, and how many there are."""

@@ -15,7 +15,7 @@ from moorage.logs.codec import Codec
 from moorage.logs.generations import Mark, Opened, begin_of_tail, close_all, open_unread
 from moorage.logs.jsonfile import JsonFile
 from moorage.logs.local import Local
-from moorage.logs.selection import Selection, render
+from moorage.logs.selection import Run, Selection, render
 
 CODECS: Final[dict[str, Codec[Any]]] = {"json-file": JsonFile(), "local": Local()}
 _BLOCK: Final = 1 << 18  # bytes read at once
@@ -30,8 +30,8 @@ def is_readable(driver: str) -> bool:
 
 async def read(
     driver: str, path: Path, selection: Selection, *, ended: asyncio.Event | None = None
-) -> AsyncIterator[tuple[int, bytes]]:
-    """Yield (1 stdout or 2 stderr, bytes) of the log at *path*.
+) -> AsyncIterator[Run]:
+    """Yield the records of the log at *path*, in runs of one stream.
 
     Following goes on over rotations until *ended* is set and all has been read, or the time
     ``until_ns`` has come; nothing is lost while the reader lags, but what was rotated away.
@@ -64,7 +64,7 @@ class _Reader:
         self._rest = b""  # the beginning of a record
         self._inotify: inotify.Inotify | None = None
 
-    async def run(self) -> AsyncIterator[tuple[int, bytes]]:
+    async def run(self) -> AsyncIterator[Run]:
         await offload.run("fs", self._plan)
         mark = Mark()
         while True:
@@ -104,7 +104,7 @@ class _Reader:
                 opened.file.seek(0)
             self._opened[0].file.seek(begin)
 
-    async def _read_on(self) -> AsyncIterator[tuple[int, bytes]]:
+    async def _read_on(self) -> AsyncIterator[Run]:
         """Read from where the file stands to its end."""
         file = self._opened[0].file
         while block := await offload.run("fs", file.read, _BLOCK):
@@ -112,7 +112,7 @@ class _Reader:
             whole = self._codec.whole(buffer)
             self._rest = buffer[whole:]
             entries = self._codec.decode(buffer[:whole])
-            for shown in render(entries, self._selection, self._codec.join):
+            for shown in render(entries, self._selection, self._codec.texts):
                 yield shown
 
     def _leave_file(self) -> Mark:
@@ -123,7 +123,7 @@ class _Reader:
         self._rest = b""
         return Mark(opened.modified_ns(), opened.generation.inode)
 
-    async def _follow(self) -> AsyncIterator[tuple[int, bytes]]:
+    async def _follow(self) -> AsyncIterator[Run]:
         """Read on until another file takes the place of this one, or the log has ended."""
         if self._inotify is None:
             self._inotify = inotify.Inotify()

@@ -12,6 +12,9 @@ from msgspec import Struct
 
 from moorage.lib import clock
 
+Run = tuple[int, list[bytes]]
+"""Records one after the other from one stream, 1 stdout or 2 stderr: SDKs take each for a line."""
+
 STREAMS: Final = {"stdout": 1, "stderr": 2}
 _NANOSECONDS: Final = 9  # digits
 
@@ -67,21 +70,20 @@ E = TypeVar("E", bound=Entry)
 
 
 def render(
-    entries: Iterable[E], selection: Selection, join: Callable[[Iterable[E]], bytes]
-) -> Iterator[tuple[int, bytes]]:
-    """Yield (1 stdout or 2 stderr, bytes), as few as possible: one for each run of a stream.
+    entries: Iterable[E], selection: Selection, texts: Callable[[Iterable[E]], list[bytes]]
+) -> Iterator[Run]:
+    """Yield as few runs as possible: as many records as come from one stream.
 
-    *join* is the codec's, for the usual case that nothing is put before the lines.
+    *texts* is the codec's, for the usual case that nothing is put before the lines.
     """
     wanted = entries if selection.keeps_all else filter(selection.keeps, entries)
     plain = not selection.timestamps and not selection.details
     for stream, group in itertools.groupby(wanted, key=attrgetter("stream")):
         number = STREAMS.get(stream, 1)
         if plain:
-            yield number, join(group)
+            yield number, texts(group)
         else:
-            lines = [_prefix(entry, selection) + entry.text for entry in group]
-            yield number, b"".join(lines)
+            yield number, [_prefix(entry, selection) + entry.text for entry in group]
 
 
 def _prefix(entry: Entry, selection: Selection) -> bytes:

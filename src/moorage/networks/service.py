@@ -264,26 +264,24 @@ class Networks:
         except MoorageError:
             return None
 
-    async def disconnect(self, ref: str, container_id: str, *, force: bool) -> str:
-        """Take a running container off the network *ref*; return the network's name.
+    async def disconnect(self, ref: str, container_id: str) -> tuple[str, bool]:
+        """Take a running container off the network *ref*.
 
-        A container that is not running has no endpoint: then only the name is resolved.
+        Returns: the network's name, and whether there was an endpoint to take away.
         """
         domain = self._domain
         network = domain.registry.find(ref)
         made = domain.registry.sandboxes.get(container_id)
         if made is None:
-            return network.name
+            return network.name, False
         if network.name == "host":
             attach.refuse_lonely(network)
         endpoint = next((e for e in made.endpoints if e.network_id == network.id), None)
         if endpoint is None:
-            if force:
-                return network.name
-            raise System(f"container {container_id} is not connected to network {network.name}")
+            return network.name, False
         work = live.disconnect(domain, made, endpoint)
         await tasks.finish(work, domain.supervisor, "disconnect")
-        return network.name
+        return network.name, True
 
     def _tell(self, packet: Packet) -> None:
         self._domain.names.tell(packet)
@@ -293,7 +291,7 @@ class Networks:
 
     def _evict(self, network_id: str, container_id: str) -> None:
         """Take a container off a network whose cluster has given its address away."""
-        work = self.disconnect(network_id, container_id, force=True)
+        work = self.disconnect(network_id, container_id)
         self._start(work, "evict")
 
     def _lost(self, device: str) -> None:

@@ -35,7 +35,7 @@ def test_any_json_lines_are_read(data: bytes) -> None:
     assert data[whole:].count(b"\n") == 0
     entries = codec.decode(data[:whole])
     for selection in (Selection(), EVERYTHING):
-        list(render(entries, selection, codec.join))
+        list(render(entries, selection, codec.texts))
 
 
 @given(st.lists(st.binary(max_size=40).map(local_record) | st.binary(max_size=12), max_size=5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import os
 from pathlib import Path
@@ -25,8 +26,8 @@ def record(number: int, stream: str = "stdout", **more: object) -> str:
 
 
 async def shown(path: Path, selection: Selection, ended: asyncio.Event | None = None) -> str:
-    chunks = [chunk async for _, chunk in reader.read("json-file", path, selection, ended=ended)]
-    return b"".join(chunks).decode()
+    runs = [texts async for _, texts in reader.read("json-file", path, selection, ended=ended)]
+    return b"".join(itertools.chain.from_iterable(runs)).decode()
 
 
 @pytest.fixture
@@ -64,9 +65,10 @@ async def test_since_and_until(rotated: Path) -> None:
 
 async def test_streams_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    path.write_text(record(0) + record(1, "stderr") + record(2))
+    path.write_text(record(0) + record(1, "stderr") + record(2) + record(3))
     both = [piece async for piece in reader.read("json-file", path, Selection())]
-    assert both == [(1, b"line 0\n"), (2, b"line 1\n"), (1, b"line 2\n")]
+    first, second, third = [b"line 0\n"], [b"line 1\n"], [b"line 2\n", b"line 3\n"]
+    assert both == [(1, first), (2, second), (1, third)]
     assert await shown(path, Selection(stdout=False)) == "line 1\n"
 
 
@@ -102,8 +104,8 @@ async def test_following_sees_what_comes_and_goes_over_rotations(tmp_path: Path)
 
     async def follow() -> None:
         selection = Selection(follow=True)
-        async for _, chunk in reader.read("json-file", path, selection, ended=ended):
-            pieces.put_nowait(chunk)
+        async for _, texts in reader.read("json-file", path, selection, ended=ended):
+            pieces.put_nowait(b"".join(texts))
 
     async def expect(text: bytes) -> None:
         seen = b""
