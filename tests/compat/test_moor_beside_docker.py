@@ -180,6 +180,9 @@ FAILURES = (
     "run --rm --cpu-count 1 busybox", "create --io-maxiops 2 busybox",
     "stats --no-stream --format {{.Nope}} web", "context use a", "context rm nope",
     "context update x", "context import x /nope",
+    "plugin install x", "plugin install A", "plugin enable x", "plugin disable -f x",
+    "plugin rm x y", "plugin set x A=b", "plugin set x", "plugin push x", "plugin upgrade x",
+    "plugin create x /nope",
 )  # fmt: skip
 
 
@@ -374,6 +377,28 @@ def test_df_in_detail_through_templates(docker: Cli, moor: Cli, web: str, templa
     given = ("system", "df", "-v", "--format", template)
     assert moor.run(*given).ok().out == docker.run(*given).ok().out + "\n"
     docker("rmi", "busybox:second")
+
+
+@pytest.mark.parametrize("flags", [(), ("-a",), ("tree",)])
+def test_the_tree_of_images_has_dockers_lines(
+    docker: Cli, moor: Cli, web: str, flags: tuple[str, ...]
+) -> None:
+    """The same names and IDs in the same order; docker's colours and alignment are its own."""
+    docker("commit", web, "tree:1")
+    docker("commit", web)
+    docker("tag", "tree:1", "tree:2")
+
+    def listed(client: Cli) -> list[list[str]]:
+        text = re.sub(r"\x1b\[\d+m", "", client("images", "--tree", *flags))
+        lines = text[text.index("\nIMAGE") :].split("\n")
+        found = [re.findall(r"\S+:\S+|<untagged>|[0-9a-f]{12,64}", line) for line in lines]
+        return [[name for name in names if name] for names in found if names]
+
+    ours, theirs = listed(moor), listed(docker)
+    # docker gives the numbers beside the last name of an image, we beside each
+    assert [line[0] for line in ours] == [line[0] for line in theirs]
+    assert all(set(line) <= set(our) for line, our in zip(theirs, ours, strict=True))
+    assert len(ours) > len(flags)
 
 
 def test_copies_carry_file_capabilities_and_bring_all_attributes(

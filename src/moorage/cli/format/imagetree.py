@@ -33,7 +33,7 @@ def _image(summary: Json, *, truncate: bool) -> list[tuple[str, ...]]:
     total = sum(manifest["Size"]["Total"] for manifest in here)
     names = summary.get("RepoTags") or [_UNTAGGED]
     numbers = (
-        _id(_target(summary), truncate=truncate),
+        _id(summary["Id"], truncate=truncate),
         units.human_size(total or summary["Size"], precision=3),
         units.human_size(content, precision=3),
         "U" if used else "",
@@ -43,10 +43,6 @@ def _image(summary: Json, *, truncate: bool) -> list[tuple[str, ...]]:
         branch = "└─" if manifest is here[-1] else "├─"
         rows.append((f"{branch} {_platform(manifest)}", *_numbers(manifest, truncate=truncate)))
     return rows
-
-
-def _target(summary: Json) -> str:
-    return str((summary.get("Descriptor") or {}).get("digest") or summary["Id"])
 
 
 def _numbers(manifest: Json, *, truncate: bool) -> tuple[str, str, str, str]:

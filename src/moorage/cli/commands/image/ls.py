@@ -28,6 +28,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     found = session.api.get(
         "/images/json", all=values.flag("all") or None, filters=values.filters()
     )
+    if not values.flag("all"):
+        found = [summary for summary in found if summary.get("RepoTags")]
     found.sort(key=lambda summary: summary["Created"], reverse=True)
     listed = rows(found, truncate=not values.flag("no-trunc"), digests=digests)
     identifiers = [row.identifier() for row in listed]
@@ -46,6 +48,8 @@ def _show_tree(session: Session, values: Values) -> None:
     found = session.api.get(
         "/images/json", all=values.flag("all") or None, filters=values.filters(), manifests=True
     )
+    if not values.flag("all"):
+        found = [summary for summary in found if summary.get("RepoTags")]
     found.sort(key=lambda summary: summary["Created"], reverse=True)
     session.out.write(tree(found, truncate=not values.flag("no-trunc")))
 
