@@ -35,11 +35,22 @@ def write(directory: Path, *, hostname: str, hosts: bytes, resolv_conf: bytes) -
 
 
 def rewrite(path: Path, content: bytes) -> None:
-    """Replace the content of a file that may be mounted somewhere: same inode, world-readable."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(fd, "wb") as file:
-        file.truncate(0)
-        file.write(content)
+    """Replace the content of a file that may be mounted somewhere: same inode, world-readable.
+
+    What is the same already is left alone, and nothing is cut off first: ext4 takes a file that
+    was made empty for one that is being replaced, and writes it to the disk when it is closed.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        if os.pread(fd, len(content) + 1, 0) == content:
+            return
+        written = 0
+        while written < len(content):
+            written += os.pwrite(fd, content[written:], written)
+        if os.fstat(fd).st_size > len(content):
+            os.ftruncate(fd, len(content))
+    finally:
+        os.close(fd)
 
 
 def write_name_files(directory: Path, files: NameFiles) -> None:

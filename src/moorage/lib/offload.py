@@ -10,12 +10,12 @@ system that hangs (NFS, FUSE), and a pool's few threads would soon all hang ther
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import concurrent.futures
 import functools
 import os
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final, Literal, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -61,6 +61,27 @@ def start_disposable(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     return asyncio.wrap_future(_start_thread(work, *args, **kwargs), loop=loop)
 
 
+async def run_beside(
+    other: Coroutine[object, object, object], work: Callable[[Callable[[], None]], T]
+) -> T:
+    """Run blocking *work* in a new thread that dies with it, while *other* is awaited.
+
+    *work* is given what blocks until *other* is done. It calls it before the step that needs that,
+    and undoes what it has made so far should it raise: *other* has failed.
+    Raises: what *other* raised, else what *work* raised.
+    """
+    gate: concurrent.futures.Future[None] = concurrent.futures.Future()
+    running = start_disposable(work, gate.result)
+    try:
+        await other
+    except BaseException as error:
+        gate.set_exception(error)
+        await asyncio.wait({running})
+        raise
+    gate.set_result(None)
+    return await running
+
+
 def _start_thread(
     work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> concurrent.futures.Future[T]:
@@ -73,7 +94,7 @@ def _start_thread(
         except BaseException as error:  # noqa: BLE001 - carried to the awaiting caller
             future.set_exception(error)
 
-    threading.Thread(target=body, name="moorage-disposable", daemon=True).start()
+    _thread.start_new_thread(body, ())  # threading's waits until the new one has got its turn
     return future
 
 

@@ -5,7 +5,8 @@ Order of a join, each step undone if a later one fails::
     addresses and host ports (memory) → record (disk) → namespace and interfaces (kernel)
     → rules (nftables) → names → events
 
-But for the rule that says whose its addresses are: that one comes before the interfaces.
+But for the rule that says whose its addresses are: that one is in force before an interface comes
+up, and is put there while the namespace is made.
 
 The record is written before the kernel is touched; ``leave`` works backwards from it, and after a
 kill -9 it is what the next daemon cleans up by.
@@ -14,7 +15,7 @@ kill -9 it is what the next daemon cleans up by.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -64,14 +65,16 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         failpoint("networks.join.after_record")
         domain.keeper.add_owners(endpoints.owners(made.endpoints))
         undo.push_async_callback(_withdraw_rules, domain, made)
-        await domain.keeper.settle()  # before its first word on the wire
         files = namefiles.compose(domain, made)
         handle = domain.handle(made.id)
         wires = list(filter(None, (wire(domain, made, endpoint) for endpoint in made.endpoints)))
         gateway = endpoints.gateway(domain.registry, made.endpoints)
         served = namefiles.serves_names(domain, made)
         try:
-            sockets = await offload.run_disposable(_build, handle, wires, gateway, served=served)
+            sockets = await offload.run_beside(
+                domain.keeper.settle(),
+                lambda ready: _build(handle, wires, gateway, ready, served=served),
+            )
         except OSError as error:
             raise System(f"failed to set up the network namespace: {error}") from error
         undo.push_async_callback(_tear_down, domain, made)
@@ -101,10 +104,10 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
 
 
 def _build(
-    handle: Path, wires: list[Wire], gateway: Gateway, *, served: bool
+    handle: Path, wires: list[Wire], gateway: Gateway, ready: Callable[[], None], *, served: bool
 ) -> NameSockets | None:
     """Make the namespace and the name server's place in it. Blocking, for a throw-away thread."""
-    sandbox.build(handle, wires, gateway)
+    sandbox.build(handle, wires, gateway, ready)
     if not served:
         return None
     try:

@@ -44,16 +44,7 @@ async def connect(
         owners = endpoints.owners([endpoint])
         domain.keeper.add_owners(owners)
         undo.callback(domain.keeper.remove_owners, owners)
-        await domain.keeper.settle()
-        wire = attach.wire(domain, new, endpoint)
-        gateway = endpoints.gateway(domain.registry, new.endpoints)
-        if wire is not None:
-            try:
-                await offload.run_disposable(sandbox.add, domain.handle(made.id), wire, gateway)
-            except OSError as error:
-                raise System(
-                    f"failed to add interface {wire.interface} to sandbox: {error}"
-                ) from error
+        if await _plug(domain, new, endpoint):
             undo.push_async_callback(_unplug, domain, made, endpoint)
         failpoint("networks.connect.after_namespace")
         domain.keeper.add_links(endpoint.links)
@@ -67,6 +58,23 @@ async def connect(
     attach.announce(domain, "connect", new, endpoint)
     _refresh(domain, new)
     return endpoints.shown(network, endpoint, names=attach.names_shown(domain, network))
+
+
+async def _plug(domain: Domain, new: SandboxRecord, endpoint: Endpoint) -> bool:
+    """Plug in an interface while its rules are put in force; return whether there is one."""
+    wire = attach.wire(domain, new, endpoint)
+    if wire is None:
+        await domain.keeper.settle()
+        return False
+    handle = domain.handle(new.id)
+    gateway = endpoints.gateway(domain.registry, new.endpoints)
+    try:
+        await offload.run_beside(
+            domain.keeper.settle(), lambda ready: sandbox.add(handle, wire, gateway, ready)
+        )
+    except OSError as error:
+        raise System(f"failed to add interface {wire.interface} to sandbox: {error}") from error
+    return True
 
 
 async def disconnect(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> None:

@@ -12,7 +12,7 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -83,10 +83,11 @@ class Gateway(Struct, frozen=True, kw_only=True):
     interface6: str = ""
 
 
-def build(handle: Path, wires: list[Wire], gateway: Gateway) -> None:
+def build(handle: Path, wires: list[Wire], gateway: Gateway, ready: Callable[[], None]) -> None:
     """Make a namespace with *wires* plugged in, pinned at *handle*: all or nothing.
 
-    Raises: OSError. Blocking; the calling thread stays in the new namespace.
+    *ready*: see ``add``. Raises: OSError, and what *ready* raises.
+    Blocking; the calling thread stays in the new namespace.
     """
     with NetlinkSocket() as host:
         namespaces.unshare(namespaces.CLONE_NEWNET)
@@ -96,7 +97,7 @@ def build(handle: Path, wires: list[Wire], gateway: Gateway) -> None:
                 for name, value in _SYSCTLS:
                     _write_sysctl(name, value)
                 inside.run(link.set_up("lo"))
-                _plug_all(host, inside, wires)
+                _plug_all(host, inside, wires, ready)
                 _set_gateway(inside, gateway)
         except BaseException:
             for wire in wires:
@@ -105,16 +106,22 @@ def build(handle: Path, wires: list[Wire], gateway: Gateway) -> None:
             raise
 
 
-def add(handle: Path, wire: Wire, gateway: Gateway) -> None:
+def at_once() -> None:
+    """Wait for nothing: the rules of an interface are in force already."""
+
+
+def add(handle: Path, wire: Wire, gateway: Gateway, ready: Callable[[], None] = at_once) -> None:
     """Plug one more interface into the namespace at *handle*.
 
-    Raises: OSError. Blocking; the calling thread stays in that namespace.
+    *ready* is called before the interface comes up: it waits for the rules, so that its first word
+    on the wire is neither lost nor too free.
+    Raises: OSError, and what *ready* raises. Blocking; the calling thread stays in that namespace.
     """
     with NetlinkSocket() as host:
         enter(handle)
         with NetlinkSocket() as inside:
             try:
-                _plug_all(host, inside, [wire])
+                _plug_all(host, inside, [wire], ready)
                 _set_gateway(inside, gateway)
             except BaseException:
                 with suppress(OSError):
@@ -239,13 +246,16 @@ def _pin(handle: Path) -> None:
         raise
 
 
-def _plug_all(host: NetlinkSocket, inside: NetlinkSocket, wires: list[Wire]) -> None:
+def _plug_all(
+    host: NetlinkSocket, inside: NetlinkSocket, wires: list[Wire], ready: Callable[[], None]
+) -> None:
     fd = os.open(_OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
     try:
         for wire in wires:
             _plug(host, wire, fd)
     finally:
         os.close(fd)
+    ready()
     for wire in wires:
         if wire.ipv6:
             _write_sysctl(f"ipv6/conf/{wire.interface}/disable_ipv6", "0")

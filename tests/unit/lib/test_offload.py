@@ -1,0 +1,66 @@
+"""Work in a thread beside other work that it needs the result of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from moorage.lib import offload
+from moorage.lib.errors import System
+
+
+async def test_work_goes_on_beside_the_other_until_it_needs_it() -> None:
+    steps: list[str] = []
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def other() -> None:
+        await begun.wait()  # so the work runs while this does
+        steps.append("other")
+
+    def work(ready: Callable[[], None]) -> str:
+        steps.append("first half")
+        loop.call_soon_threadsafe(begun.set)
+        ready()
+        steps.append("second half")
+        return "done"
+
+    assert await offload.run_beside(other(), work) == "done"
+    assert steps == ["first half", "other", "second half"]
+
+
+async def test_work_undoes_what_it_has_made_if_the_other_fails() -> None:
+    made: list[str] = []
+
+    async def other() -> None:
+        raise System("refused")
+
+    def work(ready: Callable[[], None]) -> None:
+        made.append("half")
+        try:
+            ready()
+        except System:
+            made.clear()
+            raise
+
+    with pytest.raises(System, match="refused"):
+        await offload.run_beside(other(), work)
+    assert made == []
+
+
+async def test_what_the_work_raises_is_raised_when_the_other_is_done() -> None:
+    steps: list[str] = []
+
+    async def other() -> None:
+        await asyncio.sleep(0)
+        steps.append("other")
+
+    def work(ready: Callable[[], None]) -> None:
+        del ready
+        raise OSError(19, "no such device")
+
+    with pytest.raises(OSError, match="no such device"):
+        await offload.run_beside(other(), work)
+    assert steps == ["other"]
