@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 
-from moorage.lib.errors import InvalidParameter, Unavailable
+from moorage.client import tlsfailures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ RECORD = 64 * 1024
 class TlsConnection:
     """One TLS session over a connected socket."""
 
-    def __init__(self, sock: _socket.socket, context: ssl.SSLContext, name: str) -> None:
+    def __init__(self, sock: _socket.socket, context: ssl.SSLContext, endpoint: Endpoint) -> None:
         self.sock = sock
+        self.endpoint = endpoint
+        name = endpoint.address.rpartition(":")[0].strip("[]")
         self.blocking = True
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.session = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
@@ -66,6 +68,8 @@ class TlsConnection:
                 self._pull()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
+            except ssl.SSLError as e:  # a refusal of our certificate comes with the first answer
+                raise tlsfailures.failed(self.endpoint, e) from e
 
     def send(self, data: bytes | memoryview) -> int:
         """Encrypt and send some of *data*."""
@@ -115,19 +119,15 @@ def connect(sock: _socket.socket, endpoint: Endpoint) -> TlsConnection:
     if endpoint.tls is None:
         raise ValueError("an endpoint without certificates cannot speak TLS")
     context = client_context(endpoint.tls)
-    name = endpoint.address.rpartition(":")[0].strip("[]")
-    connection = TlsConnection(sock, context, name)
+    connection = TlsConnection(sock, context, endpoint)
     try:
         connection.handshake()
     except ssl.SSLCertVerificationError as e:
         sock.close()
-        raise Unavailable(
-            f"the certificate of {endpoint.host} was refused: {e.verify_message}",
-            hint="--tlscacert names the authority to trust",
-        ) from e
+        raise tlsfailures.refused_peer(endpoint, e) from e
     except (ssl.SSLError, OSError) as e:
         sock.close()
-        raise Unavailable(f"error during TLS handshake with {endpoint.host}: {e}") from e
+        raise tlsfailures.failed(endpoint, e) from e
     return connection
 
 
@@ -146,6 +146,5 @@ def client_context(tls: Tls) -> ssl.SSLContext:
         if tls.cert and tls.key:
             context.load_cert_chain(tls.cert, tls.key)
     except (OSError, ssl.SSLError) as e:
-        files = ", ".join(path for path in (tls.ca, tls.cert, tls.key) if path)
-        raise InvalidParameter(f"unable to load TLS material ({files}): {e}") from e
+        raise tlsfailures.unusable(tls, e) from e
     return context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moorage.cli.failure import CommandError
 from moorage.cli.format.listing import INSPECT_FORMAT_HELP
 from moorage.cli.options import Command, Option
 from moorage.cli.resolve import context_name
@@ -40,7 +41,12 @@ def run(session: Session, values: Values, _: list[str]) -> int:
 
         if server is not None and format_ != "json":
             server.setdefault("Experimental", False)  # left out of the JSON if it is not so
-        session.out.write(render_one({"Client": client, "Server": server}, format_))
+        try:
+            session.out.write(render_one({"Client": client, "Server": server}, format_))
+        except CommandError:
+            if failure is None:
+                raise
+            session.out.line()  # it names what only the daemon knows, who says below why not
     else:
         _show(session, client, server)
     if failure is not None:
