@@ -64,7 +64,7 @@ def endpoint(sources: Sources) -> Endpoint:
     """
     name = context_name(sources)
     if name == DEFAULT_CONTEXT:
-        return Endpoint(default_context_host(sources), _tls(sources))
+        return Endpoint(default_context_host(sources), tls(sources))
     from moorage.client.contexts import ContextStore
     from moorage.lib.errors import NotFound
 
@@ -74,7 +74,7 @@ def endpoint(sources: Sources) -> Endpoint:
         raise CommandError(f"Failed to initialize: unable to resolve docker endpoint: {e}") from e
 
 
-def _tls(sources: Sources) -> Tls | None:
+def tls(sources: Sources) -> Tls | None:
     """Return certificates as the global flags and DOCKER_TLS* say; None without TLS."""
     flags, environ = sources.globals, sources.environ
     verify = flags.flag("tlsverify") or (

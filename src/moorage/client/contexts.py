@@ -122,7 +122,7 @@ class ContextStore:
         folder = f"{self._tls(name)}/docker"
         for file in TLS_FILES:
             if file in tls:
-                _write(folder, file, tls[file], 0o600)
+                _write(folder, file, tls[file], 0o600, folder_mode=0o700)
             elif files.exists(f"{folder}/{file}"):
                 posix.unlink(f"{folder}/{file}")
 
@@ -176,8 +176,8 @@ def check_name(name: str) -> None:
         )
 
 
-def _write(folder: str, name: str, content: bytes, mode: int) -> None:
-    files.make_directories(folder, 0o755)
+def _write(folder: str, name: str, content: bytes, mode: int, *, folder_mode: int = 0o755) -> None:
+    files.make_directories(folder, folder_mode)
     temporary = f"{folder}/.{name}.{posix.getpid()}"
     descriptor = posix.open(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, mode)
     with open(descriptor, "wb") as file:

@@ -53,7 +53,7 @@ MAPS = frozenset(
             "Opts",
         ),
         *("IndexConfigs", "Runtimes", "Status", "AuxiliaryAddresses", "Data", "Attributes"),
-        "Details",
+        *("Details", "TLSMaterial", "Endpoints"),
     }
 )
 NIL_MAPS = MAPS - {"Status"}

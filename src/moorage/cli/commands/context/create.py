@@ -5,7 +5,7 @@ from __future__ import annotations
 from moorage.cli.commands.context import describing
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.client.contexts import ContextStore, check_name
+from moorage.client.contexts import DEFAULT, ContextStore, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     else:
         record, certificates = describing.endpoint(session, pairs)
     metadata: Json = {}
+    if source and source != DEFAULT:
+        metadata |= ContextStore(session.config_directory).get(source).meta.get("Metadata") or {}
     if values.text("description"):
         metadata["Description"] = values.text("description")
     meta = {"Name": name, "Metadata": metadata, "Endpoints": {"docker": record}}

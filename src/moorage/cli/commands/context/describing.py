@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from moorage.cli.session import Session
     from moorage.client.jsonwire import Json
 
+_FAILED = "unable to create docker endpoint config"
 KEYS = frozenset({"from", "host", "ca", "cert", "key", "skip-tls-verify"})
 DESCRIPTION = Option("description", "", "string", "Description of the context")
 DOCKER = Option("docker", "", "stringToString", "The daemon's endpoint, see above")
@@ -32,30 +33,39 @@ def endpoint(session: Session, pairs: dict[str, str]) -> tuple[Json, dict[str, b
     Raises: CommandError, NotFound.
     """
     if unknown := sorted(set(pairs) - KEYS):
-        raise CommandError(f"unrecognized config key: {unknown[0]}")
+        raise CommandError(f"{_FAILED}: unrecognized config key: {unknown[0]}")
     if name := pairs.get("from"):
         return copy_of(session, name)
     skip = pairs.get("skip-tls-verify", "false").lower()
     if skip not in {"true", "false", "1", "0", "t", "f"}:
-        raise CommandError(f'invalid value for skip-tls-verify: "{skip}"')
+        raise CommandError(f'{_FAILED}: invalid value for skip-tls-verify: "{skip}"')
     record: Json = {"Host": pairs.get("host", ""), "SkipTLSVerify": skip in {"true", "1", "t"}}
     certificates: dict[str, bytes] = {}
     for key in ("ca", "cert", "key"):
         if path := pairs.get(key):
-            with open(path, "rb") as file:
-                certificates[f"{key}.pem"] = file.read()
+            certificates[f"{key}.pem"] = _content(path)
     return record, certificates
 
 
 def copy_of(session: Session, name: str) -> tuple[Json, dict[str, bytes]]:
     """Return the endpoint of another context."""
     if name == DEFAULT:
-        from moorage.cli.resolve import default_context_host
+        from moorage.cli import resolve
 
-        return {"Host": default_context_host(session), "SkipTLSVerify": False}, {}
+        tls = resolve.tls(session)
+        record: Json = {
+            "Host": resolve.default_context_host(session),
+            "SkipTLSVerify": tls is not None and not tls.verify,
+        }
+        paths = {"ca": tls.ca, "cert": tls.cert, "key": tls.key} if tls else {}
+        return record, {f"{key}.pem": _content(path) for key, path in paths.items() if path}
     source = ContextStore(session.config_directory).get(name)
-    certificates: dict[str, bytes] = {}
-    for file, path in source.tls_files().items():
-        with open(path, "rb") as opened:
-            certificates[file] = opened.read()
-    return dict(source.docker), certificates
+    return dict(source.docker), {f: _content(path) for f, path in source.tls_files().items()}
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as e:
+        raise CommandError(f"{_FAILED}: open {path}: {(e.strerror or str(e)).lower()}") from e

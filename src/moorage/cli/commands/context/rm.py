@@ -30,8 +30,9 @@ def run(session: Session, values: Values, names: list[str]) -> None:
         if not store.exists(name):
             if not force:
                 failures.append(f'context "{name}" does not exist')
-            continue
-        store.remove(name)
+                continue
+        else:
+            store.remove(name)
         session.out.line(name)
     if failures:
         raise CommandError("\n".join(failures))
