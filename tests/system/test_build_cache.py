@@ -112,6 +112,33 @@ def test_prune_and_df_add_up(project: Project, moor: Cli) -> None:
     assert "RUN dd" not in moor("builder", "df")
 
 
+def test_rules_of_the_configuration_are_kept_after_each_build(
+    make_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    rules = [
+        {"filter": ["unused-for=1000h"]},  # nothing is that old
+        {"keepStorage": "5MB", "filter": ["type=regular"]},
+    ]
+    daemon = make_daemon(config={"builder": {"gc": {"policy": rules}}}).start()
+    daemon.load(images.busybox())
+    project = Project(Cli(str(BIN / "moor"), daemon.socket, tmp_path), tmp_path)
+
+    def build(name: str) -> list[str]:
+        """Build a step of 3 MB; return which such steps the cache has then."""
+        step = f"dd if=/dev/zero of=/{name} bs=1M count=3"
+        project.remove(project.image(f"FROM busybox\nRUN {step}\n"))
+        project.run("FROM busybox\nRUN true\n").ok()  # ends with no image that shares the step
+        usage = daemon.api.get("/system/df", type="build-cache", verbose=True).ok().json()
+        records = usage["BuildCacheUsage"]["Items"]
+        return [n for n in "abc" if any(f"of=/{n} " in r["Description"] for r in records)]
+
+    assert build("a") == ["a"]
+    assert build("b") == ["b"]
+    daemon.configure({"builder": {"gc": {"enabled": False, "policy": rules}}})
+    daemon.restart()
+    assert build("c") == ["b", "c"]
+
+
 def test_cache_to_and_from_a_directory(
     make_daemon: Callable[..., Daemon], project: Project, tmp_path: Path
 ) -> None:

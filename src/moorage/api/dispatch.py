@@ -13,7 +13,7 @@ from moorage.api.httpstatus import status_of
 from moorage.api.request import Request
 from moorage.api.results import JSON, Hijacked, Raw, Response, encode_json, render
 from moorage.api.routing import Route, Router
-from moorage.lib import clock
+from moorage.lib import clock, tasks
 from moorage.lib.errors import MoorageError, System
 
 log = logging.getLogger(__name__)
@@ -110,8 +110,8 @@ class Application:
 
 def error_response(error: Exception, where: str) -> Raw:
     """Return the error as ``{"message": …}`` with its status; log what is our fault."""
-    while isinstance(error, ExceptionGroup):  # work in parallel: what failed first
-        error = error.exceptions[0]
+    if isinstance(error, ExceptionGroup):
+        error = tasks.foremost(error)
     if isinstance(error, OSError) and error.errno in _TROUBLE_OF_THE_HOST:
         error = System(f"{(error.strerror or '').lower()}: {error.filename or where}")
     if isinstance(error, MoorageError):

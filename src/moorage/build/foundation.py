@@ -96,7 +96,7 @@ async def lay(
         image_chains=chains_of_images,
         collect=images.collect,
         supervisor=supervisor,
-        keep_bytes=settings.keep_bytes,
+        rules=settings.cache_rules,
     )
     images.more_roots.append(upkeep.roots)
     return Foundation(

@@ -5,7 +5,7 @@ Pure: records in, ids out, least recently used first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -35,18 +35,13 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 def matcher(
-    filters: dict[str, Collection[str]], facts: Facts, now_ns: int
+    filters: Mapping[str, Collection[str]], facts: Facts, now_ns: int
 ) -> Callable[[Record], bool]:
     """Return what says of a record whether *filters* mean it.
 
     Raises: InvalidParameter.
     """
-    for name in filters:
-        if name not in FILTERS:
-            raise InvalidParameter(f"invalid filter '{name}'")
-    until = [
-        _instant(value, now_ns) for key in ("until", "unused-for") for value in filters.get(key, ())
-    ]
+    until = check(filters, now_ns)
 
     def accepts(record: Record) -> bool:
         checks = (
@@ -62,6 +57,19 @@ def matcher(
         return all(checks)
 
     return accepts
+
+
+def check(filters: Mapping[str, Collection[str]], now_ns: int) -> list[int]:
+    """Return the times before which a record must have been used last.
+
+    Raises: InvalidParameter, for a name or a time that cannot be.
+    """
+    for name in filters:
+        if name not in FILTERS:
+            raise InvalidParameter(f"invalid filter '{name}'")
+    return [
+        _instant(value, now_ns) for key in ("until", "unused-for") for value in filters.get(key, ())
+    ]
 
 
 def choose(

@@ -18,7 +18,7 @@ from moorage.build.graph import ImageSource, Scratch, Vertex
 from moorage.build.progress import Event, LogEvent, Progress, StatusEvent, VertexEvent
 from moorage.build.result import Result, Snapshot
 from moorage.build.slots import Slots
-from moorage.lib import clock
+from moorage.lib import clock, tasks
 from moorage.lib.errors import MoorageError
 from moorage.lib.tasks import Supervisor
 
@@ -128,7 +128,7 @@ class Solver:
             async with asyncio.TaskGroup() as group:
                 task = self._start(vertex, build, group)
         except ExceptionGroup as failures:
-            raise _first(failures)  # noqa: B904 - "from" would hide why the step failed
+            raise tasks.foremost(failures, VertexFailed)  # noqa: B904 - "from" would hide why the step failed
         return task.result()
 
     def _start(
@@ -253,12 +253,3 @@ class Solver:
         async with self._worker.using(inputs), self._slots.take():
             step.taken_off.set()
             return await self._worker.work(vertex, inputs, keys, build, step)
-
-
-def _first(failures: ExceptionGroup[Exception]) -> Exception:
-    """Return the failure that the others only repeat."""
-    found: Exception = failures
-    while isinstance(found, ExceptionGroup):
-        ours = [error for error in found.exceptions if isinstance(error, VertexFailed)]
-        found = ours[0] if ours else found.exceptions[0]
-    return found

@@ -1,18 +1,19 @@
 """The build cache as its owner sees it: what it takes, what goes, what must stay.
 
-The limit is hard: after every build the least recently used records go until the cache is below it,
-and with them the layers that nothing else needs.
+Limits are hard: after every build the least recently used records go, rule by rule, until the cache
+is below them, and with them the layers that nothing else needs.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from moorage.build import prune
 from moorage.build.cache import Cache, Record
+from moorage.build.settings import GcRule
 from moorage.lib import clock, offload
 from moorage.lib.tasks import Supervisor
 from moorage.spec.digest import Digest
@@ -40,7 +41,7 @@ class Upkeep:
         image_chains: Callable[[], set[Digest]],
         collect: Callable[[], object],
         supervisor: Supervisor,
-        keep_bytes: int,
+        rules: Sequence[GcRule],
     ) -> None:
         """*collect* drops layers that nobody keeps; it blocks."""
         self._cache = cache
@@ -48,7 +49,7 @@ class Upkeep:
         self._image_chains = image_chains
         self._collect = collect
         self._supervisor = supervisor
-        self._keep_bytes = keep_bytes
+        self._rules = rules
         self._running: list[int] = []  # when the running builds began
 
     def begin(self, started_ns: int) -> None:
@@ -56,12 +57,20 @@ class Upkeep:
         self._running.append(started_ns)
 
     def end(self, started_ns: int) -> None:
-        """End a build: write the uses down, and bring the cache below its limit."""
+        """End a build: write the uses down, and bring the cache below its limits."""
         self._running.remove(started_ns)
         self._cache.flush()
-        limits = prune.Limits(max_bytes=self._keep_bytes)
-        if self._remove(Filters(), limits, everything=False).caches_deleted:
+        removed = [self._obey(rule).caches_deleted for rule in self._rules]
+        if any(removed):
             _ = self._supervisor.start(offload.run("fs", self._collect), "build cache")
+
+    def _obey(self, rule: GcRule) -> Pruned:
+        limits = prune.Limits(
+            reserved_bytes=rule.reserved_bytes or None,
+            max_bytes=rule.max_bytes or None,
+            to_free_bytes=self.free_space_wanted(rule.min_free_bytes),
+        )
+        return self._remove(rule.filters, limits, everything=rule.everything)
 
     def roots(self) -> Roots:
         """Return the layers that the cache keeps, and all that running builds may have made."""

@@ -11,7 +11,7 @@ import msgspec
 from moorage.containers import ending, lifecycle, pause, release, remove, restart, start_order
 from moorage.containers.record import Intent
 from moorage.containers.state import ALIVE, State
-from moorage.lib import clock, offload
+from moorage.lib import clock, offload, tasks
 from moorage.lib.errors import MoorageError
 from moorage.runtime.contract import UNKNOWN_CODE, ExitStatus
 
@@ -36,7 +36,7 @@ async def recover(parts: Parts) -> None:
         async with asyncio.TaskGroup() as group:  # what takes time is each monitor's awakening
             adoptions = [(c, group.create_task(_adopt(parts, c))) for c in alive]
     except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
+        raise tasks.foremost(failed) from failed
     ended = [(c, status) for c, task in adoptions if (status := task.result()) is not None]
     running = [c.id for c in parts.store.every() if c.task is not None]
     await parts.networks.restore(running)

@@ -41,7 +41,7 @@ class GcPolicy(Struct, frozen=True, kw_only=True, rename="camel"):
     """One rule of ``builder.gc.policy``."""
 
     all: bool = False
-    filter: list[str] = field(default_factory=list)
+    filter: list[str] | dict[str, dict[str, bool]] = field(default_factory=list)
     keep_storage: str = ""
     reserved_space: str = ""
     max_used_space: str = ""

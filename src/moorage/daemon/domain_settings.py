@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from msgspec import UNSET
 from moorage.build.settings import Settings as BuilderSettings
 from moorage.containers import init_program
 from moorage.containers.settings import ContainerSettings
+from moorage.daemon import cachepolicy
 from moorage.daemon.config import Config
 from moorage.engine.settings import SystemSettings
 from moorage.lib.units import parse_bytes
@@ -100,9 +100,7 @@ def registry_settings(config: Config) -> RegistrySettings:
 
 def builder_settings(config: Config, platform: Platform) -> BuilderSettings:
     """Return the builder's settings: what steps may ask for, how large its cache may grow."""
-    gc, usual = config.builder.gc, BuilderSettings(platform=platform)
-    limit = gc.default_max_used_space or gc.default_keep_storage or gc.default_reserved_space
-    keep_bytes = parse_bytes(limit) if limit else usual.keep_bytes
+    usual = BuilderSettings(platform=platform)
     switches = config.builder.entitlements.items()
     given = {name.replace("-", ".", 1): permitted for name, permitted in switches}
     return BuilderSettings(
@@ -112,7 +110,7 @@ def builder_settings(config: Config, platform: Platform) -> BuilderSettings:
             for name in {*usual.entitlements, *given}
             if given.get(name, name in usual.entitlements)
         ),
-        keep_bytes=sys.maxsize if gc.enabled is False else keep_bytes,
+        cache_rules=cachepolicy.rules(config.builder.gc),
     )
 
 

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from typing import Final
 
+from moorage.daemon import cachepolicy
 from moorage.daemon.config import Config
 from moorage.daemon.hosts import parse_host
 from moorage.lib.errors import InvalidParameter
@@ -178,14 +179,10 @@ def _validate_unsupported(config: Config) -> None:
         value = getattr(config, key.replace("-", "_"))
         if value != taken:
             raise bad(key, value, reason)
-    if config.builder.gc.policy:
-        raise bad("builder", "gc.policy", "give gc.defaultKeepStorage; rules are not built yet")
+    cachepolicy.rules(config.builder.gc)
     for name in config.builder.entitlements:
         if name not in {"network-host", "security-insecure", "device"}:
             raise bad("builder", name, "entitlements are network-host, security-insecure, device")
-    for name in ("keep_storage", "reserved_space", "max_used_space", "min_free_space"):
-        if size := getattr(config.builder.gc, f"default_{name}"):
-            _check("builder", size, parse_bytes)
 
 
 def without_effect(config: Config) -> list[str]:

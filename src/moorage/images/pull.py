@@ -259,7 +259,8 @@ class Pulls:
                 layers, document.rootfs.diff_ids, chain, parents, strict=False
             )
         ]
-        await self._unpacker.bring(wanted, sources, lease, reporter)
+        known = self._store.find(found.document.config.digest) is not None
+        await self._unpacker.bring(wanted, sources, lease, reporter, is_known=known)
         failpoint("images.pull.before_add")
         manifest = found.manifest.descriptor
         return await offload.run(

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
-from moorage.images import manifests, unpacking, upload, variants
+from moorage.images import manifests, upload, variants
 from moorage.images.compressed import CompressedLayers
 from moorage.images.image import Image
 from moorage.images.progress import Line, Message, Reporter
 from moorage.images.store import ImageStore
-from moorage.lib import offload
+from moorage.lib import offload, tasks
 from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.registry import failures
 from moorage.registry.credentials import ANONYMOUS, Credentials
@@ -342,7 +342,7 @@ class Pushes:
                     sources = neighbours.get(blob.digest, []) if sent_line else []
                     group.create_task(self._upload(way, blob, sent_line, sources))
         except ExceptionGroup as failed:
-            raise unpacking.first_error(failed) from failed
+            raise tasks.foremost(failed) from failed
 
     async def _upload(
         self, way: Repository, blob: Descriptor, line: Line | None, mount_from: Sequence[str]

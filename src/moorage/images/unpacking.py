@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from moorage.images.download import Download, Downloads, Follower
 from moorage.images.progress import Line, Reporter
-from moorage.lib import offload
+from moorage.lib import offload, tasks
 from moorage.lib.errors import DataLoss, MoorageError
 from moorage.lib.failpoint import failpoint
 from moorage.spec.digest import Digest
@@ -56,34 +56,38 @@ class Unpacker:
         sources: Sequence[Repository],
         lease: Lease,
         reporter: Reporter,
+        *,
+        is_known: bool,
     ) -> None:
         """Make sure of all layers; *lease* keeps them until an image does.
 
+        Where an image has them already (*is_known*) and none is missing, nothing is said.
         Cancel: downloads nobody else wants stop, and keep what they have.
         Raises: MoorageError.
         """
         for layer in wanted:
             lease.add(layer.blob.digest)
             lease.add(layer.chain_id)
-        missing: list[WantedLayer] = []
-        lines: list[Line] = []
+        missing = [layer for layer in wanted if not self._has(layer)]
+        if is_known and not missing:
+            return
         for layer in wanted:
+            there = layer not in missing
             line = reporter.line(layer.blob.digest)
-            if self._layers.has(layer.chain_id) and self._content.has(layer.blob.digest):
-                line.state("Already exists")
-                continue
-            line.state("Pulling fs layer")
-            missing.append(layer)
-            lines.append(line)
+            line.state("Already exists" if there else "Pulling fs layer")
         below = asyncio.get_running_loop().create_future()
         below.set_result(None)
         try:
             async with asyncio.TaskGroup() as group:
-                for layer, line in zip(missing, lines, strict=True):
+                for layer in missing:
+                    line = reporter.line(layer.blob.digest)
                     job = _Job(self, layer, sources, line, below)
                     below = group.create_task(job.run())
-        except ExceptionGroup as group_error:
-            raise first_error(group_error) from group_error
+        except ExceptionGroup as failed:
+            raise tasks.foremost(failed) from failed
+
+    def _has(self, layer: WantedLayer) -> bool:
+        return self._layers.has(layer.chain_id) and self._content.has(layer.blob.digest)
 
     # -- for the jobs ----------------------------------------------------------------------------
 
@@ -106,21 +110,6 @@ class Unpacker:
     def slots(self) -> asyncio.Semaphore:
         """Held while unpacking."""
         return self._slots
-
-
-def first_error(group: ExceptionGroup) -> Exception:
-    """Return the error meant for the user out of those of tasks that fell together."""
-    flat: list[Exception] = []
-
-    def collect(error: Exception) -> None:
-        if isinstance(error, ExceptionGroup):
-            for inner in error.exceptions:
-                collect(inner)
-        else:
-            flat.append(error)
-
-    collect(group)
-    return next((error for error in flat if isinstance(error, MoorageError)), flat[0])
 
 
 class _Feed(Struct, frozen=True, kw_only=True):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import TypeVar
+
+from moorage.lib.errors import MoorageError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -52,3 +54,17 @@ async def finish(work: Coroutine[object, object, T], owner: Supervisor, name: st
     For changes of state: a client that hangs up must not leave half a stop.
     """
     return await asyncio.shield(owner.start(work, name))
+
+
+def foremost(group: ExceptionGroup, kind: type[Exception] = MoorageError) -> Exception:
+    """Return the error to tell of tasks that fell together: the first of *kind*, else the first."""
+    flat = list(_flat(group))
+    return next((error for error in flat if isinstance(error, kind)), flat[0])
+
+
+def _flat(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _flat(inner)
+    else:
+        yield error

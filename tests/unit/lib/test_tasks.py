@@ -4,6 +4,7 @@ import os
 import pytest
 
 from moorage.lib import offload, tasks
+from moorage.lib.errors import NotFound, System
 from moorage.lib.failpoint import failpoint
 
 
@@ -49,3 +50,11 @@ def test_a_disposable_thread_carries_result_and_error() -> None:
 
 def test_an_unarmed_failpoint_does_nothing() -> None:
     failpoint("nobody.armed.this")
+
+
+def test_what_is_meant_for_the_user_is_told_before_what_is_not() -> None:
+    told = NotFound("x")
+    group = ExceptionGroup("a", [OSError(), ExceptionGroup("b", [KeyError(), told]), System("y")])
+    assert tasks.foremost(group) is told
+    assert isinstance(tasks.foremost(group, System), System)
+    assert isinstance(tasks.foremost(group, asyncio.QueueFull), OSError)
