@@ -26,6 +26,7 @@ from support.cli import Cli
 from support.daemon import Daemon
 
 T = TypeVar("T")
+Socket = socket.socket
 
 
 def wait_until(condition: Callable[[], bool], timeout: float = 5.0) -> None:
@@ -36,6 +37,7 @@ def wait_until(condition: Callable[[], bool], timeout: float = 5.0) -> None:
         time.sleep(0.02)
 
 
+_LOOK_S = 0.1  # how often a server looks whether it is to end
 WIRE4 = "10.77.0"
 WIRE6 = "fd77::"
 
@@ -52,7 +54,8 @@ class Place:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
-        self._open: list[socket.socket] = []
+        self._serving: list[tuple[Socket, threading.Thread]] = []
+        self._closing = threading.Event()
 
     def inside(self, work: Callable[[], T]) -> T:
         """Run *work* in a thread that has moved here."""
@@ -108,40 +111,40 @@ class Place:
 
     def serve(self, port: int, word: str = "hello", *, address: str = "::") -> None:
         """Greet whoever connects to a TCP port here, until the place is closed."""
-        sock = self.socket(address, socket.SOCK_STREAM, 3600)
+        sock = self.socket(address, socket.SOCK_STREAM, _LOOK_S)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
         sock.listen(64)
-        self._open.append(sock)
 
-        def loop() -> None:
-            while True:
-                try:
-                    client, peer = sock.accept()
-                    client.sendall(f"{word} {peer[0].removeprefix('::ffff:')}".encode())
-                    client.close()
-                except OSError:
-                    if sock.fileno() < 0:
-                        return
+        def greet() -> None:
+            client, peer = sock.accept()
+            with client:
+                client.sendall(f"{word} {peer[0].removeprefix('::ffff:')}".encode())
 
-        threading.Thread(target=loop, daemon=True).start()
+        self._keep_serving(sock, greet)
 
     def serve_udp(self, port: int, word: str = "hello", *, address: str = "::") -> None:
         """Answer datagrams here, until the place is closed."""
-        sock = self.socket(address, socket.SOCK_DGRAM, 3600)
+        sock = self.socket(address, socket.SOCK_DGRAM, _LOOK_S)
         sock.bind((address, port))
-        self._open.append(sock)
+
+        def answer() -> None:
+            _, peer = sock.recvfrom(2000)
+            sock.sendto(f"{word} {peer[0].removeprefix('::ffff:')}".encode(), peer)
+
+        self._keep_serving(sock, answer)
+
+    def _keep_serving(self, sock: Socket, serve_one: Callable[[], None]) -> None:
+        closing = self._closing
 
         def loop() -> None:
-            while True:
-                try:
-                    _, peer = sock.recvfrom(2000)
-                    sock.sendto(f"{word} {peer[0].removeprefix('::ffff:')}".encode(), peer)
-                except OSError:
-                    if sock.fileno() < 0:
-                        return
+            while not closing.is_set():
+                with suppress(OSError):  # nobody came
+                    serve_one()
 
-        threading.Thread(target=loop, daemon=True).start()
+        thread = threading.Thread(target=loop, daemon=True)
+        self._serving.append((sock, thread))
+        thread.start()
 
     def resolve(
         self,
@@ -174,11 +177,17 @@ class Place:
         return dnslib.RCODE[answer.header.rcode], [str(r.rdata) for r in answer.rr]
 
     def close(self) -> None:
-        """Close what listens here."""
-        for sock in self._open:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        """Close what listens here.
+
+        A thread that waits on a descriptor keeps what is behind it alive, and the number may be
+        another file's when it looks again: so first the threads end, then the sockets.
+        """
+        self._closing.set()
+        for sock, thread in self._serving:
+            thread.join()
             sock.close()
+        self._serving.clear()
+        self._closing = threading.Event()
 
 
 class Host(Place):

@@ -108,6 +108,9 @@ def test_list_filters_and_prune(moored: HostedDaemon) -> None:
     assert names("type=builtin") == {"bridge", "host", "none"}
     assert names("driver=host") == {"host"}
     assert names("name=re", "type=custom") == {"free"}
+    assert names("name=^(used|fre)$") == {"used"}  # regular expressions
+    assert names("name=us[") == set()
+    assert names("id=^[0-9a-f]{64}$", "name=used") == {"used"}
     assert moored.docker("network", "prune", "-f", "--filter", "label!=x=2") == ""
     moored.docker("network", "create", "--config-only", "plan")
     assert "free" in moored.docker("network", "prune", "-f")

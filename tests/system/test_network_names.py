@@ -13,7 +13,7 @@ from pathlib import Path
 import dnslib  # type: ignore[import-untyped]
 import pytest
 
-from support.netlab import Host, HostedDaemon, Place
+from support.netlab import Host, HostedDaemon, Place, wait_until
 
 pytestmark = pytest.mark.requires("root", "overlayfs", "docker")
 
@@ -249,3 +249,25 @@ def test_n9_nothing_is_injected_into_name_files(
 ) -> None:
     answer = net.api.post("/containers/create", {"Image": "busybox", **change})
     assert answer.status == 400, answer.body
+
+
+def test_a_link_on_a_users_network_may_lead_to_a_container_that_comes_later(
+    moored: HostedDaemon,
+) -> None:
+    moored.docker("network", "create", "net")
+    place = moored.sleeper("early", "--network", "net", "--link", "late:store")
+    assert place.resolve("store")[1] == []
+    moored.sleeper("late", "--network", "net")
+    wait_until(lambda: place.resolve("store")[1] == [moored.address("late", "net")])
+    failed = moored.cli.run("run", "--rm", "--link", "nosuch", "busybox", "true")
+    assert "could not get container for nosuch: No such container: nosuch" in failed.err
+
+
+@pytest.mark.parametrize("kind", ["network", "ipc", "pid"])
+def test_a_namespace_of_a_container_that_is_not_there_is_no_missing_image(
+    moored: HostedDaemon, kind: str
+) -> None:
+    failed = moored.cli.run("run", "--rm", f"--{kind}", "container:nosuch", "busybox", "true")
+    assert failed.code == 125
+    assert "No such container: nosuch" in failed.err
+    assert "Unable to find image" not in failed.err

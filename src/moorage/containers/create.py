@@ -116,8 +116,7 @@ def _plan(
     if host.log_config is not None:
         driver, options = host.log_config.type, host.log_config.config or {}
         log_options.validate(driver, runtime_defaults.log_options(driver, options))
-    _check_joined(parts, host)
-    links.check(parts.store, host.links or [])
+    links.check(parts.store, host)
     inherited: list[MountRecord] = []
     for text in host.volumes_from or []:
         reference, writable = mount_spec.parse_volumes_from(text)
@@ -152,13 +151,6 @@ def _other(parts: Parts, reference: str) -> Container:
 
 def _capabilities(given: list[str] | None, option: str) -> list[str] | None:
     return capabilities.normalise(given, option) if given else given
-
-
-def _check_joined(parts: Parts, host: HostConfig) -> None:
-    """The containers whose namespaces are to be shared must exist now."""
-    for mode in (host.network_mode, host.ipc_mode, host.pid_mode):
-        if reference := validate_namespaces.joined_container(mode):
-            parts.store.get(reference)
 
 
 def _with_hostname(config: ContainerConfig, host: HostConfig, container_id: str) -> ContainerConfig:

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from moorage.containers.container import Container
 from moorage.containers.store import ContainerStore
 from moorage.containers.validate_config import parse_port
+from moorage.containers.validate_namespaces import is_user_defined
 from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.networks.values import Link
+from moorage.spec.engine.hostconfig import HostConfig
 
 
 def parse(text: str) -> tuple[str, str]:
@@ -23,19 +25,31 @@ def parse(text: str) -> tuple[str, str]:
     return bare, alias.rpartition("/")[2] or bare
 
 
-def check(store: ContainerStore, texts: Iterable[str]) -> None:
+def check(store: ContainerStore, host: HostConfig) -> None:
     """Refuse links to nothing. Raises: InvalidParameter, with Docker's sentence."""
-    for text in texts:
-        reference, _ = parse(text)
+    for reference, _ in map(parse, host.links or []):
         try:
             store.get(reference)
         except NotFound as error:
-            raise InvalidParameter(f"could not get container for {reference}: {error}") from error
+            if is_user_defined(host.network_mode):
+                continue  # a name that is looked up when it is asked for: it may come later
+            message = f"could not get container for {reference}: {error}"
+            raise InvalidParameter(message) from error
 
 
-def resolve(store: ContainerStore, texts: Iterable[str]) -> list[tuple[Container, str]]:
-    """Return the linked containers with their aliases. Raises: NotFound."""
-    return [(store.get(reference), alias) for reference, alias in map(parse, texts)]
+def resolve(store: ContainerStore, host: HostConfig) -> list[tuple[Container, str]]:
+    """Return the linked containers with their aliases.
+
+    Raises: NotFound; on networks of the user's what is not there is left out.
+    """
+    found: list[tuple[Container, str]] = []
+    for reference, alias in map(parse, host.links or []):
+        try:
+            found.append((store.get(reference), alias))
+        except NotFound:
+            if not is_user_defined(host.network_mode):
+                raise
+    return found
 
 
 def for_networks(linked: Iterable[tuple[Container, str]]) -> list[Link]:

@@ -30,7 +30,7 @@ async def connect(
         _require_changeable(container)
         record = container.record
         asked = settings or EndpointSettings()
-        linked = links.resolve(parts.store, record.host_config.links or [])
+        linked = links.resolve(parts.store, record.host_config)
         known = configured_networks(record)
         name, _ = await parts.networks.connect(
             network,

@@ -203,7 +203,7 @@ async def release_mounts(parts: Parts, container: Container, *, user: str = "") 
 async def join_networks(parts: Parts, container: Container, undo: AsyncExitStack) -> Sandbox:
     """Make the network sandbox, and the files that speak of it."""
     record = container.record
-    linked = links.resolve(parts.store, record.host_config.links or [])
+    linked = links.resolve(parts.store, record.host_config)
     undo.push_async_callback(parts.networks.leave, container.id)
     request = request_for(record, links.for_networks(linked))
     try:

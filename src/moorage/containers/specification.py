@@ -133,7 +133,7 @@ def _shared_memory(parts: Parts, container: Container, undo: AsyncExitStack) -> 
 
 
 def _links_environment(parts: Parts, record: ContainerRecord) -> list[str]:
-    linked = links.resolve(parts.store, record.host_config.links or [])
+    linked = links.resolve(parts.store, record.host_config)
     if not linked:
         return []
     addresses: dict[str, str] = {}

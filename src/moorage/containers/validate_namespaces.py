@@ -12,6 +12,12 @@ def joined_container(mode: str) -> str | None:
     return mode.removeprefix("container:") if mode.startswith("container:") else None
 
 
+def is_user_defined(network_mode: str) -> bool:
+    """Whether a network mode names a network that somebody has made."""
+    plain = {"", "default", "bridge", "host", "none"}
+    return network_mode not in plain and joined_container(network_mode) is None
+
+
 def check(config: ContainerConfig, host: HostConfig) -> None:
     """Refuse unknown modes and contradictions.
 

@@ -24,6 +24,7 @@ from moorage.networks.remains import Remains
 from moorage.networks.remoteipam import RemoteIpam
 from moorage.networks.values import NameFiles
 from moorage.plugins.registry import Plugins
+from moorage.spec.engine.network import NetworkSummary
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
@@ -56,6 +57,8 @@ class Domain:
     plugins: Plugins | None = None
     ipam: RemoteIpam | None = None
     on_name_files: NameFilesChanged = lambda _container_id, _files: None
+    # network id -> its record and what a listing shows of it, as long as it is the same record
+    summaries: dict[str, tuple[NetworkRecord, NetworkSummary]] = field(default_factory=dict)
     # one at a time: choosing a subnet looks at what the kernel and the other networks have
     creating: asyncio.Lock = field(default_factory=asyncio.Lock)
     # ids of sandboxes that are recorded and have no namespace yet

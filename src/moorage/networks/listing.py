@@ -35,26 +35,39 @@ def list_all(domain: Domain, filters: Filters) -> list[NetworkSummary]:
     for kind in filters.get("type"):
         if kind not in {"custom", "builtin"}:
             raise InvalidParameter(f"invalid filter: 'type'='{kind}'")
-    dangling = filters.flag("dangling")
-    found = [
-        network
-        for network in domain.registry.networks.values()
-        if filters.exact("driver", network.driver)
-        and filters.substring("name", network.name)
-        and filters.substring("id", network.id)
-        and filters.exact("scope", network.scope)
-        and filters.exact("type", "builtin" if network.name in BUILTIN else "custom")
-        and filters.labels(network.labels)
-        and ("dangling" not in filters or dangling == _is_dangling(domain, network))
-    ]
-    return [_summary(network) for network in found]
+    found = list(domain.registry.networks.values())
+    if filters:
+        dangling = filters.flag("dangling")
+        found = [
+            network
+            for network in found
+            if filters.exact("driver", network.driver)
+            and filters.match("name", network.name)
+            and filters.match("id", network.id)
+            and filters.exact("scope", network.scope)
+            and filters.exact("type", "builtin" if network.name in BUILTIN else "custom")
+            and filters.labels(network.labels)
+            and ("dangling" not in filters or dangling == _is_dangling(domain, network))
+        ]
+    if len(domain.summaries) > len(domain.registry.networks):  # some are gone
+        domain.summaries.clear()
+    return [_summary(domain, network) for network in found]
 
 
 def _is_dangling(domain: Domain, network: NetworkRecord) -> bool:
     return network.name not in BUILTIN and not domain.registry.members[network.id]
 
 
-def _summary(network: NetworkRecord) -> NetworkSummary:
+def _summary(domain: Domain, network: NetworkRecord) -> NetworkSummary:
+    """Return what is shown of a network; worked out once for each of its records."""
+    record, summary = domain.summaries.get(network.id, (None, None))
+    if summary is None or record is not network:
+        summary = _summarise(network)
+        domain.summaries[network.id] = (network, summary)
+    return summary
+
+
+def _summarise(network: NetworkRecord) -> NetworkSummary:
     return NetworkSummary(
         name=network.name,
         id=network.id,
@@ -99,7 +112,7 @@ def inspect(domain: Domain, ref: str, *, scope: str, verbose: bool) -> NetworkIn
     network = domain.registry.find(ref)
     if scope and scope != network.scope:
         network = domain.registry.find(f"{ref} in scope {scope}")
-    summary = _summary(network)
+    summary = _summary(domain, network)
     return NetworkInspect(
         **{name: getattr(summary, name) for name in summary.__struct_fields__},
         containers={

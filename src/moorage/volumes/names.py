@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -30,17 +30,6 @@ def check_name(name: str) -> None:
         )
     if len(name) > _LIMIT:
         raise InvalidParameter(f"volume name is too long, {_LIMIT} characters are the most")
-
-
-def names_match(patterns: Sequence[str], name: str) -> bool:
-    """Whether one of the ``name`` filters is, or as a regular expression finds, *name*.
-
-    Raises: InvalidParameter.
-    """
-    try:
-        return not patterns or any(p == name or re.search(p, name) for p in patterns)
-    except re.error as error:
-        raise InvalidParameter(f"invalid filter 'name={list(patterns)}': {error}") from error
 
 
 @contextmanager

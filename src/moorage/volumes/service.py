@@ -32,7 +32,7 @@ from moorage.volumes import copyup, subpath
 from moorage.volumes.driver import DriverVolume
 from moorage.volumes.drivers import Drivers
 from moorage.volumes.local import LocalDriver
-from moorage.volumes.names import check_name, names_match, operation
+from moorage.volumes.names import check_name, operation
 from moorage.volumes.prune import Selection
 from moorage.volumes.record import ANONYMOUS_LABEL, VolumeRecord, VolumeTable
 
@@ -213,7 +213,7 @@ class Volumes:
             for volume in shown.values()
             if filters.exact("driver", volume.driver)
             and filters.labels(volume.labels)
-            and names_match(filters.get("name"), volume.name)
+            and filters.match("name", volume.name)
             and dangling in {None, not self.table.references(volume.name)}
         ]
         return VolumeListResponse(volumes=found, warnings=warnings or None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
+import re
 from collections.abc import Collection, Mapping
 
 import msgspec
@@ -78,9 +80,14 @@ class Filters:
         """Whether *value* equals one of the alternatives, or *name* is not filtered on."""
         return name not in self.terms or value in self.terms[name]
 
-    def substring(self, name: str, value: str) -> bool:
-        """Whether one of the alternatives occurs in *value*, or *name* is not filtered on."""
-        return name not in self.terms or any(wanted in value for wanted in self.terms[name])
+    def match(self, name: str, value: str) -> bool:
+        """Whether one of the alternatives is *value*, or is found in it as a regular expression.
+
+        One that is no regular expression is looked for as it stands.
+        """
+        return name not in self.terms or any(
+            wanted == value or _pattern(wanted).search(value) for wanted in self.terms[name]
+        )
 
     def prefix(self, name: str, value: str) -> bool:
         """Whether *value* begins with one of the alternatives, or *name* is not filtered on."""
@@ -100,3 +107,11 @@ class Filters:
             if key not in have or (equals and have[key] != value):
                 return False
         return True
+
+
+@functools.lru_cache(maxsize=64)
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error:
+        return re.compile(re.escape(text))
