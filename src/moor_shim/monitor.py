@@ -3,7 +3,8 @@
 ::
 
     NEW ──create──► CREATED ──start──► RUNNING ──process ends──► DRAINING ──► ENDED ──► gone
-     └──(exec)────────────create──────────►┘
+     ├──(exec)────────────create──────────►┤
+     └──(its monitor was killed)──adopt───►┘
 
 A container whose daemon goes away before its start is removed again: nobody knows of it yet.
 After the end the monitor stays only while a control connection does, or output is unsent.
@@ -101,6 +102,9 @@ class Monitor:
         if operation == "create" and self._state == "new" and not self._job:
             control.greeted = True
             self._create(control, number, message)
+        elif operation == "adopt" and self._state == "new" and not self._job:
+            control.greeted = True
+            self._adopt(control, number, message)
         elif not self._job or self._abandoned:
             control.close()
         elif operation == "hello":
@@ -119,10 +123,18 @@ class Monitor:
             control.send({"id": number, "error": f"unknown operation: {operation}"})
 
     def _greet(self, control: Control, number: object) -> None:
-        pidfd = self._process.pidfd
+        streams: dict[int, int] = {}
+        if self._process.is_container and self._process.pidfd >= 0:
+            streams = self._stdio.readable()
         control.send(
-            {"id": number, "pid": self._process.pid, "state": self._state, "exit": self._exit},
-            (pidfd,) if pidfd >= 0 else (),
+            {
+                "id": number,
+                "pid": self._process.pid,
+                "state": self._state,
+                "exit": self._exit,
+                "streams": list(streams.values()),
+            },
+            (self._process.pidfd, *streams) if self._process.pidfd >= 0 else (),
         )
 
     def _attach(self, control: Control, number: object, request: protocol.Message) -> None:
@@ -140,7 +152,8 @@ class Monitor:
 
     # -- life
 
-    def _create(self, control: Control, number: object, job: protocol.Message) -> None:
+    def _move_in(self, control: Control, number: object, job: protocol.Message) -> bool:
+        """Go to the task's directory and open its log; whether that was possible."""
         self._job = job
         try:
             os.chdir(job["directory"])
@@ -148,11 +161,15 @@ class Monitor:
                 self._listen()
         except OSError:  # given up already: the task's directory is gone
             self._loop.stop()
-            return
+            return False
         complaint = self._open_streams(job["io"])
         if complaint is not None:
             control.send({"id": number, "error": complaint})
             self._loop.stop()
+        return complaint is None
+
+    def _create(self, control: Control, number: object, job: protocol.Message) -> None:
+        if not self._move_in(control, number, job):
             return
         sealed = control.fds.pop(0) if job["sealed"] else -1
         self._process = Process(job, self._children, self._stdio, sealed)
@@ -176,6 +193,30 @@ class Monitor:
 
         self._busy = True
         self._process.create(created)
+
+    def _adopt(self, control: Control, number: object, job: protocol.Message) -> None:
+        """Go on where a monitor was killed, with the streams that the daemon has kept open.
+
+        The process is nobody's child here: how it ends is for the daemon to learn.
+        """
+        pidfd, *streams = control.fds
+        control.fds.clear()
+        if not self._move_in(control, number, job):
+            return
+        self._process = Process(job, self._children, self._stdio, -1)
+        self._process.pid = job["pid"]
+        self._process.pidfd = pidfd
+        self._stdio.adopt(dict(zip(streams, job["streams"], strict=True)))
+        self._state = job["state"]
+        self._take_container()
+
+        def ended(_events: int) -> None:
+            self._loop.forget(pidfd)
+            self._process_ended(None)
+
+        self._loop.watch(pidfd, IN, ended)
+        self._stdio.begin()
+        self._greet(control, number)
 
     def _open_streams(self, io: protocol.Message) -> str | None:
         """Make the streams and open the log; return a complaint, or None."""
@@ -205,13 +246,15 @@ class Monitor:
             removed()
 
     def _take_process(self) -> None:
-        pid = self._process.pid
         if self._process.is_container:
-            self._write_task()
-            if self._job.get("oom"):
-                self._oom = OomWatch(self._loop, self._job["oom"], self._oom_happened)
-        self._children.claim(pid, self._process_ended)
+            self._take_container()
+        self._children.claim(self._process.pid, self._process_ended)
         self._children.forget_unclaimed()
+
+    def _take_container(self) -> None:
+        self._write_task()
+        if self._job.get("oom"):
+            self._oom = OomWatch(self._loop, self._job["oom"], self._oom_happened)
 
     def _write_task(self) -> None:
         pid = self._process.pid
@@ -258,7 +301,7 @@ class Monitor:
         self._oom_killed = True
         self._broadcast({"event": "oom"})
 
-    def _process_ended(self, code: int) -> None:
+    def _process_ended(self, code: int | None) -> None:
         finished = time.time_ns()
         if self._oom is not None:
             self._oom.check()

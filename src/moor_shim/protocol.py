@@ -5,13 +5,18 @@
     moord ──fork+fd──► zygote            one SEQPACKET pair, each message carries one socket
       │                  └─fork─► monitor      that socket is the monitor's first control connection
       ├──{"op":"create",…}+fds──► │            JSON lines; requests carry "id", answers repeat it
-      │ ◄─{"id":1,"pid":…}+pidfd──┤
+      │ ◄─{"id":1,"pid":…}+fds────┤
       ├──{"op":"start"}─────────► │
       │ ◄─{"event":"exit",…}──────┤            events carry no "id"
       └──{"op":"delete"}────────► ┘
 
 With ``create`` come a sealed copy of the OCI runtime (if ``"sealed"``) and, for an exec, the socket
 of its first attachment (if ``"attach"``). An exec is started by it too: one round trip.
+
+The answer carries a descriptor of the process and those of its output, whose streams it names in
+their order. Should the monitor be killed, they go to another with ``adopt``, which is ``create``
+for a process that is there: the daemon adds ``pid``, ``state`` and ``streams``. That monitor tells
+of an end without its code (null), which the daemon asks the kernel for.
 
 Later connections come in by ``monitor.sock`` in the task's directory: a control connection begins
 with ``hello`` (answered like ``create``), an attachment with ``attach``, after whose answer both

@@ -74,6 +74,19 @@ class Stdio:
             ends.append(child_out)
         return ends[0], ends[1], ends[2]
 
+    def readable(self) -> dict[int, int]:
+        """Return the descriptors of output that has not ended, with their streams."""
+        return self._sources
+
+    def adopt(self, sources: dict[int, int]) -> None:
+        """Take over the streams of another monitor, as ``readable`` returned them there.
+
+        A terminal is input too; a pipe to the process has ended with its only writer.
+        """
+        self._sources = sources
+        if self.tty:
+            self._stdin = next(iter(sources), -1)
+
     def console_path(self) -> str:
         """Return a short path to the console socket: a socket's path has 108 bytes only."""
         return f"/proc/{os.getpid()}/cwd/{protocol.CONSOLE}"

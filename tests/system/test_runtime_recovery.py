@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -19,6 +20,9 @@ from support.bundles import Bench, alive, bench, collect, ended, until
 
 pytestmark = pytest.mark.requires("root", "crun")
 TESTS = Path(__file__).parent.parent
+SAY_BY_SIGNAL = (
+    'trap "echo two" USR1; trap "echo three; exit 7" USR2; echo one; while :; do sleep 0.05; done'
+)
 
 
 def crash(root: Path, **environment: str) -> bytes:
@@ -56,6 +60,18 @@ async def recovered(b: Bench, name: str) -> Task:
     return found
 
 
+async def kill_monitor(b: Bench, task: Task) -> None:
+    """Kill the monitor, and wait until another has taken over."""
+    killed = b.monitor_of(task)
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: b.monitor_of(task) != killed and task.has_monitor)
+
+
+def lines(b: Bench) -> list[str]:
+    """Return what the log holds so far."""
+    return [json.loads(line)["log"].strip() for line in b.log().read_text().splitlines()]
+
+
 async def test_containers_go_on_without_their_daemon(after_crash: Bench) -> None:
     b = after_crash
     assert set(b.runtime.known()) >= {"ended", "flood", "reader", "orphan", "lost"}
@@ -82,8 +98,7 @@ async def test_containers_go_on_without_their_daemon(after_crash: Bench) -> None
 async def test_end_is_known_though_the_monitor_was_killed(after_crash: Bench) -> None:
     b = after_crash
     orphan = await recovered(b, "orphan")
-    os.kill(b.monitor_of(orphan), signal.SIGKILL)
-    await until(lambda: not orphan.has_monitor)
+    await kill_monitor(b, orphan)
     assert orphan.exit_status is None
     await orphan.signal(signal.SIGTERM)
     status = await ended(orphan)
@@ -93,22 +108,54 @@ async def test_end_is_known_though_the_monitor_was_killed(after_crash: Bench) ->
 
 async def test_later_daemon_finds_a_process_without_monitor(after_crash: Bench) -> None:
     b = after_crash
+    known = json.loads((b.root / "exec" / "tasks" / "lost" / "task.json").read_text())
+    os.kill(known["monitor"], signal.SIGKILL)
+    await until(lambda: not alive(known["monitor"]))
     lost = await recovered(b, "lost")
-    monitor = b.monitor_of(lost)
-    os.kill(monitor, signal.SIGKILL)
-    await until(lambda: not alive(monitor))
-    async with bench(b.root) as later:
-        again = await recovered(later, "lost")
-        assert again.pid == lost.pid
-        await again.delete()
-        assert not alive(lost.pid)
-        for name in later.runtime.known():
-            found = await later.runtime.recover(name)
-            if isinstance(found, Task):
-                await found.delete()
-            else:
-                await later.runtime.discard(name)
+    assert (lost.pid, lost.has_monitor) == (known["pid"], False)
     await lost.delete()
+    assert not alive(known["pid"])
+
+
+@pytest.mark.parametrize("tty", [False, True])
+async def test_another_monitor_reads_on_where_one_was_killed(kit_root: Path, *, tty: bool) -> None:
+    """The process notices nothing, what it writes meanwhile waits, and it can be killed again."""
+    async with bench(kit_root / f"r{secrets.token_hex(3)}") as b:
+        io = ProcessIO(tty=tty, log_driver="json-file", log_path=b.log())
+        task = await b.create("sh", "-c", SAY_BY_SIGNAL, io=io)
+        await task.start()
+        await until(lambda: lines(b) == ["one"])
+
+        os.kill(b.runtime.zygote_pid, signal.SIGSTOP)  # no other monitor can be made yet
+        try:
+            os.kill(b.monitor_of(task), signal.SIGKILL)
+            await until(lambda: not alive(b.monitor_of(task)))
+            await task.signal(signal.SIGUSR1)
+        finally:
+            os.kill(b.runtime.zygote_pid, signal.SIGCONT)
+        await until(lambda: lines(b) == ["one", "two"])
+
+        attachment = await task.attach(stdin=False, stdout=True, stderr=True)
+        await task.signal(signal.SIGUSR2)
+        assert (await collect(attachment))[0].split() == [b"three"]
+        status = await ended(task)
+        assert (status.code, status.known) in {(7, True), (255, False)}
+        assert lines(b) == ["one", "two", "three"]
+        await task.delete()
+        assert b.leftovers() == []
+
+
+async def test_a_monitor_killed_before_the_start_is_replaced(kit_root: Path) -> None:
+    async with bench(kit_root / f"r{secrets.token_hex(3)}") as b:
+        io = ProcessIO(log_driver="json-file", log_path=b.log())
+        task = await b.create("sh", "-c", "echo hello; exit 3", io=io)
+        await kill_monitor(b, task)
+        await task.start()
+        status = await ended(task)
+        assert (status.code, status.known) in {(3, True), (255, False)}
+        assert lines(b) == ["hello"]
+        await task.delete()
+        assert b.leftovers() == []
 
 
 async def test_container_and_monitor_killed_together_have_an_unknown_end(

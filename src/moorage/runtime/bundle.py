@@ -6,7 +6,7 @@ import logging
 import re
 import resource
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -158,6 +158,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     runtime: OciRuntime
     cgroups_path: str
     note: str = ""  # of an exec: what its maker wants to be reminded of
+    job: dict[str, Any] | None = None  # of a container: the order for another monitor
 
 
 RECORD_FILE: Final = "record.json"

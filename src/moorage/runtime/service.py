@@ -58,6 +58,7 @@ class Runtime:
         self._wanted_default = default
         self._on_oom = on_oom
         self._filters = FilterCache(state_root / "seccomp")
+        self._supervisor = supervisor
         self._zygote = Zygote(supervisor, exec_root)
         self._copies = SealedCopies()
         self._haste = Haste()
@@ -123,11 +124,22 @@ class Runtime:
         program = spec.process.args[0] if spec.process and spec.process.args else ""
         task = self._task(container_id, directory, chosen, cgroups_path, program)
         group = self.fitness.cgroups.cgroup(cgroups_path)
+        job = bundle.job(
+            kind="container",
+            container_id=container_id,
+            directory=directory,
+            runtime=chosen,
+            io=io,
+            start_fifo=chosen.start_fifo(container_id, spec),
+            plain_state=chosen.plain_state(container_id, spec),
+            group=group,
+        )
         record = bundle.Record(
             container_id=container_id,
             kind="container",
             runtime=chosen,
             cgroups_path=cgroups_path,
+            job=job,
         )
         try:
             bundle.make_log_directory(io)
@@ -135,18 +147,7 @@ class Runtime:
             bundle.write(directory, bundle.RECORD_FILE, record)
             failpoint("runtime.create.after_bundle")
             try:
-                await task.launch(
-                    bundle.job(
-                        kind="container",
-                        container_id=container_id,
-                        directory=directory,
-                        runtime=chosen,
-                        io=io,
-                        start_fifo=chosen.start_fifo(container_id, spec),
-                        plain_state=chosen.plain_state(container_id, spec),
-                        group=group,
-                    )
-                )
+                await task.launch(job)
             except System as error:
                 oci.raise_failure(
                     error.message, verb="create", program=program, runtime=chosen.name
@@ -178,6 +179,7 @@ class Runtime:
         if record is None:
             return None
         task = self._task(container_id, directory, record.runtime, record.cgroups_path)
+        task.job = record.job
         found = await recover.recover(task, directory)
         if isinstance(found, Task):
             self._tasks[container_id] = found
@@ -230,6 +232,7 @@ class Runtime:
             runtime=runtime,
             group=self.fitness.cgroups.cgroup(cgroups_path),
             zygote=self._zygote,
+            supervisor=self._supervisor,
             copies=self._copies,
             on_oom=self._on_oom,
             on_deleted=self._forget,

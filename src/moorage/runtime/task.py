@@ -6,12 +6,14 @@ import asyncio
 import dataclasses
 import errno
 import logging
+import math
 import os
 import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,7 @@ from moorage.kernel.cgroup.contract import Cgroup
 from moorage.kernel.sealed import SealedCopies
 from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import Conflict, System
+from moorage.lib.tasks import Supervisor
 from moorage.runtime import attachment, bundle, limits, oci, stats
 from moorage.runtime.attachment import Attachment
 from moorage.runtime.connection import Connection, MonitorGone
@@ -38,6 +41,7 @@ _FREEZE_S: Final = 10.0
 _KILL_S: Final = 30.0
 _REAP_S: Final = 1.0
 _POLL_S: Final = 0.005
+_CALM_S: Final = 1.0  # a monitor that is lost sooner again is not replaced: it may be a fault
 _LAUNCHES: Final = 3  # attempts, should the zygote die under a request
 
 
@@ -50,6 +54,7 @@ class Place:
     runtime: oci.OciRuntime
     group: Cgroup
     zygote: Zygote
+    supervisor: Supervisor
     copies: SealedCopies
     on_oom: Callable[[str], None] | None
     on_deleted: Callable[[Task], None]
@@ -90,6 +95,10 @@ class Task:
         self._connection: Connection | None = None
         self._order: Order | None = None  # of an exec: until its start
         self._launched = False  # whether the monitor has taken its order
+        self._streams: dict[int, int] = {}  # stream -> descriptor, for the next monitor
+        self._state = ""  # as the monitor calls it
+        self.job: protocol.Message | None = None  # of a container: its monitor's order
+        self._replaced = -math.inf  # when the monitor was replaced last
         self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._deleting = asyncio.Lock()
         self._deleted = False
@@ -101,16 +110,20 @@ class Task:
         self._connection = connection
 
     def take(self, reply: protocol.Message) -> None:
-        """Note what the monitor says of the process: pid, descriptor, end."""
+        """Note what the monitor says of the process: pid, state, descriptors, end."""
         self.pid = int(reply["pid"])
+        self._state = str(reply["state"])
         if self._connection is not None:
-            for fd in self._connection.take_fds():
-                if self._pidfd < 0:
-                    self._pidfd = fd
-                else:
+            pidfd, *streams = self._connection.take_fds() or [-1]
+            if self._pidfd < 0:
+                self._pidfd = pidfd
+            elif pidfd >= 0:
+                os.close(pidfd)
+            for stream, fd in zip(reply.get("streams", ()), streams, strict=False):
+                if self._streams.setdefault(stream, fd) != fd:
                     os.close(fd)
         if reply["exit"] is not None:
-            self.note_end(exit_status(reply["exit"]))
+            self._note_reported(reply["exit"])
 
     def confirm(self) -> None:
         """Note that the monitor is one of a task that exists: its loss counts from now on."""
@@ -119,7 +132,7 @@ class Task:
     def on_event(self, event: protocol.Message) -> None:
         """Note an event of the monitor."""
         if event["event"] == "exit":
-            self.note_end(exit_status(event))
+            self._note_reported(event)
         elif event["event"] == "oom" and self._place.on_oom is not None:
             self._place.on_oom(self.container_id)
 
@@ -134,8 +147,33 @@ class Task:
         elif self._pidfd >= 0:
             log.warning("the monitor of %s is gone; watching its process", self.container_id)
             self.watch_orphan(self._pidfd)
+            now = clock.monotonic()
+            if self.job is not None and now - self._replaced > _CALM_S:
+                self._replaced = now
+                _ = self._place.supervisor.start(self._replace_monitor(self.job), "monitor")
         else:
             self.note_end(unknown_end())
+
+    async def _replace_monitor(self, job: protocol.Message) -> None:
+        """Have another monitor read on where the last was killed; the streams have waited."""
+        if self._deleting.locked() or self._ended.done():
+            return
+        found = {"pid": self.pid, "state": self._state, "streams": list(self._streams)}
+        try:
+            await self._give("adopt", {**job, **found}, self._pidfd, *self._streams.values())
+        except System as error:
+            log.warning("%s goes on without log: %s", self.container_id, error)
+        else:  # who will tell of the end, once all output has been read
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            log.info("%s has another monitor", self.container_id)
+
+    def _note_reported(self, told: protocol.Message) -> None:
+        """Note an end that a monitor tells of; one that was not its parent knows no code."""
+        if told["code"] is not None:
+            self.note_end(exit_status(told))
+        else:
+            deadline = asyncio.get_running_loop().time() + _REAP_S
+            self._learn_orphans_end(deadline, oom_killed=bool(told["oom_killed"]))
 
     def watch_orphan(self, pidfd: int) -> None:
         """Watch the process itself: its monitor is gone."""
@@ -147,16 +185,18 @@ class Task:
         loop.remove_reader(self._pidfd)
         self._learn_orphans_end(loop.time() + _REAP_S)
 
-    def _learn_orphans_end(self, deadline: float) -> None:
+    def _learn_orphans_end(self, deadline: float, *, oom_killed: bool = False) -> None:
         """Ask the kernel, which may tell before the reaping, after it, or never."""
         loop = asyncio.get_running_loop()
         code = pidfds.exit_code(self._pidfd, self.pid) if self._pidfd >= 0 else None
         if code is None and self._pidfd >= 0 and loop.time() < deadline:
-            loop.call_later(_POLL_S, self._learn_orphans_end, deadline)
+            again = partial(self._learn_orphans_end, deadline, oom_killed=oom_killed)
+            loop.call_later(_POLL_S, again)
         elif code is None:
             self.note_end(unknown_end())
         else:
-            self.note_end(ExitStatus(code=code, finished_ns=clock.now_ns()))
+            now_ns = clock.now_ns()
+            self.note_end(ExitStatus(code=code, oom_killed=oom_killed, finished_ns=now_ns))
 
     def note_end(self, status: ExitStatus) -> None:
         """Let those who wait know how it ended; the first to tell is believed."""
@@ -350,14 +390,23 @@ class Task:
         sealed = self._place.copies.of(runtime.path) if runtime.is_crun else None
         job["sealed"] = sealed is not None
         fds = [fd for fd in (sealed, stream.fileno() if stream else None) if fd is not None]
+        await self._give("create", job, *fds)
+        if self._is_container:
+            self.job = job
+
+    async def _give(self, order: str, job: protocol.Message, *fds: int) -> None:
+        """Make a monitor and give it its order.
+
+        Raises: System, with the runtime's complaint; MonitorGone.
+        """
         for attempt in range(_LAUNCHES):
             first = self._place.zygote.fork()
             self.use(Connection(first, self.on_event, self.on_lost))
             assert self._connection is not None  # noqa: S101 - just set
             try:
-                reply = await self._connection.request("create", *fds, **job)
+                reply = await self._connection.request(order, *fds, **job)
             except MonitorGone:
-                self.disconnect()
+                self._drop_connection()
                 if attempt + 1 == _LAUNCHES or not self._place.zygote.forget_dead():
                     raise  # else the request died with the zygote
             else:
@@ -368,11 +417,20 @@ class Task:
     def abandon(self) -> None:
         """Give up what was launched: the monitor undoes it when it sees that nobody is there."""
         self.disconnect()
-        self._close_pidfd()
         atomicfile.remove_tree(self._place.directory)
 
     def disconnect(self) -> None:
-        """Let go of the monitor, which stays."""
+        """Let go of the monitor, which stays, and of the process."""
+        self._drop_connection()
+        if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        for fd in self._streams.values():
+            os.close(fd)
+        self._streams.clear()
+
+    def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -392,12 +450,12 @@ class Task:
             if self._connection is not None:
                 with suppress(System):
                     await self._connection.request("delete")
-                self.disconnect()
+                self._drop_connection()
             elif self._is_container and self._place.runtime.may_know(self.container_id):
                 await self._ask("delete", "--force", self.container_id)
             if self._is_container:
                 self._remove_group()
-            self._close_pidfd()
+            self.disconnect()
             await offload.run("fs", atomicfile.remove_tree, self._place.directory)
             self.note_end(unknown_end())
             if self._order is not None:
@@ -409,12 +467,6 @@ class Task:
         """Remove what an ended container has left behind."""
         self.note_end(unknown_end())
         await self.delete()
-
-    def _close_pidfd(self) -> None:
-        if self._pidfd >= 0:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = -1
 
     async def _kill(self) -> None:
         await self.signal(signal.SIGKILL)
@@ -443,6 +495,8 @@ class Task:
 
 def exit_status(message: protocol.Message) -> ExitStatus:
     """Return the end that a monitor reports."""
+    if message["code"] is None:  # the monitor was not the one that began it
+        return ExitStatus(code=UNKNOWN_CODE, finished_ns=int(message["finished_ns"]), known=False)
     return ExitStatus(
         code=int(message["code"]),
         oom_killed=bool(message["oom_killed"]),
