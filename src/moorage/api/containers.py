@@ -26,6 +26,7 @@ from moorage.spec.engine.container import (
     ContainerPruneResponse,
     ContainerSummary,
     ContainerTopResponse,
+    ContainerUpdate,
     ContainerUpdateResponse,
     ContainerWaitExitError,
     ContainerWaitResponse,
@@ -253,7 +254,7 @@ async def container_kill(containers: Containers, id: str, query: KillQuery) -> N
 
 @route("POST", "/containers/{id}/update", "ContainerUpdate")
 async def container_update(
-    containers: Containers, id: str, body: HostConfig
+    containers: Containers, id: str, body: ContainerUpdate
 ) -> ContainerUpdateResponse:
     """200; 400 impossible limit; 404 no such container; 409 contradiction."""
     return ContainerUpdateResponse(warnings=await containers.update(id, body))

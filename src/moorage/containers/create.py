@@ -17,7 +17,7 @@ from moorage.containers import (
     merge,
     mount_spec,
     names,
-    prepare,
+    own_mounts,
     security_options,
     validate_config,
     validate_namespaces,
@@ -106,7 +106,7 @@ def _plan(
         raise InvalidParameter(f"unknown or invalid runtime name: {given.runtime}")
     given, warnings = validate_resources.check(given, parts.resources)
     if given.network_mode == "host" and given.port_bindings:
-        warnings = [*warnings, "Published ports are discarded when using host network mode"]
+        warnings = [*warnings, validate_config.DISCARDED_PORTS]
     host = defaults.host_config(
         given,
         parts.settings,
@@ -196,61 +196,10 @@ async def _make(parts: Parts, container: Container, image: Image | None) -> None
             storage_opt=record.host_config.storage_opt or {},
         )
         failpoint("containers.create.after_layer")
-        mounts = await _make_volumes(parts, record, undo)
+        mounts = await own_mounts.make(parts, record.id, record.mounts, undo)
         failpoint("containers.create.after_volumes")
-        await _copy_up(parts, record.id, mounts)
-        await _check_image_mounts(parts, mounts)
+        await own_mounts.fill(parts, record.id, mounts)
+        own_mounts.check_images(parts, mounts)
         failpoint("containers.create.before_commit")
         parts.store.change(container, mounts=mounts, intent=Intent.NONE)
         undo.pop_all()
-
-
-async def _make_volumes(
-    parts: Parts, record: ContainerRecord, undo: AsyncExitStack
-) -> list[MountRecord]:
-    """Create or take the volumes; bind sources by ``--mount`` must exist."""
-    made: list[MountRecord] = []
-    for mount in record.mounts:
-        if mount.type == "volume":
-            made.append(await _make_volume(parts, record.id, mount, undo))
-            continue
-        if mount.type == "bind" and not mount.create_source:
-            await offload.run_disposable(prepare.require_source, mount)
-        made.append(mount)
-    return made
-
-
-async def _make_volume(
-    parts: Parts, container_id: str, mount: MountRecord, undo: AsyncExitStack
-) -> MountRecord:
-    options = mount.spec.volume_options if mount.spec else None
-    driver = options.driver_config if options else None
-    new = not mount.name
-    volume = await parts.volumes.create(
-        mount.name,
-        driver=mount.driver if mount.driver != "local" else "",
-        options=driver.options if driver else None,
-        labels=options.labels if options else None,
-        container_id=container_id,
-    )
-    if new:
-        undo.push_async_callback(parts.volumes.remove, volume.name, force=True)
-    undo.callback(parts.volumes.release, volume.name, container_id)
-    return structs.replace(mount, name=volume.name, driver=volume.driver)
-
-
-async def _copy_up(parts: Parts, container_id: str, mounts: list[MountRecord]) -> None:
-    """Fill empty volumes with what the image has at their place."""
-    wanted = [m for m in mounts if m.type == "volume" and m.copy_up and not m.subpath]
-    if not wanted:
-        return
-    async with AsyncExitStack() as undo:
-        rootfs = await prepare.mount_rootfs(parts, container_id, undo, owner="copy-up")
-        for mount in wanted:
-            await parts.volumes.populate(mount.name, rootfs, mount.destination)
-
-
-async def _check_image_mounts(parts: Parts, mounts: list[MountRecord]) -> None:
-    for mount in mounts:
-        if mount.type == "image":
-            parts.images.resolve(mount.source)

@@ -17,6 +17,7 @@ from moorage.spec.engine.container import (
     ContainerInspectResponse,
     ContainerState,
     NetworkSettings,
+    PendingUpdate,
 )
 from moorage.spec.engine.mount import MountPoint
 from moorage.spec.engine.network import EndpointSettings
@@ -77,7 +78,15 @@ def _shown(parts: Parts, container: Container) -> ContainerInspectResponse:
         mounts=[mount_point(parts, m) for m in record.mounts],
         config=record.config,
         network_settings=_network_settings(parts, record),
+        pending_update=_pending(record),
     )
+
+
+def _pending(record: ContainerRecord) -> PendingUpdate | msgspec.UnsetType:
+    if record.pending is None:
+        return msgspec.UNSET
+    asked = msgspec.structs.asdict(record.pending)
+    return PendingUpdate(**{name: value for name, value in asked.items() if value is not None})
 
 
 def state(record: ContainerRecord, health: Health | None) -> ContainerState:

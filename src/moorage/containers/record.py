@@ -49,6 +49,17 @@ class MountRecord(Struct, frozen=True, kw_only=True):
     spec: Mount | None = None  # as asked for by ``--mount``
 
 
+class Pending(Struct, frozen=True, kw_only=True):
+    """What an update asked for that counts from the next start on; ``None`` leaves what there is.
+
+    Each is the whole list that is wanted, as in the configuration.
+    """
+
+    env: list[str] | None = None
+    binds: list[str] | None = None
+    mounts: list[Mount] | None = None
+
+
 class ContainerRecord(Struct, frozen=True, kw_only=True):
     """A container as it is saved."""
 
@@ -68,6 +79,7 @@ class ContainerRecord(Struct, frozen=True, kw_only=True):
     apparmor_profile: str = ""
     process_label: str = ""
     mount_label: str = ""
+    pending: Pending | None = None
     device_groups: list[int] = []  # that its devices gave it at the last start (CDI)
 
     state: State = State.CREATED

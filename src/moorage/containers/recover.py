@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from moorage.containers import ending, lifecycle, pause, release, remove, restart, start_order
+from moorage.containers import (
+    changing,
+    ending,
+    lifecycle,
+    pause,
+    release,
+    remove,
+    restart,
+    start_order,
+    update,
+)
 from moorage.containers.record import Intent
 from moorage.containers.state import ALIVE, State
 from moorage.lib import clock, offload, tasks
@@ -40,15 +50,28 @@ async def recover(parts: Parts) -> None:
     ended = [(c, status) for c, task in adoptions if (status := task.result()) is not None]
     running = [c.id for c in parts.store.every() if c.task is not None]
     await parts.networks.restore(running)
+    for container in parts.store.every():
+        if container.task is not None:
+            await _republish(parts, container)
     await parts.volumes.reconcile([c.id for c in parts.store.every()], running)
     for container in parts.store.unfinished():
         await _finish(parts, container)
+    for container in parts.store.every():
+        changing.release_unused(parts, container)
     for container, status in ended:
         await _note_end(parts, container, status)
     for container in parts.store.every():
         if container.state is State.RESTARTING and container.back_off is None:
             async with container.lock:
                 lifecycle.start_later(parts, container)
+
+
+async def _republish(parts: Parts, container: Container) -> None:
+    """Finish an update of the ports of a running container that was cut off."""
+    try:
+        await update.republish(parts, container)
+    except MoorageError as error:
+        log.warning("container %s: its ports are as they were: %s", container.id, error)
 
 
 async def _adopt(parts: Parts, container: Container) -> ExitStatus | None:

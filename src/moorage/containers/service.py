@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         ContainerPruneResponse,
         ContainerSummary,
         ContainerTopResponse,
+        ContainerUpdate,
         FilesystemChange,
     )
     from moorage.spec.engine.filters import Filters
@@ -156,7 +157,7 @@ class Containers:
         work = rename.rename(self.parts, self.get(reference), name)
         await tasks.finish(work, self.parts.supervisor, "rename")
 
-    async def update(self, reference: str, asked: HostConfig) -> list[str]:
+    async def update(self, reference: str, asked: ContainerUpdate) -> list[str]:
         """Change limits and restart policy; returns warnings."""
         work = update.update(self.parts, self.get(reference), asked)
         return await tasks.finish(work, self.parts.supervisor, "update")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from moorage.containers import process_io, remove
+from moorage.containers import changing, process_io, remove
 from moorage.containers.container import Container, Ended
 from moorage.containers.parts import Parts
 from moorage.containers.record import Intent
@@ -31,6 +31,7 @@ async def launch(parts: Parts, container: Container) -> Task:
     """
     parts.store.change(container, intent=Intent.START)
     try:
+        await changing.take_over(parts, container)
         async with AsyncExitStack() as undo:
             task = await _launch(parts, container, undo)
             undo.pop_all()  # success: all of it belongs to the running container

@@ -1,15 +1,32 @@
-"""``update``: limits and restart policy of a container, running or not."""
+"""``update``: limits, restart policy, ports, environment and mounts of a container that exists.
+
+Limits and ports change at once, running or not: they belong to the cgroup and to the network. The
+environment and mounts are those of the process, and so count from its next start on (``changing``).
+"""
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Final
 
 from msgspec import structs
 
-from moorage.containers import devices, spec_resources, validate_config, validate_resources
+from moorage.containers import (
+    changing,
+    devices,
+    spec_resources,
+    validate_config,
+    validate_namespaces,
+    validate_resources,
+)
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
+from moorage.containers.record import ContainerRecord, Pending
+from moorage.containers.sandbox import request_for
 from moorage.lib.errors import Conflict, InvalidParameter
+from moorage.lib.failpoint import failpoint
+from moorage.networks.ports import parse_port
+from moorage.spec.engine.container import ContainerUpdate
 from moorage.spec.engine.hostconfig import HostConfig
 
 _LIMITS: Final = (
@@ -19,13 +36,18 @@ _LIMITS: Final = (
 )  # fmt: skip
 
 
-async def update(parts: Parts, container: Container, asked: HostConfig) -> list[str]:
-    """Change what *asked* names; what it leaves 0 stays. Returns warnings.
+_LATER: Final = "The new environment and mounts count from the container's next start on"
 
-    Events: ``update``.
-    Raises: InvalidParameter, Conflict (being removed, contradictory), System (the kernel refuses).
+
+async def update(parts: Parts, container: Container, asked: ContainerUpdate) -> list[str]:
+    """Change what *asked* names, or nothing; what it leaves 0 stays. Returns warnings.
+
+    Events: ``update``; ``volume create`` for new volumes.
+    Raises: InvalidParameter, Conflict (being removed, contradictory), NotFound, System (the kernel
+    refuses, a port is taken).
     """
     async with container.lock:
+        record = container.record
         before = container.record.host_config
         wanted = merge(before, asked)
         wanted, warnings = validate_resources.check(wanted, parts.resources)
@@ -36,14 +58,79 @@ async def update(parts: Parts, container: Container, asked: HostConfig) -> list[
                     "Restart policy cannot be updated because AutoRemove is enabled"
                     " for the container"
                 )
-        if container.alive and _limits_differ(before, wanted):
-            limits = structs.replace(asked, memory=asked.memory or before.memory)
-            await container.running_task().update(
-                spec_resources.resources(limits, numbers=devices.block_device)
+        if before.network_mode == "host" and asked.port_bindings:
+            warnings = [*warnings, validate_config.DISCARDED_PORTS]
+        pending = _pending(record, asked)
+        if pending is not None:
+            await changing.check(parts, record, pending)
+        async with AsyncExitStack() as undo:
+            await _publish(parts, container, asked, undo)
+            if container.alive and _limits_differ(before, wanted):
+                limits = structs.replace(asked, memory=asked.memory or before.memory)
+                await container.running_task().update(
+                    spec_resources.resources(limits, numbers=devices.block_device)
+                )
+            ports = container.record.host_config.port_bindings
+            undo.callback(parts.store.change, container, host_config=before, pending=record.pending)
+            parts.store.change(
+                container,
+                host_config=structs.replace(wanted, port_bindings=ports),
+                pending=pending,
             )
-        parts.store.change(container, host_config=wanted)
+            failpoint("containers.update.after_record")
+            if pending is not None and container.alive:
+                warnings = [*warnings, _LATER]
+            elif pending is not None:
+                await changing.take_over(parts, container)
+            undo.pop_all()
         parts.announce(container, "update")
     return warnings
+
+
+def _pending(record: ContainerRecord, asked: ContainerUpdate) -> Pending | None:
+    """Return all that is to count from the next start on."""
+    new = Pending(env=asked.env, binds=asked.binds, mounts=asked.mounts)
+    return record.pending if new == Pending() else changing.merge(record.pending, new)
+
+
+async def _publish(
+    parts: Parts, container: Container, asked: ContainerUpdate, undo: AsyncExitStack
+) -> None:
+    """Publish the ports of *asked*, at once if the container runs.
+
+    The record comes first: after a crash ``recover`` brings the network to what it says.
+    """
+    if asked.port_bindings is None:
+        return
+    record = container.record
+    exposed: dict[str, dict[str, object]] = {
+        "{}/{}".format(*parse_port(key)): {} for key in asked.port_bindings
+    }
+    config = structs.replace(
+        record.config, exposed_ports={**(record.config.exposed_ports or {}), **exposed} or None
+    )
+    host = structs.replace(record.host_config, port_bindings=asked.port_bindings)
+    validate_config.check(config, host)
+    validate_namespaces.check(config, host)
+    changed = structs.replace(record, config=config, host_config=host)
+    parts.networks.validate(request_for(changed, []))
+    undo.callback(
+        parts.store.change, container, config=record.config, host_config=record.host_config
+    )
+    parts.store.change(container, config=config, host_config=host)
+    failpoint("containers.update.after_ports")
+    if container.alive:
+        await republish(parts, container)
+        undo.push_async_callback(parts.networks.publish, request_for(record, []))
+
+
+async def republish(parts: Parts, container: Container) -> None:
+    """Let the network publish what the record of a running container says; no change is fine.
+
+    Raises: InvalidParameter, System.
+    """
+    if not container.record.host_config.network_mode.startswith("container:"):
+        await parts.networks.publish(request_for(container.record, []))
 
 
 def _limits_differ(before: HostConfig, wanted: HostConfig) -> bool:

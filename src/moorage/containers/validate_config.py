@@ -18,6 +18,7 @@ _MAX_PORT: Final = 65535
 _PROTOCOLS: Final = frozenset({"tcp", "udp", "sctp"})
 _RESTART_POLICIES: Final = frozenset({"", "no", "always", "on-failure", "unless-stopped"})
 _HOSTNAME_MAX: Final = 63
+DISCARDED_PORTS: Final = "Published ports are discarded when using host network mode"
 
 
 def check(config: ContainerConfig, host: HostConfig) -> None:

@@ -1,4 +1,4 @@
-"""Connecting and disconnecting a container that runs."""
+"""What changes of a container that runs: its networks, and its published ports."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from moorage.networks.domain import Domain
 from moorage.networks.firewall.rules import Published
 from moorage.networks.ports import PortTaken
 from moorage.networks.records import Endpoint, NetworkRecord, SandboxRecord
+from moorage.networks.sandbox import Wire
 from moorage.networks.values import SandboxRequest
 from moorage.spec.engine.network import EndpointSettings
 
@@ -109,6 +110,36 @@ async def disconnect(domain: Domain, made: SandboxRecord, endpoint: Endpoint) ->
     _refresh(domain, new)
 
 
+async def publish(domain: Domain, made: SandboxRecord, request: SandboxRequest) -> None:
+    """Publish the ports of *request* instead of those before: all or nothing.
+
+    The rules of a port that stays are not touched, nor is what is connected through it.
+    """
+    try:
+        published = publishing.change(domain, request, made.endpoints, made.published)
+    except PortTaken as error:
+        raise await publishing.refusal(domain, request, made.endpoints, error) from error
+    new = structs.replace(made, request=request, published=published)
+    async with AsyncExitStack() as undo:
+        owner = request.name
+        undo.callback(publishing.hold, domain, made.published, instead_of=published, owner=owner)
+        domain.registry.enter_sandbox(new)
+        undo.callback(domain.registry.enter_sandbox, made)
+        failpoint("networks.publish.after_record")
+        if published and not made.published:
+            await offload.run("net", sandbox.set_ports, _wires(domain, new))
+        _swap(domain, made.published, published)
+        undo.callback(_swap, domain, published, made.published)
+        await domain.keeper.settle()
+        undo.pop_all()
+    failpoint("networks.publish.after_rules")
+    await publishing.forget_conversations({*made.published} ^ {*published})
+
+
+def _wires(domain: Domain, made: SandboxRecord) -> list[Wire]:
+    return [w for e in made.endpoints if (w := attach.wire(domain, made, e)) is not None]
+
+
 async def _serve_names(
     domain: Domain, old: SandboxRecord, new: SandboxRecord, undo: AsyncExitStack
 ) -> None:
@@ -155,7 +186,7 @@ def _republish(
 
 
 def _swap(domain: Domain, old: list[Published], new: list[Published]) -> None:
-    domain.keeper.unpublish(old)
+    domain.keeper.unpublish([port for port in old if port not in new])
     domain.keeper.publish(new)
 
 

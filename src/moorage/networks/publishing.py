@@ -67,6 +67,71 @@ async def refusal(
     )
 
 
+def change(
+    domain: Domain, request: SandboxRequest, endpoints: list[Endpoint], held: list[Published]
+) -> list[Published]:
+    """Hold the host ports a running container wants from now on, instead of *held*.
+
+    One that is wanted still is never let go; a free one that was chosen for a port stays chosen.
+    On failure *held* is held as before.
+    Raises: InvalidParameter, PortTaken, System.
+    """
+    wanted = ports.wishes(
+        request.port_bindings, request.exposed_ports, publish_all=request.publish_all
+    )
+    targets = _targets(domain, endpoints) if wanted else (None, None)
+    if not any(targets):
+        wanted = []
+    found: list[Published] = []
+    others: list[ports.Wish] = []
+    for wish in wanted:
+        used = {_key(port) for port in found}
+        free = [port for port in held if _key(port) not in used]
+        kept = _kept(wish, _pairs(domain, wish, targets), free)
+        found += kept
+        if not kept:
+            others.append(wish)
+    hold(domain, found, instead_of=held, owner=request.name)
+    taken: list[Published] = []
+    try:
+        for wish in others:
+            taken += _take_one(domain, wish, targets, owner=request.name)
+    except BaseException:
+        hold(domain, held, instead_of=[*found, *taken], owner=request.name)
+        raise
+    return [*found, *taken]
+
+
+def hold(
+    domain: Domain,
+    wanted: Iterable[Published],
+    *,
+    instead_of: Iterable[Published],
+    owner: str,
+) -> None:
+    """Hold the host ports of *wanted* and no longer those of *instead_of*; what both have stays."""
+    new, old = ({_key(port): port for port in ports} for ports in (wanted, instead_of))
+    release(domain, (port for key, port in old.items() if key not in new))
+    adopt(domain, (port for key, port in new.items() if key not in old), owner=owner)
+
+
+def _kept(wish: ports.Wish, pairs: list[_Pair], held: list[Published]) -> list[Published]:
+    """Return what *wish* publishes on host ports that are *held* for it already, or nothing."""
+    same = [port for port in held if port.protocol == wish.protocol]
+    ours = [port.host_port for port in same if port.container_port == wish.port]
+    numbers = [wish.first] if wish.first and wish.first == wish.last else ours
+    for number in numbers:
+        if wish.first and not wish.first <= number <= wish.last:
+            continue
+        if {(host, number) for host, _, _ in pairs} <= {(p.host, p.host_port) for p in same}:
+            return [_published(wish, pair, number) for pair in pairs]
+    return []
+
+
+def _key(port: Published) -> tuple[str, str, int]:
+    return port.protocol, port.host, port.host_port
+
+
 def release(domain: Domain, published: Iterable[Published]) -> None:
     """Let go of host ports."""
     for port in published:
@@ -127,10 +192,23 @@ def _targets(domain: Domain, endpoints: list[Endpoint]) -> tuple[Target, Target]
     return found[0], found[1]
 
 
+_Pair = tuple[str, NetworkRecord, str]  # host address, network, container address
+
+
 def _take_one(
     domain: Domain, wish: ports.Wish, targets: tuple[Target, Target], *, owner: str
 ) -> list[Published]:
-    pairs: list[tuple[str, NetworkRecord, str]] = []  # host address, network, container address
+    pairs = _pairs(domain, wish, targets)
+    number = domain.host_ports.take(wish, [host for host, _, _ in pairs], owner=owner)
+    return [_published(wish, pair, number) for pair in pairs]
+
+
+def _pairs(domain: Domain, wish: ports.Wish, targets: tuple[Target, Target]) -> list[_Pair]:
+    """Return where a port is to be published, and what each address leads to.
+
+    Raises: InvalidParameter.
+    """
+    pairs: list[_Pair] = []
     for version, target, every, option in (
         (4, targets[0], _ANY4, bridge.HOST_BINDING4),
         (6, targets[1], _ANY6, bridge.HOST_BINDING6),
@@ -150,18 +228,19 @@ def _take_one(
             f" {wish.host_ip or domain.config.ip}: the container has no address of that IP version",
             hint="make the network with --ipv6, or give a host address of the other version",
         )
-    number = domain.host_ports.take(wish, [host for host, _, _ in pairs], owner=owner)
-    return [
-        Published(
-            protocol=wish.protocol,
-            host=host,
-            host_port=number,
-            container=inside,
-            container_port=wish.port,
-            routed=network.options.get(bridge.MODE6 if ":" in inside else bridge.MODE4) == "routed",
-        )
-        for host, network, inside in pairs
-    ]
+    return pairs
+
+
+def _published(wish: ports.Wish, pair: _Pair, number: int) -> Published:
+    host, network, inside = pair
+    return Published(
+        protocol=wish.protocol,
+        host=host,
+        host_port=number,
+        container=inside,
+        container_port=wish.port,
+        routed=network.options.get(bridge.MODE6 if ":" in inside else bridge.MODE4) == "routed",
+    )
 
 
 def shown(sandbox: SandboxRecord) -> dict[str, list[PortBinding] | None]:

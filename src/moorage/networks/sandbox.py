@@ -308,6 +308,17 @@ def _plug(host: NetlinkSocket, wire: Wire, fd: int) -> None:
             host.run(link.move(device, name=wire.interface, namespace=fd))
 
 
+def set_ports(wires: Iterable[Wire]) -> None:
+    """Tell the bridges of interfaces that are plugged in what has changed of their ports.
+
+    Blocking. Raises: OSError.
+    """
+    with NetlinkSocket() as host:
+        for wire in wires:
+            if wire.plug.port:
+                set_port(host, wire)
+
+
 def set_port(host: NetlinkSocket, wire: Wire) -> None:
     """Tell the bridge what kind of port a wire has: where hairpin mode is, and whose words pass."""
     plug = wire.plug

@@ -258,6 +258,25 @@ class Networks:
         work = live.connect(domain, request, network, settings)
         return network.name, await tasks.finish(work, domain.supervisor, "connect")
 
+    async def publish(self, request: SandboxRequest) -> None:
+        """Publish the ports of *request* for a running container, instead of those it has.
+
+        What of *request* is no matter of ports counts from the next ``join`` on.
+        Raises: InvalidParameter, System (a port is taken, there is no sandbox).
+        """
+        made = self._domain.registry.sandboxes.get(request.container_id)
+        if made is None:
+            raise System(f"container {request.container_id} has no sandbox")
+        wanted = structs.replace(
+            made.request,
+            port_bindings=request.port_bindings,
+            exposed_ports=request.exposed_ports,
+            publish_all=request.publish_all,
+        )
+        if wanted != made.request:
+            work = live.publish(self._domain, made, wanted)
+            await tasks.finish(work, self._domain.supervisor, "publish")
+
     def _find_or_none(self, ref: str) -> NetworkRecord | None:
         try:
             return self._domain.registry.find(ref)

@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from moorage.spec.engine.health import Health, HealthConfig
 from moorage.spec.engine.hostconfig import HostConfig, PortBinding
 from moorage.spec.engine.image import OCIDescriptor
-from moorage.spec.engine.mount import MountPoint
+from moorage.spec.engine.mount import Mount, MountPoint
 from moorage.spec.engine.network import EndpointSettings
 from moorage.spec.engine.storage import DriverData, Storage
 from moorage.spec.gojson import StrSlice
@@ -132,6 +132,14 @@ class ContainerState(Struct, frozen=True, kw_only=True, rename="pascal"):
     health: Health | UnsetType = UNSET  # left out where there is no check
 
 
+class PendingUpdate(Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Not in the document: what an update asked for that counts from the next start on."""
+
+    env: list[str] | UnsetType = UNSET
+    binds: list[str] | UnsetType = UNSET
+    mounts: list[Mount] | UnsetType = UNSET
+
+
 class ContainerInspectResponse(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``ContainerInspectResponse``."""
 
@@ -162,6 +170,7 @@ class ContainerInspectResponse(Struct, frozen=True, kw_only=True, rename="pascal
     mounts: list[MountPoint] | None = None
     config: ContainerConfig | None = None
     network_settings: NetworkSettings | None = None
+    pending_update: PendingUpdate | UnsetType = UNSET
 
 
 class ContainerSummaryHostConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -221,6 +230,16 @@ class ContainerCreateResponse(Struct, frozen=True, kw_only=True, rename="pascal"
 
     id: str = ""
     warnings: list[str] | None = None
+
+
+class ContainerUpdate(HostConfig, frozen=True, kw_only=True, rename="pascal"):
+    """The body of an update: of the document limits and the restart policy.
+
+    Beyond it *port_bindings*, *env*, *binds* and *mounts*, each the whole that is wanted; ``None``
+    leaves what there is.
+    """
+
+    env: list[str] | None = None
 
 
 class ContainerUpdateResponse(Struct, frozen=True, kw_only=True, rename="pascal"):

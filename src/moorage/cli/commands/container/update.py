@@ -1,4 +1,4 @@
-"""``moor update``."""
+"""``moor update``: limits, policy, and (beyond docker's) ports, environment and mounts."""
 
 from __future__ import annotations
 
@@ -29,8 +29,14 @@ _FIELDS = {
 }
 
 
+# what changes a list, and so must know it first
+_OF_WHAT_THERE_IS = (
+    *("publish", "publish-rm", "env", "env-rm", "mount", "volume", "mount-rm", "restart-now"),
+)
+
+
 def run(session: Session, values: Values, names: list[str]) -> int:
-    """Change limits and restart policy; what no flag names stays as it is."""
+    """Change what flags name; the rest stays as it is."""
     if not values.given:
         raise CommandError("you must provide one or more flags when using this command")
     body: Json = {
@@ -44,8 +50,18 @@ def run(session: Session, values: Values, names: list[str]) -> int:
     warnings: list[str] = []
 
     def update(api: Api, name: str) -> str:
-        answer = api.post(f"/containers/{name}/update", body) or {}
-        warnings.extend(answer.get("Warnings") or ())
+        changes, running = body, False
+        if any(values.changed(flag) for flag in _OF_WHAT_THERE_IS):
+            from moorage.cli import updating
+
+            shown = api.get(f"/containers/{name}/json")
+            changes = {**body, **updating.changes(shown, values)}
+            running = shown["State"]["Running"]
+        answer = api.post(f"/containers/{name}/update", changes) or {}
+        if running and values.flag("restart-now"):
+            api.post(f"/containers/{name}/restart")
+        else:
+            warnings.extend(answer.get("Warnings") or ())
         return name
 
     status = session.each(names, update)
@@ -70,11 +86,17 @@ COMMAND = Command(
         Option("cpus", "", "decimal", "Number of CPUs, such as 1.5"),
         Option("cpuset-cpus", "", "string", "CPUs to run on (0-3, 0,1)"),
         Option("cpuset-mems", "", "string", "Memory nodes to use (0-3, 0,1)"),
+        Option("env", "e", "list", "Set a variable (name=value, or name alone: this shell's)"),
+        Option("env-rm", "", "list", "Take a variable away"),
         Option("kernel-memory", "", "bytes", "Limit of kernel memory", hidden=True),
         Option("memory", "m", "bytes", "Limit of memory"),
         Option("memory-reservation", "", "bytes", "Soft limit of memory"),
         Option("memory-swap", "", "swap", "Limit of memory and swap together; -1 is no limit"),
+        Option("mount", "", "mount", "Add a mount, or put it in the place of another"),
+        Option("mount-rm", "", "list", "Take away the mount at a path of the container"),
         Option("pids-limit", "", "int", "Limit of processes; -1 is no limit"),
+        Option("publish", "p", "list", "Publish a port, at once ([address:][host:]port[/proto])"),
+        Option("publish-rm", "", "list", "Unpublish a port, at once ([host:]port[/proto])"),
         Option(
             "restart",
             "",
@@ -82,5 +104,7 @@ COMMAND = Command(
             "When to start the container again after it ended",
             choices="no always unless-stopped on-failure",
         ),
+        Option("restart-now", "", "bool", "Restart if it runs, so that env and mounts count"),
+        Option("volume", "v", "list", "Add a volume or bind ([source:]path[:mode])"),
     ),
 )
