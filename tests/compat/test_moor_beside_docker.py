@@ -447,6 +447,37 @@ def test_prunes(same: Compare, docker: Cli, moor: Cli) -> None:
     assert docker("volume", "ls", "-q") == ""
 
 
+def test_a_damaged_configuration_is_warned_of(docker: Cli, moor: Cli) -> None:
+    path = Path(docker.environment["DOCKER_CONFIG"], "config.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{")
+    for client in (docker, moor):
+        said = client.run("ps", "-q").ok()
+        assert said.err.startswith(f"WARNING: Error parsing config file ({path}): ")
+    path.write_text('{"credsStore": "none-such"}')
+    pulled = moor.run("pull", "127.0.0.1:1/x")
+    assert "WARNING: going on without stored credentials: cannot run" in pulled.err
+    assert "connection refused" in pulled.err
+    path.unlink()
+
+
+def test_prune_filters_of_the_configuration(docker: Cli, moor: Cli) -> None:
+    """``pruneFilters`` keeps what it names; a label on the command line counts more."""
+    path = Path(docker.environment["DOCKER_CONFIG"], "config.json")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('{"pruneFilters": ["label!=keep"]}')
+    left: list[list[str]] = []
+    for client in (docker, moor):
+        docker("create", "--name", "kept", "-l", "keep", "busybox")
+        docker("create", "--name", "gone", "busybox")
+        client("container", "prune", "-f")
+        left.append([docker("ps", "-a", "--format", "{{.Names}}")])
+        client("container", "prune", "-f", "--filter", "label=keep")
+        left[-1].append(docker("ps", "-a", "--format", "{{.Names}}"))
+    assert left == [["kept", ""], ["kept", ""]]
+    path.unlink()
+
+
 def test_events(same: Compare, docker: Cli) -> None:
     docker("run", "--rm", "--name", "ev", "busybox", "true")
     until = docker("run", "--rm", "busybox", "date", "+%s") + ".9"

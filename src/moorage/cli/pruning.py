@@ -20,6 +20,23 @@ def allowed(session: Session, values: Values, warning: str) -> bool:
     return session.confirm(f"WARNING! {warning}\nAre you sure you want to continue?")
 
 
+def filters(session: Session, values: Values) -> str | None:
+    """Return what ``--filter`` and the configuration's ``pruneFilters`` leave to be removed.
+
+    A label on the command line counts more than its opposite in the configuration.
+    """
+    asked = values.given.get("filter") or []
+    given = list(asked)
+    for text in session.config.values.get("pruneFilters") or ():
+        key, _, value = str(text).partition("=")
+        opposite = {"label": "label!", "label!": "label"}.get(key)
+        if value and (opposite, value) not in asked:
+            given.append((key, value))
+    if given:
+        values.given["filter"] = given
+    return values.filters()
+
+
 def filter_option(example: str) -> Option:
     """Return the --filter flag of a prune command."""
     return Option("filter", "", "filter", f'Remove only what matches (e.g. "{example}")')

@@ -23,10 +23,9 @@ def pull(
 
     Raises: CommandError, MoorageError.
     """
-    from moorage.client.credentials import Credentials, header, registry_of
+    from moorage.cli.authorising import auth_header
 
     repository, tag = split_tag(name)
-    auth = Credentials(session.config).find(registry_of(repository))
     response = session.api.request(
         "POST",
         "/images/create",
@@ -35,6 +34,6 @@ def pull(
             "tag": None if all_tags else tag or DEFAULT_TAG,
             "platform": platform,
         },
-        headers=header(auth),
+        headers=auth_header(session, repository),
     )
     Display(output).run(session.api.stream_json(response))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from moorage.client.credentials import Credentials as Stored
-from moorage.client.credentials import registry_of
+from moorage.cli import authorising
 from moorage.registry.credentials import Credentials
 from moorage.registry.failures import of_pull, of_push
 from moorage.registry.proxies import Proxies
@@ -37,7 +36,7 @@ def ask(
 
     Raises: MoorageError.
     """
-    stored = Stored(session.config).find(registry_of(str(reference)))
+    stored = authorising.credentials(session, str(reference))
     credentials = Credentials(
         username=str(stored.get("username", "")),
         password=str(stored.get("password", "")),

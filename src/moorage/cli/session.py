@@ -42,6 +42,9 @@ class Session:
             from moorage.client.configfile import ConfigFile
 
             self._config = ConfigFile(self.config_directory)
+            if reason := self._config.broken:
+                where = self._config.path
+                self.err.line(f"WARNING: Error parsing config file ({where}): {reason}")
         return self._config
 
     @property

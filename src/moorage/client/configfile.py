@@ -24,6 +24,7 @@ class ConfigFile:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.path = f"{directory}/config.json"
+        self.broken = ""  # why the file cannot be read; it is taken as empty then
         self.values: Json = self._load()
 
     def text(self, key: str) -> str:
@@ -37,7 +38,12 @@ class ConfigFile:
         return value if isinstance(value, dict) else {}
 
     def save(self) -> None:
-        """Write the file as Docker does: indented with tabs, mode 0600."""
+        """Write the file as Docker does: indented with tabs, mode 0600.
+
+        Raises: InvalidParameter (what is there could not be read, and would be lost), OSError.
+        """
+        if self.broken:
+            raise InvalidParameter(f"{self.path} is not overwritten: {self.broken}")
         import os
 
         files.make_directories(self.directory, 0o700)
@@ -58,16 +64,19 @@ class ConfigFile:
     def _load(self) -> Json:
         try:
             descriptor = posix.open(self.path, posix.O_RDONLY | posix.O_CLOEXEC)
+            with open(descriptor, "rb") as file:
+                text = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as e:
-            raise InvalidParameter(f"loading config file: {self.path}: {e.strerror}") from e
-        with open(descriptor, "rb") as file:
-            text = file.read()
+            self.broken = (e.strerror or str(e)).lower()
+            return {}
         try:
-            values = jsonwire.decode(text)
+            values = jsonwire.decode(text) if text.strip() else {}
         except ValueError as e:
-            raise InvalidParameter(f"loading config file: {self.path}: {e}") from e
+            self.broken = str(e)
+            return {}
         if not isinstance(values, dict):
-            raise InvalidParameter(f"loading config file: {self.path}: not a JSON object")
+            self.broken = "not a JSON object"
+            return {}
         return values

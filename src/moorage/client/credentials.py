@@ -25,7 +25,10 @@ class Credentials:
         self.config = config
 
     def find(self, server: str) -> Json:
-        """Return the AuthConfig of *server*; empty when it has none."""
+        """Return the AuthConfig of *server*; empty when it has none.
+
+        Raises: InvalidParameter, System (its helper).
+        """
         if helper := self._helper(server):
             return self._from_helper(helper, server)
         auths = self.config.table("auths")
@@ -34,14 +37,16 @@ class Credentials:
                 return _decode_entry(server, entry)
         return {}
 
-    def all(self) -> dict[str, Json]:
-        """Return every stored AuthConfig by server, for builds (X-Registry-Config)."""
+    def servers(self) -> list[str]:
+        """Return all registries that something is stored for.
+
+        Raises: InvalidParameter, System (a helper).
+        """
         servers = [*self.config.table("auths"), *self.config.table("credHelpers")]
         if store := self.config.text("credsStore"):
             listed = _call_helper(store, "list", "")
             servers += list(jsonwire.decode(listed)) if listed else []
-        found = {server: self.find(server) for server in dict.fromkeys(servers)}
-        return {server: auth for server, auth in found.items() if auth}
+        return list(dict.fromkeys(servers))
 
     def store(self, server: str, auth: Json) -> str | None:
         """Keep *auth*; return the path of the file if it lies there unencrypted."""

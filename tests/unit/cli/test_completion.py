@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from moorage.cli.commands.completion import SCRIPTS
+from moorage.cli.commands.completion import BASH, SCRIPTS
 from moorage.cli.completion import FILES, NOTHING, complete
 from moorage.cli.globaloptions import GLOBAL_OPTIONS
 from moorage.cli.options import Values
@@ -59,3 +61,34 @@ def test_nothing_where_nothing_is_known(session: Session, before: list[str]) -> 
 @pytest.mark.parametrize("shell", sorted(SCRIPTS))
 def test_a_script_asks_the_program(shell: str) -> None:
     assert "moor __complete --" in SCRIPTS[shell]
+
+
+@pytest.mark.skipif(not Path("/bin/bash").exists(), reason="needs bash")
+@pytest.mark.parametrize(
+    ("line", "answer", "expected"),
+    [
+        ("moor stop we", ["web\tbusybox, Up", "web3"], ["web", "web3"]),
+        ("moor run busybox:", ["busybox:2\tx", ":nofiles"], ["2"]),
+        ("moor run busy", ["busybox:2"], ["busybox:2"]),
+        ("moor run h:5000/busybox:1", ["h:5000/busybox:1.2"], ["1.2"]),
+        ("moor ps --filter status=", ["status=created", "status=dead"], ["created", "dead"]),
+        ("moor ps --filter=status=cr", ["--filter=status=created"], ["created"]),
+        ("moor ps ", ["--all"], ["--all"]),
+    ],
+)
+@pytest.mark.parametrize("breaks", [" \t\n=:", " \t\n"])
+def test_bash_replaces_what_follows_its_own_word_breaks(
+    line: str, answer: list[str], expected: list[str], breaks: str
+) -> None:
+    if breaks == " \t\n":
+        expected = [text.partition("\t")[0] for text in answer if text[0] != ":"]
+    lines = "".join(f"printf '%s\\n' {shlex.quote(text)}; " for text in answer)
+    program = (
+        f"compopt() {{ :; }}; moor() {{ {lines} }}; {BASH}\n"
+        f"COMP_WORDBREAKS={shlex.quote(breaks)} COMP_LINE={shlex.quote(line)} "
+        f"COMP_POINT={len(line)}\n_moor; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    done = subprocess.run(
+        ["/bin/bash", "--norc", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.split(), done.stderr) == (expected, "")

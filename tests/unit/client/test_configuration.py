@@ -42,10 +42,29 @@ def test_a_save_keeps_what_it_does_not_know_and_follows_a_link(tmp_path: Path) -
     assert (tmp_path / "config.json").is_symlink()
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InvalidParameter, match=r"config\.json: not JSON"):
-        ConfigFile(str(tmp_path))
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("{", "not JSON"), ("[]", "not a JSON object"), ("  \n", ""), (None, "is a directory")],
+)
+def test_a_broken_file_is_empty_and_never_overwritten(
+    tmp_path: Path, text: str | None, reason: str
+) -> None:
+    path = tmp_path / "config.json"
+    if text is None:
+        path.mkdir()
+    else:
+        path.write_text(text)
+    config = ConfigFile(str(tmp_path))
+    assert config.values == {}
+    assert reason in config.broken
+    config.values["currentContext"] = "web"
+    if reason:
+        with pytest.raises(InvalidParameter, match=r"config\.json is not overwritten: .*"):
+            config.save()
+        assert text is None or path.read_text() == text
+    else:
+        config.save()
+        assert ConfigFile(str(tmp_path)).text("currentContext") == "web"
 
 
 def test_contexts_are_stored_where_docker_looks(tmp_path: Path) -> None:

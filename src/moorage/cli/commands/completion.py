@@ -12,17 +12,22 @@ if TYPE_CHECKING:
 
 BASH = r"""# bash completion for moor: source <(moor completion bash)
 _moor() {
-    local line directive="" current="${COMP_WORDS[COMP_CWORD]}" words=() i
-    # bash splits words at "=" and ":"; put them together again
+    local line directive="" breaks="" done="" words=() i
     local text="${COMP_LINE:0:COMP_POINT}"
     read -ra words <<<"$text"
     [[ "$text" == *" " ]] && words+=("")
+    # bash splits words at "=" and ":", and replaces what is behind the last of them alone
     local whole="${words[${#words[@]}-1]}"
+    for i in : =; do
+        [[ "$COMP_WORDBREAKS" == *"$i"* ]] && breaks+="$i"
+    done
+    [[ -n "$breaks" ]] && done="${whole%"${whole##*[$breaks]}"}"
+    local current="${whole#"$done"}"
     COMPREPLY=()
     while IFS= read -r line; do
         case "$line" in
         :*) directive="$line" ;;
-        *) line="${line%%$'\t'*}"; COMPREPLY+=("${line#"${whole%"$current"}"}") ;;
+        *) line="${line%%$'\t'*}"; COMPREPLY+=("${line#"$done"}") ;;
         esac
     done < <(moor __complete -- "${words[@]:1}" 2>/dev/null)
     case "$directive" in

@@ -54,9 +54,8 @@ TABLE = Table(
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Search a registry."""
-    from moorage.client.credentials import Credentials, header, registry_of
+    from moorage.cli.authorising import auth_header
 
-    auth = Credentials(session.config).find(registry_of(arguments[0]))
     response = session.api.request(
         "GET",
         "/images/search",
@@ -65,7 +64,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
             "limit": values.number("limit") or DEFAULT_LIMIT,
             "filters": values.filters(),
         },
-        headers=header(auth),
+        headers=auth_header(session, arguments[0]),
     )
     from moorage.client import jsonwire
 

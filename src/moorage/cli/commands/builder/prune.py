@@ -20,7 +20,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     keep = values.optional_number("keep-storage")
     answer = session.api.post(
         "/build/prune",
-        **{"all": every or None, "keep-storage": keep, "filters": values.filters()},
+        **{"all": every or None, "keep-storage": keep, "filters": pruning.filters(session, values)},
     )
     pruning.deleted(session, "Deleted build cache objects", answer.get("CachesDeleted") or [])
     pruning.reclaimed(session, answer.get("SpaceReclaimed") or 0)

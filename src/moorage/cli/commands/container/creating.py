@@ -64,7 +64,8 @@ def _create(session: Session, values: Values, request: Request, policy: str) -> 
             check(image)  # what is wrong with a name is no word of the daemon's
         raise
     except NotFound as e:
-        if policy != "missing" or "No such image" not in str(e):
+        absent = ("No such image", "does not provide the specified platform")
+        if policy != "missing" or not any(sentence in str(e) for sentence in absent):
             raise
         from moorage.cli.references import check, familiar
 

@@ -15,7 +15,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     """Remove stopped containers."""
     if not pruning.allowed(session, values, "This will remove all stopped containers."):
         return
-    answer = session.api.post("/containers/prune", filters=values.filters())
+    answer = session.api.post("/containers/prune", filters=pruning.filters(session, values))
     pruning.deleted(session, "Deleted Containers", answer.get("ContainersDeleted") or [])
     pruning.reclaimed(session, answer.get("SpaceReclaimed") or 0)
 

@@ -34,8 +34,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
     if len(arguments) > 1:
         raise UsageError(f'"{session.typed}" takes one argument, the context')
     _refuse(session, values)
+    from moorage.cli import authorising
     from moorage.cli.building import request, view
-    from moorage.client.credentials import Credentials
     from moorage.lib.errors import NotFound
 
     quiet = values.flag("quiet")
@@ -47,7 +47,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
     body |= {"Dockerfile": source.name, "Remote": source.remote}
     body["Outputs"] = request.outputs(values)
     secrets = request.secrets(values.many("secret"), session.environ)
-    auth = Credentials(session.config).all()
+    auth = authorising.everything(session)
     from moorage.cli.building.session import BuildSession
 
     try:

@@ -22,7 +22,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     if not pruning.allowed(session, values, warning):
         return
     values.given.setdefault("filter", []).append(("dangling", "false" if every else "true"))
-    answer = session.api.post("/images/prune", filters=values.filters())
+    answer = session.api.post("/images/prune", filters=pruning.filters(session, values))
     changes = answer.get("ImagesDeleted") or []
     lines = [
         f"untagged: {change['Untagged']}"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Upload an image, or all its tags."""
+    from moorage.cli.authorising import auth_header
     from moorage.cli.commands.image.pull import full_name
-    from moorage.client.credentials import Credentials, header, registry_of
 
     refuse_trust(session, values)
     check(arguments[0])
@@ -37,7 +37,7 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
             "tag": None if every else tag or DEFAULT_TAG,
             "platform": platform_json(values.text("platform")),
         },
-        headers=header(Credentials(session.config).find(registry_of(repository))),
+        headers=auth_header(session, repository),
     )
     messages = session.api.stream_json(response)
     Display(None if quiet else session.out).run(messages)

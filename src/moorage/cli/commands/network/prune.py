@@ -16,7 +16,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     warning = "This will remove all custom networks not used by at least one container."
     if not pruning.allowed(session, values, warning):
         return
-    answer = session.api.post("/networks/prune", filters=values.filters())
+    answer = session.api.post("/networks/prune", filters=pruning.filters(session, values))
     pruning.deleted(session, "Deleted Networks", answer.get("NetworksDeleted") or [])
 
 

@@ -23,12 +23,12 @@ def download(session: Session, values: Values, path: str, remote: str, name: str
 
     Raises: CommandError (they were not), MoorageError.
     """
-    from moorage.client.credentials import Credentials, header, registry_of
+    from moorage.cli.authorising import auth_header
 
     check(remote)
     repository, tag = split_tag(remote)
     whole = remote if "@" in remote else f"{repository}:{tag or DEFAULT_TAG}"
-    auth = header(Credentials(session.config).find(registry_of(repository)))
+    auth = auth_header(session, repository)
     asked = session.api.request("GET", "/plugins/privileges", {"remote": whole}, headers=auth)
     answers = list(session.api.stream_json(asked))
     privileges: list[Json] = (answers[0] if answers else None) or []

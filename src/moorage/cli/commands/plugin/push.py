@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, names: list[str]) -> None:
     """Upload a plugin to a registry."""
-    from moorage.client.credentials import Credentials, header, registry_of
+    from moorage.cli.authorising import auth_header
 
     refuse_trust(session, values)
     check(names[0])
@@ -23,7 +23,7 @@ def run(session: Session, values: Values, names: list[str]) -> None:
     response = session.api.request(
         "POST",
         f"/plugins/{repository}:{tag or DEFAULT_TAG}/push",
-        headers=header(Credentials(session.config).find(registry_of(repository))),
+        headers=auth_header(session, repository),
     )
     Display(session.out).run(session.api.stream_json(response))
 

@@ -21,7 +21,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
         raise CommandError('ERROR: The "until" filter is not supported with "--volumes"')
     if not values.flag("force") and not session.confirm(_warning(values)):
         return
-    filters = values.filters()
+    filters = pruning.filters(session, values)
     post = session.api.post
     size = 0
     answer = post("/containers/prune", filters=filters)
@@ -44,7 +44,7 @@ def _images(session: Session, values: Values) -> int:
     values.given.setdefault("filter", []).append(
         ("dangling", "false" if values.flag("all") else "true")
     )
-    answer: Json = session.api.post("/images/prune", filters=values.filters())
+    answer: Json = session.api.post("/images/prune", filters=pruning.filters(session, values))
     values.given["filter"].pop()
     lines = [
         f"untagged: {change['Untagged']}"

@@ -29,7 +29,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     )
     if not pruning.allowed(session, values, warning):
         return
-    answer = session.api.post("/volumes/prune", filters=values.filters())
+    answer = session.api.post("/volumes/prune", filters=pruning.filters(session, values))
     pruning.deleted(session, "Deleted Volumes", answer.get("VolumesDeleted") or [])
     pruning.reclaimed(session, answer.get("SpaceReclaimed") or 0)
 
