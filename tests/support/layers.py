@@ -21,11 +21,21 @@ MTIME = 1_700_000_000
 class Stores:
     """The storage of one data-root."""
 
-    def __init__(self, root: Path, driver: str, options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        driver: str,
+        options: Mapping[str, str] | None = None,
+        *,
+        database: Path | None = None,
+    ) -> None:
         root.mkdir(exist_ok=True)
         self.root = root
-        self.database = Database(root / "test.db")
-        self.durability = Durability(self.database, root, boot="this")
+        database = database or root / "test.db"
+        self.database = Database(database)
+        self.durability = Durability(
+            self.database, root, boot="this", failed=database.with_name("disk-failed")
+        )
         self.content = ContentStore(root / "content", self.durability)
         self.driver = choose.choose(root / "layers", driver, options or {})
         self.layers = LayerStore(
@@ -41,6 +51,11 @@ class Stores:
         """Unmount and remove everything of the driver."""
         for name in self.driver.names():
             self.driver.remove(name)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let go of all files, and leave them there."""
+        self.durability.close()
         self.database.close()
 
 

@@ -102,7 +102,9 @@ def common_parts(config: Config, stack: AsyncExitStack) -> Common:
 async def image_store(common: Common) -> ImageStore:
     """Open blobs, layers and images on the storage driver that is configured or fits."""
     root, database = common.data_root, common.database
-    durability = Durability(database, root, boot=boot_id())
+    failed = common.exec_root / "disk-failed"
+    durability = Durability(database, root, boot=boot_id(), failed=failed)
+    common.stack.callback(durability.close)
     options = settings.storage_options(common.config)
     driver = await offload.run("fs", choose, root / "layers", common.config.storage_driver, options)
     log.info("storage driver %s", driver.name)

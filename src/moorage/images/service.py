@@ -28,9 +28,11 @@ from moorage.images.pull import Pulls
 from moorage.images.push import Pushes
 from moorage.images.store import ImageStore
 from moorage.lib import bridge, offload, tasks
-from moorage.lib.errors import Conflict, InvalidParameter, NotImplemented_
+from moorage.lib.errors import Conflict, InvalidParameter, NotImplemented_, System
 from moorage.registry.credentials import Credentials
+from moorage.spec import digest as digests
 from moorage.spec import reference as references
+from moorage.spec.digest import Digest
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.image import (
     ImageDeleteResponseItem,
@@ -42,7 +44,7 @@ from moorage.spec.engine.image import (
 from moorage.spec.oci.descriptor import Descriptor
 from moorage.spec.platforms import Platform
 from moorage.spec.reference import Reference
-from moorage.storage.durability import Durability
+from moorage.storage.durability import Durability, Kind, forget_pages
 
 if TYPE_CHECKING:
     from moorage.images.attestations import AttestationStatement
@@ -90,15 +92,28 @@ class Images:
         suspects = durability.suspects() if durability is not None else []
         if suspects and durability is not None:
             log.warning("%d blobs and layers may have been lost: checking them", len(suspects))
+            for kind, name in suspects:
+                self._forget_pages(kind, digests.parse(name))
             check.check(self.parts, log.warning, only={name for _, name in suspects})
             for kind, name in suspects:
                 durability.forget(kind, name)
+
+    def _forget_pages(self, kind: Kind, digest: Digest) -> None:
+        layers = self.parts.layers
+        if kind == "blob":
+            forget_pages(self.parts.content.path(digest))
+        elif (layer := layers.find(digest)) is not None:
+            tree = layers.driver.tree(layer.name)
+            forget_pages(tree.parent if layer.has_recipe else tree)
 
     async def _sync(self, durability: Durability) -> None:
         """Bring what was stored to the disk, a while after it was."""
         while True:
             await asyncio.sleep(_SYNC_INTERVAL_S)
-            await offload.run("fs", durability.sync)
+            try:
+                await offload.run("fs", durability.sync)
+            except (OSError, System) as error:
+                log.error("what was stored last may not be on the disk: %s", error)  # noqa: TRY400
 
     async def check(self, *, repair: bool) -> Findings:
         """Look for damage in the store, and mend it if asked to, while all goes on.

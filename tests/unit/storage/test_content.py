@@ -102,15 +102,23 @@ def test_leftovers_go_at_the_next_start(store: ContentStore, tmp_path: Path) -> 
 
 def test_what_another_boot_left_unsynced_is_suspect(tmp_path: Path) -> None:
     database = Database(tmp_path / "db")
-    first = Durability(database, tmp_path, boot="1")
+    failed = tmp_path / "failed"
+    first = Durability(database, tmp_path, boot="1", failed=failed)
     first.note("blob", "a")
     first.sync()
     first.note("layer", "b")
     assert first.suspects() == []
-    second = Durability(database, tmp_path, boot="2")
+    second = Durability(database, tmp_path, boot="2", failed=failed)
     assert second.suspects() == [("layer", "b")]
     second.forget("layer", "b")
     assert second.suspects() == []
+    first.note("blob", "c")
+    failed.touch()  # a flush failed, and the daemon ended before it could say so in the database
+    third = Durability(database, tmp_path, boot="1", failed=failed)
+    assert third.suspects() == [("blob", "c")]
+    assert not failed.exists()
+    for durability in (first, second, third):
+        durability.close()
     database.close()
 
 

@@ -173,7 +173,10 @@ def _exactly(source: BinaryIO, count: int, *, may_end: bool = False) -> bytes:
     parts: list[bytes] = []
     missing = count
     while missing:
-        part = source.read(missing)
+        try:
+            part = source.read(missing)
+        except (zstandard.ZstdError, OSError) as error:
+            raise DataLoss(f"a layer's recipe is damaged on disk: {error}") from error
         if not part:
             if may_end and not parts:
                 return b""
