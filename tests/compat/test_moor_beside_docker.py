@@ -463,18 +463,15 @@ def test_a_damaged_configuration_is_warned_of(docker: Cli, moor: Cli) -> None:
 
 def test_prune_filters_of_the_configuration(docker: Cli, moor: Cli) -> None:
     """``pruneFilters`` keeps what it names; a label on the command line counts more."""
-    path = Path(docker.environment["DOCKER_CONFIG"], "config.json")
+    path = Path(moor.environment["DOCKER_CONFIG"], "config.json")
     path.parent.mkdir(exist_ok=True)
+    docker("create", "--name", "kept", "-l", "keep", "busybox")
+    docker("create", "--name", "gone", "busybox")
     path.write_text('{"pruneFilters": ["label!=keep"]}')
-    left: list[list[str]] = []
-    for client in (docker, moor):
-        docker("create", "--name", "kept", "-l", "keep", "busybox")
-        docker("create", "--name", "gone", "busybox")
-        client("container", "prune", "-f")
-        left.append([docker("ps", "-a", "--format", "{{.Names}}")])
-        client("container", "prune", "-f", "--filter", "label=keep")
-        left[-1].append(docker("ps", "-a", "--format", "{{.Names}}"))
-    assert left == [["kept", ""], ["kept", ""]]
+    moor("container", "prune", "-f")
+    assert docker("ps", "-a", "--format", "{{.Names}}") == "kept"
+    moor("container", "prune", "-f", "--filter", "label=keep")
+    assert docker("ps", "-a", "--format", "{{.Names}}") == ""
     path.unlink()
 
 
