@@ -72,6 +72,13 @@ def test_the_stop_signal_of_request_container_and_image_counts(api: Api) -> None
     assert c.state(api, container_id)["ExitCode"] == 8
 
 
+def test_start_takes_no_settings(api: Api) -> None:
+    container_id = c.create(api)
+    refused = api.post(f"/containers/{container_id}/start", {"PublishAllPorts": True})
+    assert (refused.status, "removed in v1.24" in refused.message) == (400, True)
+    api.post(f"/containers/{container_id}/start", {}).ok(204)
+
+
 def test_kill_sends_the_signal_and_says_so(api: Api) -> None:
     trap = "trap 'echo hup' HUP; echo up; while :; do sleep 0.05; done"
     container_id = c.run(api, "sh", "-c", trap)

@@ -177,6 +177,29 @@ def test_update_changes_limits_of_a_running_container(api: Api) -> None:
     assert api.post(f"/containers/{container_id}/update", {"Memory": 256 << 20}).status == 409
 
 
+def test_update_changes_and_lifts_limits_of_devices(api: Api) -> None:
+    nodes = (Path("/dev", whole.name) for whole in sorted(Path("/sys/block").iterdir()))
+    disk = next(str(node) for node in nodes if node.is_block_device())
+    first = [{"Path": disk, "Rate": 2 << 20}]
+    container_id = c.sleeper(api, host={"BlkioDeviceReadBps": first})
+
+    def limits(what: str) -> str:
+        v1, v2 = f"/sys/fs/cgroup/blkio/blkio.throttle.{what}_device", "/sys/fs/cgroup/io.max"
+        return c.exec_(api, container_id, "sh", "-c", f"cat {v1} {v2} 2>/dev/null")[1]
+
+    update = f"/containers/{container_id}/update"
+    assert str(2 << 20) in limits("read_bps")
+    api.post(update, {"BlkioDeviceWriteIOps": [{"Path": disk, "Rate": 77}]}).ok()
+    assert str(2 << 20) in limits("read_bps")
+    assert "77" in limits("write_iops")
+    api.at("1.54").post(update, {"BlkioDeviceReadBps": []}).ok()
+    assert c.inspect(api, container_id)["HostConfig"]["BlkioDeviceReadBps"] == first
+    api.post(update, {"BlkioDeviceReadBps": []}).ok()
+    assert str(2 << 20) not in limits("read_bps")
+    assert "77" in limits("write_iops")
+    assert not c.inspect(api, container_id)["HostConfig"]["BlkioDeviceReadBps"]
+
+
 def test_prune_takes_what_does_not_run(api: Api) -> None:
     kept = c.sleeper(api)
     labelled = c.create(api, Labels={"keep": ""})

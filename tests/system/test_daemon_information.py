@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -78,6 +79,19 @@ def test_events_can_be_followed_filtered_and_replayed(api: Api, docker: Cli) -> 
     assert [event["Action"] for event in old] == ["create", "destroy"]
 
 
+def test_events_come_as_the_client_wants_them(api: Api) -> None:
+    since = wall_clock()
+    name = api.post("/volumes/create", {"Name": "sequenced"}).ok(201).json()["Name"]
+    api.delete(f"/volumes/{name}").ok(204)
+    path = f"{api.prefix}/events?since={since:.6f}&until={wall_clock():.6f}"
+    head = f"GET {path} HTTP/1.0\r\nHost: d\r\nAccept: application/json-seq\r\n\r\n"
+    answer = api.exchange(head.encode())
+    assert b"\r\nContent-Type: application/json-seq\r\n" in answer
+    records = answer.partition(b"\r\n\r\n")[2].split(b"\x1e")
+    assert records[0] == b""
+    assert {json.loads(record)["Action"] for record in records[1:]} >= {"create", "destroy"}
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
@@ -103,6 +117,8 @@ def test_disk_usage_by_type_and_in_full(daemon: Daemon, api: Api) -> None:
     full = api.get("/system/df", verbose=1, type="container").ok().json()
     assert set(full) == {"ContainerUsage"}
     assert full["ContainerUsage"]["Items"][0]["Id"] == created
+    (image,) = api.get("/images/json").ok().json()
+    assert image["Containers"] == 1
     old = api.at("1.41").get("/system/df").ok().json()
     assert {"LayersSize", "Images", "Containers", "Volumes", "BuildCache"} <= set(old)
     assert api.get("/system/df", type="galaxy").status == 400

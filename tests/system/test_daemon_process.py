@@ -30,6 +30,9 @@ def test_ping_answers_with_what_clients_look_for(api: Api) -> None:
     assert response.headers["ostype"] == "linux"
     assert response.headers["builder-version"] == "1"
     assert response.headers["swarm"] == "inactive"
+    head = api.at("").request("HEAD", "/_ping").ok()
+    assert head.headers["content-length"] == "0"
+    assert head.headers["api-version"] == "1.55"
 
 
 def test_a_second_daemon_on_the_same_roots_is_refused(make_daemon: MakeDaemon) -> None:

@@ -214,8 +214,13 @@ async def container_resize(containers: Containers, id: str, query: ResizeQuery) 
 
 
 @route("POST", "/containers/{id}/start", "ContainerStart")
-async def container_start(containers: Containers, id: str) -> NoContent:
-    """204; 304 runs already; 400 the command cannot be run; 404 no such container."""
+async def container_start(containers: Containers, id: str, request: Request) -> NoContent:
+    """204; 304 runs already; 400 a body, the command cannot be run; 404 no such container."""
+    if request.body_length is None or request.body_length > len(b"{null}\n"):
+        raise InvalidParameter(
+            "starting container with non-empty request body was deprecated since API v1.22 and"
+            " removed in v1.24"
+        )
     return NoContent(changed=await containers.start(id))
 
 

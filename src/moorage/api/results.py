@@ -10,6 +10,8 @@ import msgspec
 from moorage.lib.errors import MoorageError
 
 JSON: Final = "application/json"
+JSON_SEQUENCE: Final = "application/json-seq"  # RFC 7464: a mark before each document
+_RECORD_MARK: Final = b"\x1e"
 _NO_BODY: Final = frozenset({204, 304})
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -124,12 +126,18 @@ class JsonStream:
     status is 200 whatever comes.
     """
 
-    __slots__ = ("eager", "tells_all", "values")
+    __slots__ = ("content_type", "eager", "tells_all", "values")
 
     def __init__(
-        self, values: AsyncIterator[object], *, eager: bool = False, tells_all: bool = False
+        self,
+        values: AsyncIterator[object],
+        *,
+        content_type: str = JSON,
+        eager: bool = False,
+        tells_all: bool = False,
     ) -> None:
         self.values = values
+        self.content_type = content_type
         self.eager = eager
         self.tells_all = tells_all or eager
 
@@ -155,7 +163,8 @@ def render(result: object, lower: Lower | None = None) -> Response:
         case Raw() | Stream() | Hijacked():
             return result
         case JsonStream():
-            return Stream(JSON, _json_lines(result, lower), eager=result.eager)
+            lines = _json_lines(result, lower)
+            return Stream(result.content_type, lines, eager=result.eager)
         case NoContent(changed=changed):
             return Raw(b"", "", 204 if changed else 304)
         case None:
@@ -175,11 +184,12 @@ def _render_value(result: object, lower: Lower | None) -> Raw:
 
 async def _json_lines(stream: JsonStream, lower: Lower | None) -> AsyncIterator[bytes]:
     started = stream.tells_all
+    mark = _RECORD_MARK if stream.content_type == JSON_SEQUENCE else b""
     try:
         async for value in stream.values:
             started = True
-            yield encode_json(value if lower is None else lower(value))
+            yield mark + encode_json(value if lower is None else lower(value))
     except MoorageError as error:
         if not started:
             raise
-        yield encode_json({"errorDetail": {"message": str(error)}, "error": str(error)})
+        yield mark + encode_json({"errorDetail": {"message": str(error)}, "error": str(error)})

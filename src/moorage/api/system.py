@@ -11,6 +11,7 @@ from moorage.api import versions
 from moorage.api.request import Request
 from moorage.api.results import JsonStream, Raw
 from moorage.api.routing import route
+from moorage.api.streams import event_type
 from moorage.engine.usage import DataUsage
 from moorage.events.matching import condition
 from moorage.lib import clock
@@ -27,17 +28,15 @@ if TYPE_CHECKING:
     from moorage.images.service import Images
     from moorage.registry.registries import Registries
 
-_PING: Final = Raw(
-    b"OK",
-    "text/plain; charset=utf-8",
-    headers={
-        "Builder-Version": "1",
-        "Cache-Control": "no-cache, no-store, must-revalidate",
-        "Pragma": "no-cache",
-        "Swarm": "inactive",
-    },
-    constant=True,
-)
+_TEXT: Final = "text/plain; charset=utf-8"
+_PING_FIELDS: Final = {
+    "Builder-Version": "1",
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    "Swarm": "inactive",
+}
+_PING: Final = Raw(b"OK", _TEXT, headers=_PING_FIELDS, constant=True)
+_PING_HEAD: Final = Raw(b"", _TEXT, headers=_PING_FIELDS, constant=True)
 
 
 class EventsQuery(Struct, frozen=True):
@@ -77,12 +76,12 @@ def system_ping() -> Raw:
 
 @route("HEAD", "/_ping", "SystemPingHead")
 def system_ping_head() -> Raw:
-    """200."""
-    return _PING
+    """200, and the headers alone."""
+    return _PING_HEAD
 
 
 @route("GET", "/events", "SystemEvents")
-def system_events(events: Bus, query: EventsQuery) -> JsonStream:
+def system_events(events: Bus, query: EventsQuery, request: Request) -> JsonStream:
     """200 and one event a line; 400 bad time."""
     since_ns = timestamp_ns("since", query.since)
     until_ns = timestamp_ns("until", query.until)
@@ -93,7 +92,8 @@ def system_events(events: Bus, query: EventsQuery) -> JsonStream:
     found: AsyncIterator[EventMessage] = events.subscribe(
         condition(query.filters), since_ns=since_ns, until_ns=until_ns
     )
-    return JsonStream(found, eager=True)
+    wanted = event_type(request.headers.get("accept", ""), request.version)
+    return JsonStream(found, content_type=wanted, eager=True)
 
 
 class DataUsageQuery(Struct, frozen=True):

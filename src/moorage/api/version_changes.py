@@ -7,10 +7,12 @@ bodies come from clients.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from moorage.containers.create import VOLUME_DRIVER_IGNORED
 from moorage.lib.clock import ZERO
+from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.filters import Filters
 
 Document = Any
@@ -37,6 +39,7 @@ _OPTIONAL_SETTINGS: Final = {
     ),
     "HostConfig": ("Annotations", "Init", "Mounts", "StorageOpt", "Sysctls", "Tmpfs"),
 }
+_ORIGIN: Final = ("Parent", "Comment", "DockerVersion", "Author")
 _DEFAULT_NETWORK_NUMBERS: Final = ("GlobalIPv6PrefixLen", "IPPrefixLen")
 
 
@@ -87,6 +90,15 @@ def _add_filter(query: Query, name: str, value: str) -> None:
     query["filters"] = [json.dumps({name: [value], **terms})]
 
 
+def unasked(name: str) -> Callable[[Query], None]:
+    """Return the step that drops a parameter that was unknown, and so without effect."""
+
+    def step(query: Query) -> None:
+        query.pop(name, None)
+
+    return step
+
+
 def wait_for_not_running(query: Query) -> None:
     """Conditions were unknown: the container had only to stop."""
     query.pop("condition", None)
@@ -126,12 +138,30 @@ def _host_config(body: Document) -> Document:
     return _get(body, "HostConfig") or {}
 
 
+def _mounts(body: Document) -> Iterator[tuple[str, Document]]:
+    """Yield (type, mount) of the new kind of mounts."""
+    for mount in _get(body, "HostConfig", "Mounts") or ():
+        yield str(_get(mount, "Type") or ""), mount
+
+
+def _endpoints(body: Document) -> dict[str, Document]:
+    return _get(body, "NetworkingConfig", "EndpointsConfig") or {}
+
+
+def keep_when_it_ends(body: Document) -> None:
+    """It was the client that removed the container of a ``run --rm``."""
+    _drop(_host_config(body), "AutoRemove")
+
+
 def share_ipc(body: Document) -> None:
     """The default IPC mode was shareable."""
+    if not isinstance(body, dict):
+        return
     host_config = _host_config(body)
-    if host_config and not _get(host_config, "IpcMode"):
+    if not _get(host_config, "IpcMode"):
         host_config[_key(host_config, "IpcMode")] = "shareable"
-    for mount in _get(host_config, "Mounts") or ():
+        body[_key(body, "HostConfig")] = host_config
+    for _, mount in _mounts(body):
         _drop(_get(mount, "BindOptions"), "NonRecursive")
 
 
@@ -140,19 +170,20 @@ def drop_pids_limit(body: Document) -> None:
     _drop(body, "PidsLimit")
 
 
-def host_cgroup_namespace(body: Document) -> None:
-    """The container was in the daemon's cgroup namespace."""
-    host_config = _host_config(body)
-    if host_config and not _get(host_config, "CgroupnsMode"):
-        host_config[_key(host_config, "CgroupnsMode")] = "host"
-
-
 def drop_console_size(body: Document) -> None:
     """The size was ignored, and so was the wish to make a missing source of a bind mount."""
     _drop(body, "ConsoleSize")
     _drop(_host_config(body), "ConsoleSize")
-    for mount in _get(_host_config(body), "Mounts") or ():
+    for _, mount in _mounts(body):
         _drop(_get(mount, "BindOptions"), "CreateMountpoint")
+
+
+def drop_options_of_other_mounts(body: Document) -> None:
+    """Options of another type of mount than its own were not looked at."""
+    for kind, mount in _mounts(body):
+        for option, its in (("VolumeOptions", "volume"), ("TmpfsOptions", "tmpfs")):
+            if kind != its:
+                _drop(mount, option)
 
 
 def drop_annotations(body: Document) -> None:
@@ -161,12 +192,70 @@ def drop_annotations(body: Document) -> None:
 
 
 def shallow_read_only(body: Document) -> None:
-    """A read-only bind mount left the mounts below it writable."""
-    for mount in _get(_host_config(body), "Mounts") or ():
-        if _get(mount, "Type") == "bind" and _get(mount, "ReadOnly"):
-            key = _key(mount, "BindOptions")
-            options = mount.get(key) or {}
+    """A read-only bind mount left the mounts below it writable.
+
+    Raises: InvalidParameter, if it was to be more than that.
+    """
+    for kind, mount in _mounts(body):
+        if kind != "bind":
+            continue
+        key = _key(mount, "BindOptions")
+        options = mount.get(key) or {}
+        if _get(options, "ReadOnlyForceRecursive"):
+            raise InvalidParameter("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer")
+        if _get(mount, "ReadOnly"):
             mount[key] = {**options, "ReadOnlyNonRecursive": True}
+
+
+def one_network(body: Document) -> None:
+    """A container began on one network, with the address of the container itself if any.
+
+    Raises: InvalidParameter (several networks).
+    """
+    endpoints = _endpoints(body)
+    if len(endpoints) > 1:
+        raise InvalidParameter(
+            "Container cannot be created with multiple network endpoints: " + ", ".join(endpoints)
+        )
+    if not _get(body, "MacAddress"):
+        each(without("MacAddress"))(endpoints.values())
+
+
+def drop_start_interval(body: Document) -> None:
+    """A health check had one interval."""
+    _drop(_get(body, "Healthcheck"), "StartInterval")
+
+
+def refuse_subpaths(body: Document) -> None:
+    """Volumes were mounted whole. Raises: InvalidParameter, for a part alone is not the whole."""
+    for _, mount in _mounts(body):
+        if _get(mount, "VolumeOptions", "Subpath"):
+            raise InvalidParameter("VolumeOptions.Subpath needs API v1.45 or newer")
+
+
+def equal_gateways(body: Document) -> None:
+    """No network had a better claim to the default route than others."""
+    each(without("GwPriority"))(_endpoints(body).values())
+
+
+def refuse_image_mounts(body: Document) -> None:
+    """Images were no mounts. Raises: InvalidParameter."""
+    if any(kind == "image" for kind, _ in _mounts(body)):
+        raise InvalidParameter('Mount type "Image" needs API v1.48 or newer')
+
+
+def publish_anywhere(body: Document) -> None:
+    """An empty list of places published the port at any free one."""
+    bindings = _get(_host_config(body), "PortBindings") or {}
+    for port, places in bindings.items():
+        bindings[port] = places or [{}]
+
+
+def drop_device_limits(body: Document) -> None:
+    """What a device may do could not be updated."""
+    _drop(body, "BlkioWeightDevice")
+    for what in ("ReadBps", "WriteBps", "ReadIOps", "WriteIOps"):
+        _drop(body, f"BlkioDevice{what}")
 
 
 # -- results -----------------------------------------------------------------------------------
@@ -181,6 +270,13 @@ def without_empty_settings(container: Document) -> None:
                 settings.pop(name, None)
         if not settings.get("NetworkDisabled"):
             settings.pop("NetworkDisabled", None)
+
+
+def without_empty_origin(image: Document) -> None:
+    """What is not known of where an image comes from is left out."""
+    for name in _ORIGIN:
+        if not image.get(name):
+            image.pop(name, None)
 
 
 def default_network_fields(container: Document) -> None:
@@ -223,7 +319,7 @@ def image_config_in_full(image: Document) -> None:
 
 def image_origin_in_full(image: Document) -> None:
     """Fields of the image were there when empty."""
-    for name in ("Parent", "Comment", "DockerVersion", "Author"):
+    for name in _ORIGIN:
         image[name] = image.get(name) or ""
 
 
@@ -304,21 +400,27 @@ def kernel_memory(container: Document) -> None:
         host_config.update(KernelMemory=0, KernelMemoryTCP=0)
 
 
+_USAGE_LISTS: Final = {
+    "Images": "ImageUsage",
+    "Containers": "ContainerUsage",
+    "Volumes": "VolumeUsage",
+    "BuildCache": "BuildCacheUsage",
+}
+
+
+def data_usage_both_ways(usage: Document) -> None:
+    """The lists of old stood beside what has taken their place."""
+    images = _get(usage, "ImageUsage")
+    usage["LayersSize"] = 0 if images is None else images.get("TotalSize", 0)
+    for name, successor in _USAGE_LISTS.items():
+        kind = _get(usage, successor)
+        usage[name] = None if kind is None else kind.get("Items") or []
+
+
 def data_usage_as_lists(usage: Document) -> None:
     """Every kind was a list, and clients added up the sizes."""
-    images, layers = _get(usage, "ImageUsage"), 0
-    if images is not None:
-        layers = images.get("TotalSize", 0)
-    lists = {
-        "Images": images,
-        "Containers": _get(usage, "ContainerUsage"),
-        "Volumes": _get(usage, "VolumeUsage"),
-        "BuildCache": _get(usage, "BuildCacheUsage"),
-    }
-    usage.clear()
-    usage["LayersSize"] = layers
-    for name, kind in lists.items():
-        usage[name] = None if kind is None else kind.get("Items") or []
+    for successor in _USAGE_LISTS.values():
+        _drop(usage, successor)
 
 
 def builder_size(usage: Document) -> None:
@@ -369,6 +471,18 @@ def unknown_names(info: Document) -> None:
     """What could not be learnt was ``<unknown>``."""
     for name in ("KernelVersion", "OperatingSystem"):
         info[name] = info.get(name) or "<unknown>"
+
+
+def kernel_memory_unlimited(info: Document) -> None:
+    """Whether the kernel's memory could be limited: it cannot."""
+    info.update(KernelMemory=False, KernelMemoryTCP=False)
+
+
+def without_warning_of_volume_driver(created: Document) -> None:
+    """That a volume driver does not count for mounts was the client's to say."""
+    warnings = _get(created, "Warnings")
+    if warnings:
+        created["Warnings"] = [text for text in warnings if text != VOLUME_DRIVER_IGNORED]
 
 
 def bare_security_options(info: Document) -> None:

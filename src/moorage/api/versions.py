@@ -23,28 +23,55 @@ OFFERED: Final = {"docker-compose/1.": "1.44"}
 
 LIFT_QUERY: Final[list[tuple[Version, str, QueryChange]]] = [
     ((1, 30), "ContainerWait", c.wait_for_not_running),
+    ((1, 41), "ContainerCreate", c.unasked("platform")),
+    ((1, 41), "ContainerStats", c.unasked("one-shot")),
     ((1, 41), "ImageList", c.image_filter_to_filters),
     ((1, 42), "ContainerAttachWebsocket", c.attach_all_streams),
+    ((1, 42), "ContainerRestart", c.unasked("signal")),
+    ((1, 42), "ContainerStop", c.unasked("signal")),
+    ((1, 42), "ImageList", c.unasked("shared-size")),
+    ((1, 42), "SystemDataUsage", c.unasked("type")),
     ((1, 42), "VolumePrune", c.prune_all_volumes),
+    ((1, 46), "ImagePush", c.unasked("platform")),
+    ((1, 47), "ImageList", c.unasked("manifests")),
     ((1, 48), "BuildPrune", c.keep_storage_to_reserved_space),
-    ((1, 52), "SystemDataUsage", c.ask_for_items),
+    ((1, 48), "ImageGet", c.unasked("platform")),
+    ((1, 48), "ImageGetAll", c.unasked("platform")),
+    ((1, 48), "ImageHistory", c.unasked("platform")),
+    ((1, 48), "ImageInspect", c.unasked("manifests")),
+    ((1, 48), "ImageLoad", c.unasked("platform")),
+    ((1, 49), "ImageInspect", c.unasked("platform")),
+    ((1, 50), "ImageDelete", c.unasked("platforms")),
+    ((1, 53), "SystemDataUsage", c.ask_for_items),
 ]
 
 LIFT: Final[list[tuple[Version, str, Change]]] = [
+    ((1, 25), "ContainerCreate", c.keep_when_it_ends),
     ((1, 40), "ContainerCreate", c.share_ipc),
     ((1, 40), "ContainerUpdate", c.drop_pids_limit),
-    ((1, 41), "ContainerCreate", c.host_cgroup_namespace),
     ((1, 42), "ContainerCreate", c.drop_console_size),
+    ((1, 42), "ContainerCreate", c.drop_options_of_other_mounts),
     ((1, 42), "ContainerExec", c.drop_console_size),
     ((1, 43), "ContainerCreate", c.drop_annotations),
+    ((1, 44), "ContainerCreate", c.one_network),
+    ((1, 44), "ContainerCreate", c.drop_start_interval),
     ((1, 44), "ContainerCreate", c.shallow_read_only),
+    ((1, 45), "ContainerCreate", c.refuse_subpaths),
+    ((1, 48), "ContainerCreate", c.equal_gateways),
+    ((1, 48), "ContainerCreate", c.refuse_image_mounts),
+    ((1, 53), "ContainerCreate", c.publish_anywhere),
+    ((1, 55), "ContainerUpdate", c.drop_device_limits),
 ]
 
 # At every version, before the steps below.
-SHAPE: Final[dict[str, Change]] = {"ContainerInspect": c.without_empty_settings}
+SHAPE: Final[dict[str, Change]] = {
+    "ContainerInspect": c.without_empty_settings,
+    "ImageInspect": c.without_empty_origin,
+}
 
 # Newest first: each step takes the shape of its own version and gives that of the one before.
 LOWER: Final[list[tuple[Version, str, Change]]] = [
+    ((1, 53), "SystemDataUsage", c.data_usage_both_ways),
     ((1, 53), "SystemInfo", c.without("NRI")),
     ((1, 52), "ContainerInspect", c.default_network_fields),
     ((1, 52), "ContainerInspect", c.config_on_build),
@@ -63,6 +90,7 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 49), "SystemInfo", c.expected_commits),
     ((1, 49), "SystemInfo", c.nondistributable),
     ((1, 49), "SystemInfo", c.without("FirewallBackend")),
+    ((1, 48), "ContainerCreate", c.without_warning_of_volume_driver),
     ((1, 48), "ContainerInspect", c.without("ImageManifestDescriptor")),
     ((1, 48), "ContainerList", c.each(c.without("ImageManifestDescriptor"))),
     ((1, 48), "ImageInspect", c.without("Descriptor")),
@@ -85,6 +113,7 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 43), "ImageList", c.each(c.none_tags)),
     ((1, 42), "ContainerInspect", c.kernel_memory),
     ((1, 42), "SystemDataUsage", c.builder_size),
+    ((1, 42), "SystemInfo", c.kernel_memory_unlimited),
     ((1, 39), "SystemInfo", c.unknown_names),
     ((1, 25), "SystemInfo", c.bare_security_options),
 ]

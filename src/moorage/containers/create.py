@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
@@ -41,6 +42,10 @@ from moorage.spec.platforms import Platform
 if TYPE_CHECKING:
     from moorage.images.image import Image
 
+VOLUME_DRIVER_IGNORED: Final = (
+    "WARNING: the container-wide volume-driver configuration is ignored for volumes specified via"
+    " 'mount'. Use '--mount type=volume,volume-driver=...' instead"
+)
 _FILE_LOG_DRIVERS = frozenset({"json-file", "local"})
 
 
@@ -105,8 +110,7 @@ def _plan(
     if given.runtime and given.runtime not in parts.runtime.fitness.runtimes:
         raise InvalidParameter(f"unknown or invalid runtime name: {given.runtime}")
     given, warnings = validate_resources.check(given, parts.resources)
-    if given.network_mode == "host" and given.port_bindings:
-        warnings = [*warnings, validate_config.DISCARDED_PORTS]
+    warnings = [*warnings, *_without_effect(given)]
     host = defaults.host_config(
         given,
         parts.settings,
@@ -139,6 +143,22 @@ def _plan(
         intent=Intent.CREATE,
     )
     return record, warnings
+
+
+def _without_effect(given: HostConfig) -> Iterator[str]:
+    """Yield a warning for each setting that another one makes void."""
+    if given.network_mode == "host" and given.port_bindings:
+        yield validate_config.DISCARDED_PORTS
+    if given.volume_driver and any(
+        mount.type == "volume"
+        and not (
+            mount.volume_options
+            and mount.volume_options.driver_config
+            and mount.volume_options.driver_config.name
+        )
+        for mount in given.mounts or ()
+    ):
+        yield VOLUME_DRIVER_IGNORED
 
 
 def _other(parts: Parts, reference: str) -> Container:

@@ -6,6 +6,7 @@ Changes of state run to their end although the client hangs up; reads and stream
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -290,6 +291,10 @@ class Containers:
             if container.record.image_id == image_id
             or any(m.type == "image" and m.source == image_id for m in container.record.mounts)
         ]
+
+    def count_by_image(self) -> Counter[str]:
+        """Return how many containers are made from each image, by its id."""
+        return Counter(container.record.image_id for container in self.parts.store.every())
 
     # -- inside ----------------------------------------------------------------------------------
 

@@ -34,6 +34,10 @@ _LIMITS: Final = (
     "cpuset_mems", "memory", "memory_reservation", "memory_swap", "cpu_realtime_period",
     "cpu_realtime_runtime", "pids_limit",
 )  # fmt: skip
+_DEVICE_LIMITS: Final = (
+    "blkio_weight_device", "blkio_device_read_bps", "blkio_device_write_bps",
+    "blkio_device_read_iops", "blkio_device_write_iops",
+)  # fmt: skip
 
 
 _LATER: Final = "The new environment and mounts count from the container's next start on"
@@ -66,7 +70,9 @@ async def update(parts: Parts, container: Container, asked: ContainerUpdate) -> 
         async with AsyncExitStack() as undo:
             await _publish(parts, container, asked, undo)
             if container.alive and _limits_differ(before, wanted):
-                limits = structs.replace(asked, memory=asked.memory or before.memory)
+                limits = structs.replace(
+                    asked, memory=asked.memory or before.memory, **_device_limits(before, asked)
+                )
                 await container.running_task().update(
                     spec_resources.resources(limits, numbers=devices.block_device)
                 )
@@ -134,7 +140,22 @@ async def republish(parts: Parts, container: Container) -> None:
 
 
 def _limits_differ(before: HostConfig, wanted: HostConfig) -> bool:
-    return any(getattr(before, name) != getattr(wanted, name) for name in _LIMITS)
+    names = (*_LIMITS, *_DEVICE_LIMITS)
+    return any(getattr(before, name) != getattr(wanted, name) for name in names)
+
+
+def _device_limits(before: HostConfig, asked: HostConfig) -> dict[str, object]:
+    """Return what to set for devices: 0, which lifts it, where a limit is asked for no more."""
+    limits: dict[str, object] = {}
+    for name in _DEVICE_LIMITS:
+        wanted = getattr(asked, name)
+        if wanted is None:
+            continue
+        paths = {item.path for item in wanted}
+        zero = {"weight": 0} if name == "blkio_weight_device" else {"rate": 0}
+        gone = [item for item in getattr(before, name) or () if item.path not in paths]
+        limits[name] = [*(structs.replace(item, **zero) for item in gone), *wanted]
+    return limits
 
 
 def merge(before: HostConfig, asked: HostConfig) -> HostConfig:
@@ -154,6 +175,11 @@ def merge(before: HostConfig, asked: HostConfig) -> HostConfig:
         )
     changes: dict[str, object] = {
         name: value for name in _LIMITS if (value := getattr(asked, name))
+    }
+    changes |= {
+        name: value or None
+        for name in _DEVICE_LIMITS
+        if (value := getattr(asked, name)) is not None
     }
     if asked.memory and 0 < before.memory_swap < asked.memory and not asked.memory_swap:
         raise Conflict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
@@ -67,3 +68,7 @@ class _WritableLayersAsUsers:
         """Return a use if anything writable is there: which image it is of is not known here."""
         del image_id
         return [ImageUse(layer.id, running=False) for layer in self._layers.writables()]
+
+    def count_by_image(self) -> Counter[str]:
+        """Return nothing: which images they are of is not known here."""
+        return Counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol
 
 from msgspec import Struct
@@ -67,6 +68,9 @@ class ImageUsers(Protocol):
     def using(self, image_id: str) -> list[ImageUse]:
         """Return the containers made from the image."""
 
+    def count_by_image(self) -> Counter[str]:
+        """Return how many containers are made from each image, by its id."""
+
 
 class NoUsers:
     """Nobody uses any image (before containers are wired, and in tests)."""
@@ -75,3 +79,7 @@ class NoUsers:
         """Return nothing."""
         del image_id
         return []
+
+    def count_by_image(self) -> Counter[str]:
+        """Return nothing."""
+        return Counter()

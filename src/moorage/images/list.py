@@ -32,6 +32,7 @@ def list_images(
     filters.require_known(_KNOWN)
     wanted = _condition(parts, filters)
     shared = usage.sizes(parts.store.all(), parts.layers) if shared_size else {}
+    users = parts.users.count_by_image()
     kept = parts.store.variants()
     found: list[tuple[int, ImageSummary]] = []
     for image in parts.store.all():
@@ -49,6 +50,7 @@ def list_images(
             image,
             names,
             shared=shared[image.id].shared if image.id in shared else -1,
+            containers=users[image.id],
             manifests=summary.manifests_of(parts, image) if with_manifests else UNSET,
         )
         found.append((image.created_ns, shown))

@@ -226,7 +226,7 @@ def choose_subnets(
     taken = list(domain.registry.subnets())
     chosen: list[Subnet] = []
     for subnet in given:
-        wanted = ipaddress.ip_network(subnet.cidr)
+        wanted = ipaddress.ip_network(subnet.cidr, strict=False)  # checked, if its family is on
         if not (network.ipv6 if wanted.version == 6 else network.ipv4):
             continue
         if wanted.network_address.is_unspecified and wanted.prefixlen:

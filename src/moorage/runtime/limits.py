@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from moorage.kernel.cgroup.contract import Cgroup
 from moorage.kernel.cgroup.v2 import V2
 from moorage.lib.errors import System
-from moorage.spec.oci.runtime import LinuxCPU, LinuxMemory, LinuxResources
+from moorage.spec.oci.runtime import (
+    LinuxBlockIO,
+    LinuxCPU,
+    LinuxMemory,
+    LinuxResources,
+    LinuxThrottleDevice,
+)
 
 _DEFAULT_PERIOD_US = 100_000
 
@@ -78,8 +84,31 @@ def plan_v1(resources: LinuxResources) -> Iterator[Write]:
     if resources.memory is not None and resources.memory.reservation:
         value = str(resources.memory.reservation)
         yield Write("memory", "memory.soft_limit_in_bytes", value)
-    if resources.block_io is not None and resources.block_io.weight:
-        yield Write("blkio", "blkio.bfq.weight", str(resources.block_io.weight))
+    if resources.block_io is not None:
+        yield from _block_io_v1(resources.block_io)
+
+
+def _block_io_v1(block_io: LinuxBlockIO) -> Iterator[Write]:
+    """Yield weights and rates; 0 takes away what was set for a device."""
+    if block_io.weight:
+        yield Write("blkio", "blkio.bfq.weight", str(block_io.weight))
+    for item in block_io.weight_device or ():
+        value = f"{item.major}:{item.minor} {item.weight or 0}"
+        yield Write("blkio", "blkio.bfq.weight_device", value)
+    for what, _, devices in _throttles(block_io):
+        for device in devices:
+            value = f"{device.major}:{device.minor} {device.rate}"
+            yield Write("blkio", f"blkio.throttle.{what}_device", value)
+
+
+def _throttles(
+    block_io: LinuxBlockIO,
+) -> Iterator[tuple[str, str, Iterable[LinuxThrottleDevice]]]:
+    """Yield (v1's name, v2's name, rates of devices)."""
+    yield "read_bps", "rbps", block_io.throttle_read_bps_device or ()
+    yield "write_bps", "wbps", block_io.throttle_write_bps_device or ()
+    yield "read_iops", "riops", block_io.throttle_read_iops_device or ()
+    yield "write_iops", "wiops", block_io.throttle_write_iops_device or ()
 
 
 def memory_pair_v1(resources: LinuxResources) -> list[Write]:
@@ -102,8 +131,21 @@ def plan_v2(resources: LinuxResources, memory_max: str, cpu_max: str) -> Iterato
         yield from _memory_v2(resources.memory, memory_max)
     if resources.pids is not None:
         yield Write("pids", "pids.max", _maximum(resources.pids.limit))
-    if resources.block_io is not None and resources.block_io.weight:
-        yield Write("io", "io.weight", f"default {io_weight(resources.block_io.weight)}")
+    if resources.block_io is not None:
+        yield from _block_io_v2(resources.block_io)
+
+
+def _block_io_v2(block_io: LinuxBlockIO) -> Iterator[Write]:
+    """Yield weights and rates; "default" and "max" take away what was set for a device."""
+    if block_io.weight:
+        yield Write("io", "io.weight", f"default {io_weight(block_io.weight)}")
+    for item in block_io.weight_device or ():
+        weight = io_weight(item.weight) if item.weight else "default"
+        yield Write("io", "io.weight", f"{item.major}:{item.minor} {weight}")
+    for _, what, devices in _throttles(block_io):
+        for device in devices:
+            value = f"{device.major}:{device.minor} {what}={_maximum(device.rate)}"
+            yield Write("io", "io.max", value)
 
 
 def _cpu_v2(cpu: LinuxCPU, present: str) -> Iterator[Write]:

@@ -9,7 +9,10 @@ import pytest
 
 from moorage.api import versions
 from moorage.api.operations import OPERATIONS
+from moorage.api.streams import event_type
 from moorage.api.versions import LIFT, LIFT_QUERY, LOWER
+from moorage.containers.create import VOLUME_DRIVER_IGNORED
+from moorage.lib.errors import InvalidParameter
 
 
 def lowered(operation: str, version: tuple[int, int], value: Any) -> Any:
@@ -84,9 +87,10 @@ def test_a_body_without_the_fields_is_no_error(operation: str, body: dict[str, A
 
 
 def test_old_clients_get_the_defaults_of_their_time() -> None:
-    body = lifted("ContainerCreate", (1, 39), {"HostConfig": {"Binds": None}})
-    assert body["HostConfig"]["IpcMode"] == "shareable"
-    assert body["HostConfig"]["CgroupnsMode"] == "host"
+    for given in ({"HostConfig": {"Binds": None}}, {"HostConfig": None}, {}):
+        body = lifted("ContainerCreate", (1, 39), given)
+        assert body["HostConfig"]["IpcMode"] == "shareable"
+        assert "IpcMode" not in (lifted("ContainerCreate", (1, 40), {}).get("HostConfig") or {})
     kept = lifted("ContainerCreate", (1, 39), {"hostconfig": {"ipcmode": "private"}})
     assert kept["hostconfig"]["ipcmode"] == "private"
 
@@ -133,3 +137,158 @@ def test_disk_usage_is_lists_before_1_52() -> None:
         "Volumes": None,
         "BuildCache": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("version", "body", "sentence"),
+    [
+        (
+            (1, 43),
+            {"NetworkingConfig": {"EndpointsConfig": {"a": {}, "b": None}}},
+            "Container cannot be created with multiple network endpoints: a, b",
+        ),
+        (
+            (1, 43),
+            {
+                "HostConfig": {
+                    "Mounts": [{"Type": "bind", "BindOptions": {"ReadOnlyForceRecursive": True}}]
+                }
+            },
+            "BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer",
+        ),
+        (
+            (1, 44),
+            {"HostConfig": {"Mounts": [{"Type": "volume", "VolumeOptions": {"Subpath": "x"}}]}},
+            "VolumeOptions.Subpath needs API v1.45 or newer",
+        ),
+        (
+            (1, 47),
+            {"hostconfig": {"mounts": [{"type": "image"}]}},
+            'Mount type "Image" needs API v1.48 or newer',
+        ),
+    ],
+)
+def test_what_would_mean_less_than_is_wished_is_refused_before_its_time(
+    version: tuple[int, int], body: dict[str, Any], sentence: str
+) -> None:
+    major, minor = version
+    lifted("ContainerCreate", (major, minor + 1), msgspec.json.decode(msgspec.json.encode(body)))
+    with pytest.raises(InvalidParameter) as refused:
+        lifted("ContainerCreate", version, body)
+    assert refused.value.message == sentence
+
+
+def test_what_was_unknown_to_create_is_without_effect() -> None:
+    def create(version: tuple[int, int], **body: Any) -> Any:
+        return lifted("ContainerCreate", version, body)
+
+    check = {"Test": ["NONE"], "StartInterval": 1}
+    assert create((1, 43), Healthcheck=dict(check))["Healthcheck"] == {"Test": ["NONE"]}
+    assert create((1, 44), Healthcheck=dict(check))["Healthcheck"] == check
+    assert create((1, 24), HostConfig={"AutoRemove": True})["HostConfig"].get("AutoRemove") is None
+    assert create((1, 25), HostConfig={"AutoRemove": True})["HostConfig"]["AutoRemove"] is True
+    mount = {"Type": "tmpfs", "VolumeOptions": {}, "TmpfsOptions": {}, "BindOptions": {}}
+    old = create((1, 41), HostConfig={"Mounts": [dict(mount)]})["HostConfig"]["Mounts"][0]
+    assert old.keys() == {"Type", "TmpfsOptions", "BindOptions"}
+    assert create((1, 44), HostConfig={"Mounts": [mount]})["HostConfig"]["Mounts"] == [mount]
+
+    def endpoint(version: tuple[int, int], **more: Any) -> Any:
+        wishes = {"a": {"GwPriority": 1, "MacAddress": "02:00:00:00:00:01"}}
+        body = create(version, NetworkingConfig={"EndpointsConfig": wishes}, **more)
+        return body["NetworkingConfig"]["EndpointsConfig"]["a"].keys()
+
+    assert endpoint((1, 43)) == set()
+    assert endpoint((1, 43), MacAddress="02:00:00:00:00:02") == {"MacAddress"}
+    assert endpoint((1, 44)) == {"MacAddress"}
+    assert endpoint((1, 48)) == {"GwPriority", "MacAddress"}
+
+
+def test_an_empty_list_of_places_published_a_port_before_1_53() -> None:
+    wish: dict[str, Any] = {"HostConfig": {"PortBindings": {"80/tcp": [], "81/tcp": None}}}
+    bindings = lifted("ContainerCreate", (1, 52), wish)["HostConfig"]["PortBindings"]
+    assert bindings == {"80/tcp": [{}], "81/tcp": [{}]}
+
+
+def test_limits_of_devices_could_not_be_updated_before_1_55() -> None:
+    wish: dict[str, Any] = {
+        "BlkioDeviceReadBps": [],
+        "BlkioDeviceWriteIOps": [],
+        "BlkioWeightDevice": [],
+    }
+    assert lifted("ContainerUpdate", (1, 54), {"Memory": 1, **wish}) == {"Memory": 1}
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameter", "since"),
+    [
+        ("ContainerCreate", "platform", (1, 41)),
+        ("ContainerStats", "one-shot", (1, 41)),
+        ("ContainerStop", "signal", (1, 42)),
+        ("ContainerRestart", "signal", (1, 42)),
+        ("ImageList", "shared-size", (1, 42)),
+        ("SystemDataUsage", "type", (1, 42)),
+        ("ImagePush", "platform", (1, 46)),
+        ("ImageList", "manifests", (1, 47)),
+        ("ImageHistory", "platform", (1, 48)),
+        ("ImageGet", "platform", (1, 48)),
+        ("ImageGetAll", "platform", (1, 48)),
+        ("ImageLoad", "platform", (1, 48)),
+        ("ImageInspect", "manifests", (1, 48)),
+        ("ImageInspect", "platform", (1, 49)),
+        ("ImageDelete", "platforms", (1, 50)),
+    ],
+)
+def test_a_parameter_has_no_effect_before_its_time(
+    operation: str, parameter: str, since: tuple[int, int]
+) -> None:
+    before = (since[0], since[1] - 1)
+    assert parameter in versions.lift_query(operation, since, {parameter: ["x"]})
+    assert parameter not in versions.lift_query(operation, before, {parameter: ["x"]})
+
+
+def test_usage_was_told_both_ways_in_1_52_alone() -> None:
+    usage = {"ImageUsage": {"TotalSize": 5, "Items": [{"Id": "1"}]}, "VolumeUsage": None}
+    new = {"ImageUsage", "VolumeUsage"}
+    old = {"LayersSize", "Images", "Containers", "Volumes", "BuildCache"}
+    assert lowered("SystemDataUsage", (1, 53), dict(usage)).keys() == new
+    both = lowered("SystemDataUsage", (1, 52), dict(usage))
+    assert both.keys() == new | old
+    assert (both["LayersSize"], both["Images"], both["Volumes"]) == (5, [{"Id": "1"}], None)
+    assert lowered("SystemDataUsage", (1, 51), dict(usage)).keys() == old
+
+
+def test_info_told_of_limits_of_kernel_memory_before_1_42() -> None:
+    assert lowered("SystemInfo", (1, 41), {})["KernelMemory"] is False
+    assert "KernelMemory" not in lowered("SystemInfo", (1, 42), {})
+
+
+def test_clients_before_1_48_warn_of_volume_drivers_themselves() -> None:
+    created = {"Id": "1", "Warnings": ["a", VOLUME_DRIVER_IGNORED]}
+    assert lowered("ContainerCreate", (1, 48), dict(created)) == created
+    assert lowered("ContainerCreate", (1, 47), dict(created))["Warnings"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("version", "accept", "expected"),
+    [
+        ((1, 55), "", "application/json"),
+        ((1, 55), "*/*", "application/json"),
+        ((1, 55), "application/json", "application/json"),
+        ((1, 55), "text/html;q=0.9, application/json-seq ; q=0.5", "application/json-seq"),
+        ((1, 55), "application/x-ndjson;q=0.5,application/jsonl", "application/jsonl"),
+        ((1, 52), "application/x-ndjson;q=0.5,application/jsonl", "application/x-ndjson"),
+        ((1, 55), "application/jsonl;q=0,application/json;q=x", "application/json"),
+        ((1, 51), "application/json-seq", "application/json"),
+    ],
+)
+def test_events_have_the_type_that_the_client_likes_best(
+    version: tuple[int, int], accept: str, expected: str
+) -> None:
+    assert event_type(accept, version) == expected
+
+
+def test_an_unknown_origin_of_an_image_is_left_out_since_1_52() -> None:
+    image = {"Id": "1", "Author": "me", "Comment": ""}
+    assert lowered("ImageInspect", (1, 52), dict(image)) == {"Id": "1", "Author": "me"}
+    old = lowered("ImageInspect", (1, 51), dict(image))
+    assert (old["Author"], old["Comment"], old["Parent"]) == ("me", "", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 
 import pytest
 
@@ -18,6 +19,8 @@ from moorage.spec.oci.runtime import (
     LinuxMemory,
     LinuxPids,
     LinuxResources,
+    LinuxThrottleDevice,
+    LinuxWeightDevice,
 )
 
 M = 1 << 20
@@ -25,13 +28,28 @@ ALL = LinuxResources(
     memory=LinuxMemory(limit=64 * M, swap=96 * M, reservation=32 * M),
     cpu=LinuxCPU(shares=1024, quota=50_000, period=100_000, cpus="0", mems="0"),
     pids=LinuxPids(limit=-1),
-    block_io=LinuxBlockIO(weight=500),
+    block_io=LinuxBlockIO(
+        weight=500,
+        weight_device=[
+            LinuxWeightDevice(major=8, minor=0, weight=500),
+            LinuxWeightDevice(major=8, minor=16, weight=0),
+        ],
+        throttle_read_bps_device=[LinuxThrottleDevice(major=8, minor=0, rate=M)],
+        throttle_write_iops_device=[LinuxThrottleDevice(major=8, minor=0, rate=0)],
+    ),
 )
 
 
+def written(writes: Iterable[Write]) -> dict[str, str]:
+    """Return what each file gets, one write a line."""
+    found: dict[str, str] = {}
+    for write in writes:
+        found[write.name] = f"{found.get(write.name, '')}{write.value}\n"
+    return {name: values.removesuffix("\n") for name, values in found.items()}
+
+
 def test_v1_files() -> None:
-    writes = {write.name: write.value for write in limits.plan_v1(ALL)}
-    assert writes == {
+    assert written(limits.plan_v1(ALL)) == {
         "cpu.shares": "1024",
         "cpu.cfs_period_us": "100000",
         "cpu.cfs_quota_us": "50000",
@@ -40,12 +58,14 @@ def test_v1_files() -> None:
         "pids.max": "max",
         "memory.soft_limit_in_bytes": str(32 * M),
         "blkio.bfq.weight": "500",
+        "blkio.bfq.weight_device": "8:0 500\n8:16 0",
+        "blkio.throttle.read_bps_device": f"8:0 {M}",
+        "blkio.throttle.write_iops_device": "8:0 0",
     }
 
 
 def test_v2_files() -> None:
-    writes = {write.name: write.value for write in limits.plan_v2(ALL, "max", "max 100000")}
-    assert writes == {
+    assert written(limits.plan_v2(ALL, "max", "max 100000")) == {
         "cpu.weight": "39",
         "cpu.max": "50000 100000",
         "cpuset.cpus": "0",
@@ -54,7 +74,8 @@ def test_v2_files() -> None:
         "memory.swap.max": str(32 * M),
         "memory.low": str(32 * M),
         "pids.max": "max",
-        "io.weight": "default 4950",
+        "io.weight": "default 4950\n8:0 4950\n8:16 default",
+        "io.max": f"8:0 rbps={M}\n8:0 wiops=max",
     }
 
 
