@@ -188,7 +188,9 @@ def test_compose_reserves_devices(daemon: Daemon, vendor: Vendor, tmp_path: Path
 
 
 @pytest.mark.parametrize("runtime", ["crun", "runc"])
-@pytest.mark.parametrize("point", ["prestart", "createRuntime", "createContainer", "poststop"])
+@pytest.mark.parametrize(
+    "point", ["prestart", "createRuntime", "createContainer", "poststart", "poststop"]
+)
 def test_r14_hooks_get_nothing_of_the_image(
     api: Api, vendor: Vendor, runtime: str, point: str
 ) -> None:
@@ -197,6 +199,7 @@ def test_r14_hooks_get_nothing_of_the_image(
     evil = {"LD_PRELOAD": "/proc/self/cwd/evil.so", "EVIL": "1"}
     host = {**asked(ONE), "Runtime": runtime}
     c.ask(api, "true", host=host, Env=[f"{k}={v}" for k, v in evil.items()])
+    c.until(lambda: vendor.seen.exists() and "ociVersion" in vendor.seen.read_text())
     seen = vendor.seen.read_text()
     assert "PATH=/usr/local/sbin" in seen
     assert not [line for line in seen.splitlines() if line.partition("=")[0] in evil]

@@ -81,7 +81,7 @@ async def take_over(parts: Parts, container: Container) -> None:
     if record.pending is None:
         return
     wanted = planned(parts, record, record.pending)
-    had = {mount.name for mount in record.mounts if mount.type == "volume"}
+    had = _volumes(record)
     async with AsyncExitStack() as undo:
         mounts: list[MountRecord] = []
         for mount in wanted.mounts:
@@ -102,12 +102,18 @@ async def take_over(parts: Parts, container: Container) -> None:
         )
         undo.pop_all()
     failpoint("containers.update.after_commit")
-    release_unused(parts, container)
+    for name in had - _volumes(container.record):  # they stay, as those of ``rm`` do
+        parts.volumes.release(name, container.id)
 
 
-def release_unused(parts: Parts, container: Container) -> None:
-    """Let go of volumes that the container was taken off; they stay, as those of ``rm`` do."""
-    used = {mount.name for mount in container.record.mounts if mount.type == "volume"}
-    for name in parts.volumes.table.referred_by(container.id):
-        if name not in used:
-            parts.volumes.release(name, container.id)
+def release_stale(parts: Parts) -> None:
+    """After a crash: let go of the volumes of updates that were cut off."""
+    for volume in parts.volumes.table.all():
+        for container_id in parts.volumes.references(volume.name):
+            container = parts.store.find(container_id)
+            if container is not None and volume.name not in _volumes(container.record):
+                parts.volumes.release(volume.name, container_id)
+
+
+def _volumes(record: ContainerRecord) -> set[str]:
+    return {mount.name for mount in record.mounts if mount.type == "volume"}

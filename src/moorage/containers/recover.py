@@ -56,8 +56,7 @@ async def recover(parts: Parts) -> None:
     await parts.volumes.reconcile([c.id for c in parts.store.every()], running)
     for container in parts.store.unfinished():
         await _finish(parts, container)
-    for container in parts.store.every():
-        changing.release_unused(parts, container)
+    changing.release_stale(parts)
     for container, status in ended:
         await _note_end(parts, container, status)
     for container in parts.store.every():

@@ -23,6 +23,7 @@ from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import ContainerRecord, Pending
 from moorage.containers.sandbox import request_for
+from moorage.containers.state import State
 from moorage.lib.errors import Conflict, InvalidParameter
 from moorage.lib.failpoint import failpoint
 from moorage.networks.ports import parse_port
@@ -52,6 +53,11 @@ async def update(parts: Parts, container: Container, asked: ContainerUpdate) -> 
     """
     async with container.lock:
         record = container.record
+        if record.state in {State.REMOVING, State.DEAD}:
+            raise Conflict(
+                f"Cannot update container {record.id}: container is marked for removal and"
+                ' cannot be "update"'
+            )
         before = container.record.host_config
         wanted = merge(before, asked)
         wanted, warnings = validate_resources.check(wanted, parts.resources)
