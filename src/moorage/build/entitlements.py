@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from moorage.cdi.catalogue import Catalogue
 from moorage.lib.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from moorage.cdi.catalogue import Catalogue
 
 NETWORK_HOST: Final = "network.host"
 INSECURE: Final = "security.insecure"

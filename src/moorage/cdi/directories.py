@@ -6,12 +6,14 @@ import os
 import stat
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from moorage.cdi import catalogue, guarded, reading
-from moorage.cdi.catalogue import Catalogue, Found
 from moorage.lib.errors import Forbidden, InvalidParameter
-from moorage.spec.cdi import Specification
+
+if TYPE_CHECKING:
+    from moorage.cdi.catalogue import Catalogue, Found
+    from moorage.spec.cdi import Specification
 
 DEFAULT: Final = ("/etc/cdi", "/var/run/cdi")  # the specification's; later ones count more
 _MAX_BYTES: Final = 8 << 20
@@ -37,7 +39,7 @@ class Directories:
         What is wrong with a file leaves the others usable; the catalogue says it.
         """
         if not self.paths:
-            return Catalogue()
+            return catalogue.Catalogue()
         found: list[Found] = []
         errors: dict[str, list[str]] = {}
         with self._lock:
@@ -52,7 +54,7 @@ class Directories:
                     continue
                 for path in listed:
                     try:
-                        found.append(Found(path, priority, self._document(path, before)))
+                        found.append(catalogue.Found(path, priority, self._document(path, before)))
                     except FileNotFoundError:
                         continue  # has gone since it was listed
                     except (OSError, Forbidden, InvalidParameter) as error:

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from moorage.cdi import injection, requests
-from moorage.cdi.injection import Injection
 from moorage.containers import (
     devices,
     init_program,
@@ -83,13 +82,13 @@ async def _network(
     return parts.networks.settings(owner.id).sandbox_key, {}
 
 
-async def _injected(parts: Parts, host: HostConfig) -> Injection:
+async def _injected(parts: Parts, host: HostConfig) -> injection.Injection:
     """Return what the requested devices change in the specification."""
     if not host.device_requests:
         return injection.NOTHING
     asked = host.device_requests
 
-    def look() -> Injection:
+    def look() -> injection.Injection:
         catalogue = parts.cdi.read()
         return injection.prepare(catalogue.edits(requests.devices(asked, catalogue)))
 

@@ -11,8 +11,8 @@ from typing import Protocol
 from moorage.lib.errors import NotFound
 from moorage.lib.tasks import Supervisor
 from moorage.networks.config import NetworksConfig
+from moorage.networks.drivers import remote
 from moorage.networks.drivers.contract import Driver
-from moorage.networks.drivers.remote import Remote
 from moorage.networks.files import Resolver
 from moorage.networks.firewall.keeper import Keeper
 from moorage.networks.hostwatch import HostWatch
@@ -73,7 +73,7 @@ class Domain:
         """
         found = self.drivers.get(network.driver)
         if found is None and self.plugins is not None:
-            found = self.drivers[network.driver] = Remote(network.driver, self.plugins)
+            found = self.drivers[network.driver] = remote.Remote(network.driver, self.plugins)
         if found is None:
             raise NotFound(f'plugin "{network.driver}" not found')
         return found

@@ -19,7 +19,7 @@ from moorage.lib.errors import MoorageError
 from moorage.lib.tasks import Supervisor
 from moorage.networks import nameport
 from moorage.networks.nameport import NameSockets
-from moorage.networks.nameserver.control import MAX_PACKET, VERSION
+from moorage.networks.nameserver.protocol import MAX_PACKET, VERSION
 
 log = logging.getLogger(__name__)
 
