@@ -112,7 +112,7 @@ def test_a_fault_in_a_load_or_import_leaves_the_store_as_it_was(
     for fault in [*LOAD, *COMPRESSED]:
         rearm(crashing, f"{fault}={action}")
         answer = load(crashing, compressed() if fault in COMPRESSED else other())
-        assert answer.status == 500, fault
+        assert answer.status == 500 or "error" in answer.ok().lines()[-1], fault
         assert store(crashing) == before, fault
     for fault in IMPORT:
         rearm(crashing, f"{fault}={action}")
@@ -164,8 +164,8 @@ def test_a_full_disk_in_the_middle_of_a_load_leaves_the_store_as_it_was(
         many = [images.Entry(f"f{n}", bytes([n]) * (1 << 20)) for n in range(20)]
         layers = [images.layer(many), images.layer([images.Entry("g", b"g" * (15 << 20))])]
         answer = load(daemon, images.docker_archive(layers, tags=["large:1"]))
-        assert answer.status in {400, 500}
-        assert "space" in answer.message or "bytes allowed" in answer.message
+        said = answer.ok().lines()[-1]["error"]
+        assert "space" in said or "bytes allowed" in said
         assert store(daemon) == before
         daemon.load(other())
         daemon.stop()
