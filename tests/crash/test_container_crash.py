@@ -50,6 +50,15 @@ END = [
     "containers.release.after_networks",
     "containers.release.after_mounts",
 ]
+CONNECT = [
+    "networks.connect.after_record",
+    "networks.connect.after_namespace",
+    "containers.connect.before_note",
+]
+DISCONNECT = [
+    "networks.disconnect.after_record",
+    "containers.disconnect.before_note",
+]
 HOST = {"NetworkMode": "bridge", "Binds": ["data:/data"]}
 
 
@@ -184,6 +193,43 @@ def test_death_while_a_container_ends_loses_no_exit_code(
         assert c.wait(daemon.api, container_id) == 5, fault
         daemon.api.delete(f"/containers/{container_id}", v=True).ok()
         demand_clean(daemon)
+
+
+def test_a_network_that_death_cut_in_on_is_there_after_the_next_start_too(
+    crashing: Callable[[str], Daemon],
+) -> None:
+    """And one that was left is not: what a container is on, and what it will join, are one."""
+    daemon = crashing("")
+    daemon.api.post("/networks/create", {"Name": "web"}).ok(201)
+    container_id = c.sleeper(daemon.api, host={"NetworkMode": "bridge"})
+    for fault in CONNECT:
+        change_and_lose(daemon, "connect", container_id, fault)
+        assert joined(daemon, container_id) == {"bridge", "web"}, fault
+        daemon.api.post(f"/containers/{container_id}/restart", t=0).ok(204)
+        assert joined(daemon, container_id) == {"bridge", "web"}, fault
+        daemon.api.post("/networks/web/disconnect", {"Container": container_id}).ok()
+    for fault in DISCONNECT:
+        daemon.api.post("/networks/web/connect", {"Container": container_id}).ok()
+        change_and_lose(daemon, "disconnect", container_id, fault)
+        assert joined(daemon, container_id) == {"bridge"}, fault
+        daemon.api.post(f"/containers/{container_id}/restart", t=0).ok(204)
+        assert joined(daemon, container_id) == {"bridge"}, fault
+    daemon.clean()
+    demand_clean(daemon)
+
+
+def change_and_lose(daemon: Daemon, verb: str, container_id: str, fault: str) -> None:
+    """Put a container on the network, or take it off: the daemon dies of it, and comes again."""
+    rearm(daemon, f"{fault}=kill")
+    try_to(lambda: daemon.api.post(f"/networks/web/{verb}", {"Container": container_id}))
+    bury(daemon)
+
+
+def joined(daemon: Daemon, container_id: str) -> set[str]:
+    """Return the networks a container is shown on, all of which it has an address on."""
+    shown = c.inspect(daemon.api, container_id)["NetworkSettings"]["Networks"]
+    assert all(network["IPAddress"] for network in shown.values())
+    return set(shown)
 
 
 def test_containers_outlive_the_daemon(make_daemon: MakeDaemon) -> None:

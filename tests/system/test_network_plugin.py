@@ -2,8 +2,9 @@
 
 import secrets
 import subprocess
-import time
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,16 @@ class Fabric:
         self.next = 9
         self.held: set[str] = set()
         self.failing = ""
-        self.sleeping = ""
+        self.holding = ""  # a method that is answered only once it is ``released``
+        self.asked = threading.Event()
+        self.released = threading.Event()
 
     def __call__(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
         if method == self.failing:
             return {"Err": "the fabric is torn"}
-        if method == self.sleeping:
-            time.sleep(60)
+        if method == self.holding:
+            self.asked.set()
+            self.released.wait()
         handler = getattr(self, method.rpartition(".")[2].lower(), None)
         return handler(request) if handler else {}
 
@@ -99,13 +103,18 @@ def fabric(moored: HostedDaemon) -> Iterator[Fabric]:
     with Plugin(fabric.name, ["NetworkDriver", "IpamDriver"], fabric) as plugin:
         fabric.calls = plugin.calls  # type: ignore[attr-defined]
         yield fabric
-        fabric.failing = fabric.sleeping = ""
+        fabric.failing = fabric.holding = ""
+        fabric.released.set()
         moored.clean()
 
 
 def make(moored: HostedDaemon, fabric: Fabric) -> None:
     options = ("-d", fabric.name, "--ipam-driver", fabric.name, "-o", "colour=green")
     moored.docker("network", "create", *options, "cloth")
+
+
+def take_away(moored: HostedDaemon) -> None:
+    moored.docker("network", "rm", "cloth")
 
 
 def test_containers_on_a_plugins_network_talk(moored: HostedDaemon, fabric: Fabric) -> None:
@@ -160,6 +169,43 @@ def test_a_plugin_that_refuses_a_network_leaves_none(moored: HostedDaemon, fabri
     assert "the fabric is torn" in failed.err
     assert "cloth" not in moored.docker("network", "ls")
     assert fabric.held == set()
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["IpamDriver.RequestPool", "NetworkDriver.CreateNetwork", "NetworkDriver.DeleteNetwork"],
+)
+def test_a_plugin_that_hangs_holds_up_no_other_network(
+    moored: HostedDaemon, fabric: Fabric, method: str
+) -> None:
+    """Its own name stays taken meanwhile; and what it hung at goes on when it answers."""
+    fabric.holding = method
+    with ThreadPoolExecutor(1) as aside:
+        made = aside.submit(make, moored, fabric)
+        if method == "NetworkDriver.DeleteNetwork":
+            made.result()
+            made = aside.submit(take_away, moored)
+        assert fabric.asked.wait(20)
+        moored.docker("network", "create", "free")
+        moored.docker("network", "rm", "free")
+        again = moored.cli.run("network", "create", "cloth")
+        assert "network with name cloth already exists" in again.err
+        fabric.released.set()
+        made.result()
+    listed = moored.docker("network", "ls", "--format", "{{.Name}}").split()
+    assert ("cloth" in listed) is (method != "NetworkDriver.DeleteNetwork")
+
+
+def test_the_subnet_of_a_plugin_that_hangs_is_taken(moored: HostedDaemon, fabric: Fabric) -> None:
+    fabric.holding = "NetworkDriver.CreateNetwork"
+    subnet = ("--subnet", "10.66.0.0/24")
+    with ThreadPoolExecutor(1) as aside:
+        made = aside.submit(moored.docker, "network", "create", "-d", fabric.name, *subnet, "cloth")
+        assert fabric.asked.wait(20)
+        other = moored.cli.run("network", "create", "--subnet", "10.66.0.128/25", "patch")
+        assert "overlap" in other.err
+        fabric.released.set()
+        made.result()
 
 
 @pytest.mark.parametrize(

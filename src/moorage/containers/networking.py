@@ -5,18 +5,24 @@ The record holds every network a container is to join; while it holds none, the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 from moorage.containers import links
 from moorage.containers.inspect import configured_networks
 from moorage.containers.sandbox import request_for
 from moorage.containers.state import ALIVE, State
 from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, System
+from moorage.lib.failpoint import failpoint
 from moorage.spec.engine.network import EndpointSettings
 
 if TYPE_CHECKING:
     from moorage.containers.container import Container
     from moorage.containers.parts import Parts
+
+log = logging.getLogger(__name__)
+
+ALONE: Final = frozenset({"host", "none"})  # networks beside which there is no other
 
 
 async def connect(
@@ -38,6 +44,7 @@ async def connect(
             asked,
             running=container.state in ALIVE,
         )
+        failpoint("containers.connect.before_note")
         parts.store.change(container, endpoints={**known, name: asked})
 
 
@@ -55,7 +62,27 @@ async def disconnect(parts: Parts, container: Container, network: str, *, force:
         recorded = len(rest) < len(known) and (force or container.state not in ALIVE)
         if not unplugged and not recorded:
             raise System(f"container {container.id} is not connected to network {name}")
+        failpoint("containers.disconnect.before_note")
         parts.store.change(container, endpoints=rest)
+
+
+def reconcile(parts: Parts, container: Container) -> None:
+    """Note for the next start which networks a running container is on.
+
+    They differ from what is recorded where the daemon was killed after a change of its networks,
+    which are right, and before the record of it. *Preconditions*: the networks are restored.
+    """
+    on = parts.networks.asked(container.id)
+    if on is None or ALONE & on.keys():
+        return  # it is in another's sandbox, or on what cannot be changed while it runs
+    known = configured_networks(container.record)
+    names = {ref: _name_of(parts, ref) for ref in known}
+    kept = {ref: s for ref, s in known.items() if names[ref] in on or not parts.networks.id_of(ref)}
+    new = {name: s for name, s in on.items() if name not in names.values()}
+    found = {**kept, **new}
+    if found.keys() != known.keys() and found != (container.record.endpoints or {}):
+        log.info("container %s: its networks are now %s", container.id, ", ".join(found))
+        parts.store.change(container, endpoints=found)
 
 
 def _require_changeable(container: Container) -> None:

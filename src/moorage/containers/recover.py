@@ -12,6 +12,7 @@ from moorage.containers import (
     changing,
     ending,
     lifecycle,
+    networking,
     pause,
     release,
     remove,
@@ -52,6 +53,7 @@ async def recover(parts: Parts) -> None:
     await parts.networks.restore(running)
     for container in parts.store.every():
         if container.task is not None:
+            networking.reconcile(parts, container)
             await _republish(parts, container)
     await parts.volumes.reconcile([c.id for c in parts.store.every()], running)
     for container in parts.store.unfinished():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 from msgspec import structs
 
@@ -17,7 +18,7 @@ from moorage.networks.domain import Domain
 from moorage.networks.drivers import options, parent
 from moorage.networks.ipam import IPNetwork, Subnet
 from moorage.networks.records import NetworkRecord
-from moorage.networks.registry import BUILTIN
+from moorage.networks.registry import BUILTIN, name_taken
 from moorage.networks.remoteipam import BUILT_IN
 from moorage.spec.engine.network import IPAM, NetworkCreateRequest, NetworkCreateResponse
 
@@ -30,64 +31,92 @@ _ATTEMPTS = 8
 async def create(domain: Domain, request: NetworkCreateRequest) -> NetworkCreateResponse:
     """Make a network: all or nothing. Events: ``network create``."""
     _refuse(domain, request)
-    async with domain.creating, hostlock.choosing():
-        _refuse_taken(domain, request.name)
+    with domain.registry.reserving(request.name):
         network = _describe(domain, request)
-        if not network.config_only:
-            network = await _place(domain, network)
-        domain.registry.enter(network)
-        try:
-            failpoint("networks.create.after_record")
-            if not network.config_only:
-                network = await domain.driver(network).create(network)
-                domain.registry.enter(network)
-            failpoint("networks.create.after_driver")
-        except BaseException:
-            domain.registry.drop(network)
-            if not network.config_only:
-                await domain.driver(network).disclaim(network)
-                await domain.driver(network).remove(network)
-            if domain.ipam is not None:
-                await domain.ipam.release_pools(network)
-            raise
+        if network.config_only:
+            domain.registry.enter(network)
+        else:
+            network = await _make(domain, network)
     naming.tell_network(domain, network)
     domain.announce("create", network)
     return NetworkCreateResponse(id=network.id)
 
 
-async def _place(domain: Domain, network: NetworkRecord) -> NetworkRecord:
-    """Give a network its subnets and device, agreed on with the other hosts if there are any."""
+async def _make(domain: Domain, network: NetworkRecord) -> NetworkRecord:
+    """Give a network its subnets and device, and make it.
+
+    A plugin may think for half a minute: it is asked while other networks can be made.
+    """
     driver = domain.driver(network)
-    await domain.remains.wait_cleared()  # their names and subnets can be used again then
+    if driver.foreign:
+        await driver.refresh()
+    if network.ipam_driver not in BUILT_IN:
+        network = await _pools_of_plugin(domain, network)
+    try:
+        if driver.foreign:
+            async with _choosing(domain):
+                placed = _place(domain, network, await domain.watch.routes())
+                domain.registry.reserve(placed)
+            return await _settle(domain, await driver.claim(placed) or placed)
+        async with _choosing(domain):
+            return await _settle(domain, await _agree(domain, network))
+    except BaseException:
+        if domain.ipam is not None:
+            await domain.ipam.release_pools(network)
+        raise
+
+
+@asynccontextmanager
+async def _choosing(domain: Domain) -> AsyncIterator[None]:
+    """Let nobody else on this host choose a subnet or a device."""
+    async with domain.creating, hostlock.choosing():
+        await domain.remains.wait_cleared()  # their names and subnets can be used again then
+        yield
+
+
+async def _pools_of_plugin(domain: Domain, network: NetworkRecord) -> NetworkRecord:
+    if domain.ipam is None:
+        raise NotFound(f'plugin "{network.ipam_driver}" not found')
+    return await domain.ipam.request_pools(network)
+
+
+def _place(domain: Domain, network: NetworkRecord, routes: Iterable[IPNetwork]) -> NetworkRecord:
+    """Return a network with its subnets and its device, if they can be had on this host."""
+    placed = domain.driver(network).prepare(choose_subnets(domain, network, routes))
+    _refuse_same_device(domain, placed)
+    return placed
+
+
+async def _agree(domain: Domain, network: NetworkRecord) -> NetworkRecord:
+    """Place a network, agreed on with the other hosts if there are any."""
+    driver = domain.driver(network)
     for _ in range(_ATTEMPTS):
         await driver.refresh()
-        if network.ipam_driver not in BUILT_IN:
-            return await _place_by_plugin(domain, network)
-        placed = driver.prepare(choose_subnets(domain, network, await domain.watch.routes()))
-        _refuse_same_device(domain, placed)
+        placed = _place(domain, network, await domain.watch.routes())
         if (claimed := await driver.claim(placed)) is not None:
             return claimed
-        _refuse_taken(domain, network.name)
+        if domain.registry.has_name(network.name):
+            raise name_taken(network.name)
+        if network.remote_pools:
+            raise Conflict("the subnets of the IPAM plugin are in use on other hosts")
     raise Conflict("other hosts make networks faster than this one", hint="try again")
 
 
-async def _place_by_plugin(domain: Domain, network: NetworkRecord) -> NetworkRecord:
-    """Give a network the subnets of its IPAM plugin."""
-    if domain.ipam is None:
-        raise NotFound(f'plugin "{network.ipam_driver}" not found')
-    pooled = await domain.ipam.request_pools(network)
+async def _settle(domain: Domain, network: NetworkRecord) -> NetworkRecord:
+    """Record a network that is claimed, and make it in the kernel."""
+    driver = domain.driver(network)
+    domain.registry.enter(network)
     try:
-        driver = domain.driver(network)
-        placed = driver.prepare(pooled)
-        _refuse_same_device(domain, placed)
-        claimed = await driver.claim(placed)
+        failpoint("networks.create.after_record")
+        network = await driver.create(network)
+        domain.registry.enter(network)
+        failpoint("networks.create.after_driver")
     except BaseException:
-        await domain.ipam.release_pools(pooled)
+        domain.registry.drop(network)
+        await driver.disclaim(network)
+        await driver.remove(network)
         raise
-    if claimed is None:
-        await domain.ipam.release_pools(pooled)
-        raise Conflict("the subnets of the IPAM plugin are in use on other hosts")
-    return claimed
+    return network
 
 
 def _refuse(domain: Domain, request: NetworkCreateRequest) -> None:
@@ -130,11 +159,6 @@ def _check_config_from(domain: Domain, request: NetworkCreateRequest) -> None:
             "user specified configurations are not supported if the network depends on a"
             " configuration network"
         )
-
-
-def _refuse_taken(domain: Domain, name: str) -> None:
-    if domain.registry.has_name(name):
-        raise Conflict(f"network with name {name} already exists")
 
 
 def _refuse_same_device(domain: Domain, network: NetworkRecord) -> None:

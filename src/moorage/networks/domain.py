@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from moorage.lib.errors import NotFound
 from moorage.lib.tasks import Supervisor
@@ -61,6 +62,8 @@ class Domain:
     summaries: dict[str, tuple[NetworkRecord, NetworkSummary]] = field(default_factory=dict)
     # one at a time: choosing a subnet looks at what the kernel and the other networks have
     creating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # by network id: one at a time takes a network away
+    _removing: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     # ids of sandboxes that are recorded and have no namespace yet
     building: set[str] = field(default_factory=set)
     # container id -> its tear-down, which a new start of the same container waits for
@@ -77,6 +80,10 @@ class Domain:
         if found is None:
             raise NotFound(f'plugin "{network.driver}" not found')
         return found
+
+    def removing(self, network_id: str) -> asyncio.Lock:
+        """Return the lock of those who take a network away, which may take a plugin's time."""
+        return self._removing.setdefault(network_id, asyncio.Lock())
 
     def handle(self, sandbox_id: str) -> Path:
         """Return where a sandbox's namespace is pinned."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from msgspec import structs
 
@@ -16,6 +17,11 @@ from moorage.networks.ipam import IPNetwork, Pool, gateway_of
 from moorage.networks.records import Endpoint, NetworkRecord, Records, SandboxRecord
 
 BUILTIN = ("bridge", "host", "none")
+
+
+def name_taken(name: str) -> Conflict:
+    """Return the refusal of a second network of this name."""
+    return Conflict(f"network with name {name} already exists")
 
 
 class Registry:
@@ -31,6 +37,9 @@ class Registry:
         self.remote: dict[str, dict[str, tuple[list[str], list[str]]]] = {}
         self.joining: dict[str, int] = {}  # network id -> endpoints that are being made
         self._ids: dict[str, str] = {}  # by name
+        self._reserved: dict[
+            str, list[IPNetwork]
+        ] = {}  # by the name of what is being made, or goes
 
     def load(self) -> None:
         """Read all records, with the addresses they hold.
@@ -72,11 +81,34 @@ class Registry:
         """Whether a network has this name."""
         return name in self._ids
 
+    @contextmanager
+    def reserving(self, name: str) -> Iterator[None]:
+        """Keep a name from other networks while one is being made, or goes.
+
+        Raises: Conflict, if it is taken.
+        """
+        if name in self._ids or name in self._reserved:
+            raise name_taken(name)
+        self._reserved[name] = []
+        try:
+            yield
+        finally:
+            del self._reserved[name]
+
+    def reserve(self, network: NetworkRecord) -> None:
+        """Keep the subnets of a network whose name is reserved from others, too."""
+        own = network.ipam_driver == "default"
+        subnets = [ipaddress.ip_network(s.cidr) for s in network.subnets if own]
+        self._reserved[network.name] = subnets
+
     def subnets(self) -> Iterator[tuple[str, IPNetwork]]:
-        """Return (network name, subnet) of all networks."""
+        """Return (network name, subnet) of all networks, and of those that are being made."""
         for network in self.networks.values():
             for pool in self.pools[network.id]:
                 yield network.name, pool.network
+        for name, subnets in self._reserved.items():
+            for subnet in subnets:
+                yield name, subnet
 
     def enter(self, network: NetworkRecord, *, save: bool = True) -> None:
         """Add or replace a network; its pools are made when it is new."""

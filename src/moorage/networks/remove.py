@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 
 from msgspec import structs
 
@@ -56,20 +57,30 @@ async def take_down(domain: Domain, network: NetworkRecord) -> None:
     """Take a network that nobody uses off the host and forget it. Events: ``destroy``.
 
     The record goes last: a daemon that is killed in between finds the network again, and its owner
-    can remove it again.
+    can remove it again. Plugins are asked while other networks can be made.
+    Raises: NotFound (somebody else was faster), and what the driver refuses.
     """
-    async with domain.creating:
-        if not network.config_only:
-            await domain.driver(network).disclaim(network)
-        domain.registry.hide(network)
-        try:
-            failpoint("networks.remove.before_kernel")
-            await _unmake(domain, network)
-            failpoint("networks.remove.after_kernel")
-        except BaseException:
-            domain.registry.enter(network)
-            raise
-        domain.registry.drop(network)
+    async with domain.removing(network.id):
+        network = domain.registry.find(network.id)
+        driver = None if network.config_only else domain.driver(network)
+        if driver is not None and driver.foreign:
+            await driver.disclaim(network)
+        with ExitStack() as reserved:
+            async with domain.creating:
+                if driver is not None and not driver.foreign:
+                    await driver.disclaim(network)
+                domain.registry.hide(network)
+                reserved.enter_context(domain.registry.reserving(network.name))
+                try:
+                    failpoint("networks.remove.before_kernel")
+                    await _unmake(domain, network)
+                    failpoint("networks.remove.after_kernel")
+                except BaseException:
+                    domain.registry.enter(network)
+                    raise
+            if domain.ipam is not None:
+                await domain.ipam.release_pools(network)
+            domain.registry.drop(network)
     naming.tell_network(domain, network, gone=True)
     domain.announce("destroy", network)
 
@@ -81,8 +92,6 @@ async def _unmake(domain: Domain, network: NetworkRecord) -> None:
             await domain.driver(network).remove(network)
         except MoorageError as error:
             log.warning("network %s left something behind: %s", network.name, error)
-    if domain.ipam is not None:
-        await domain.ipam.release_pools(network)
 
 
 def _hand_down(domain: Domain, network: NetworkRecord) -> NetworkRecord:

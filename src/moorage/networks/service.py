@@ -327,6 +327,18 @@ class Networks:
         made = self._domain.registry.sandboxes.get(container_id)
         return attach.settings_of(self._domain, made) if made else SandboxSettings()
 
+    def asked(self, container_id: str) -> dict[str, EndpointSettings] | None:
+        """Return the networks that a container is on, with what was asked of each.
+
+        None for one without a sandbox of its own.
+        """
+        made = self._domain.registry.sandboxes.get(container_id)
+        if made is None:
+            return None
+        networks = self._domain.registry.networks
+        on = [(networks.get(e.network_id), e.settings) for e in made.endpoints]
+        return {network.name: settings for network, settings in on if network is not None}
+
     def rename_container(self, container_id: str, name: str) -> None:
         """Let a running container be found under its new name."""
         made = self._domain.registry.sandboxes.get(container_id)

@@ -30,6 +30,7 @@ class Driver(Protocol):
     scope: str  # "local", or "global" for networks that span hosts
     addressed: bool  # endpoints have addresses of the network's pools
     translated: bool  # ports can be published, names are served, the gateway is this host
+    foreign: bool  # a plugin: it makes no device by our hands, and may hang when it is asked
 
     async def refresh(self) -> None:
         """Learn of the networks of other hosts.
@@ -85,6 +86,8 @@ class Driver(Protocol):
 
 class LocalDriver:
     """The parts of a driver that have nothing to do where networks are this host's own."""
+
+    foreign = False
 
     async def refresh(self) -> None:
         """Nothing to learn."""

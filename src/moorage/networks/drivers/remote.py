@@ -100,6 +100,7 @@ class Remote:
 
     addressed = True
     translated = False
+    foreign = True
 
     def __init__(self, name: str, plugins: Plugins) -> None:
         self.name = name

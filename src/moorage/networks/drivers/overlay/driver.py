@@ -54,6 +54,7 @@ class Overlay:
     scope = "global"
     addressed = True
     translated = True
+    foreign = False
 
     def __init__(
         self,
