@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from moorage.kernel import mount
 from support import containers as c
 from support import images
 from support.api import Api
@@ -204,6 +205,37 @@ def test_a_read_only_bind_is_read_only_below_as_well(api: Api) -> None:
     said = c.ask(api, "sh", "-c", options, host={"Mounts": [shallow]}).split()
     assert said[0].split(",")[0] == "ro"
     assert any(line.split(",")[0] == "rw" for line in said)
+
+
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_a_bind_that_is_not_recursive_leaves_out_what_is_mounted_below(
+    api: Api, tmp_path: Path, kind: str
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "sub").mkdir()
+    (source / "plain").write_text("plain\n")
+    mount.mount("tmpfs", source / "sub", "tmpfs")
+    try:
+        (source / "sub" / "above").touch()
+        target = source if kind == "directory" else source / "plain"
+        given = {"Type": "bind", "Source": str(target), "Target": "/y"}
+        command = "cat /y/plain; ls /y/sub" if kind == "directory" else "cat /y"
+        for shallow, seen in (({}, "above"), ({"NonRecursive": True}, "")):
+            host = {"Mounts": [{**given, "BindOptions": shallow}]}
+            said = c.ask(api, "sh", "-c", command, host=host)
+            assert said.split() == ["plain", *([seen] if seen and kind == "directory" else [])]
+    finally:
+        mount.umount2(source / "sub")
+
+
+def test_an_image_to_mount_that_is_not_there_is_not_the_containers(api: Api) -> None:
+    absent = {"Type": "image", "Source": "nosuch", "Target": "/i"}
+    answer = api.post(
+        "/containers/create", {"Image": "busybox", "HostConfig": {"Mounts": [absent]}}
+    )
+    assert answer.status == 400  # at 404 a client would pull busybox
+    assert "nosuch" in answer.message
 
 
 def test_mounts_of_every_type(api: Api) -> None:

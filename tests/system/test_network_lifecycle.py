@@ -187,6 +187,20 @@ def test_refusals_in_dockers_words(
     assert "x1" not in moored.docker("network", "ls", "--format", "{{.Name}}")
 
 
+@pytest.mark.parametrize("option", ["inhibit_ipv4=true", "gateway_mode_ipv4=isolated"])
+def test_two_containers_share_a_network_of_two_addresses(moored: HostedDaemon, option: str) -> None:
+    moored.docker("network", "create", "--internal", "--subnet", "10.92.0.0/31",
+                  "-o", f"com.docker.network.bridge.{option}", "pair")  # fmt: skip
+    shown = moored.docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "pair")
+    assert shown == ""
+    one, two = (moored.sleeper(name, "--network", "pair") for name in ("one", "two"))
+    one.serve(80, "one")
+    assert two.word(moored.address("one", "pair"), 80) == "one"
+    addresses = {moored.address(name, "pair") for name in ("one", "two")}
+    assert addresses == {"10.92.0.0", "10.92.0.1"}
+    one.close()
+
+
 def test_an_exhausted_pool_says_so_and_leaves_nothing(moored: HostedDaemon) -> None:
     moored.docker("network", "create", "--subnet", "10.96.0.0/30", "tiny")
     moored.sleeper("one", "--network", "tiny")

@@ -14,6 +14,7 @@ from moorage.containers import prepare
 from moorage.containers.parts import Parts
 from moorage.containers.record import MountRecord
 from moorage.lib import offload
+from moorage.lib.errors import InvalidParameter, NotFound
 
 
 async def make(
@@ -70,7 +71,13 @@ async def fill(parts: Parts, container_id: str, mounts: Iterable[MountRecord]) -
 
 
 def check_images(parts: Parts, mounts: Iterable[MountRecord]) -> None:
-    """Refuse mounts of images that are not here. Raises: NotFound."""
+    """Refuse mounts of images that are not here.
+
+    Raises: InvalidParameter; at NotFound (404) clients would pull the container's own image.
+    """
     for mount in mounts:
         if mount.type == "image":
-            parts.images.resolve(mount.source)
+            try:
+                parts.images.resolve(mount.source)
+            except NotFound as error:
+                raise InvalidParameter(error.message, hint="pull it first") from error

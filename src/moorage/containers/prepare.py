@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from moorage.containers import files, idmapped, links, mount_spec
+from moorage.containers import files, idmapped, links, mount_spec, shallow
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import MountRecord
@@ -58,6 +58,9 @@ async def _mount(parts: Parts, container: Container, record: MountRecord, user: 
     elif record.type == "bind":
         source = record.source
         await offload.run_disposable(_check_bind, record)
+        if _is_shallow(record):
+            place = _shallow_place(parts, user or container.id, record)
+            source = await offload.run_disposable(shallow.bind, Path(source), place)
     elif record.type == "image":
         source = str(await _image(parts, user or container.id, record))
     if record.map_owner and not user:
@@ -76,6 +79,15 @@ async def _map_owner(parts: Parts, container: Container, record: MountRecord, so
 
 def _mapped_place(parts: Parts, container_id: str, record: MountRecord) -> Path:
     return parts.settings.exec_root / "idmapped" / _view_key(container_id, record)
+
+
+def _is_shallow(record: MountRecord) -> bool:
+    options = record.spec.bind_options if record.spec else None
+    return bool(options and options.non_recursive)
+
+
+def _shallow_place(parts: Parts, user: str, record: MountRecord) -> Path:
+    return parts.settings.exec_root / "shallow" / _view_key(user, record)
 
 
 def _recursive(parts: Parts, record: MountRecord) -> bool:
@@ -191,6 +203,8 @@ async def release_mounts(parts: Parts, container: Container, *, user: str = "") 
         if record.map_owner and not user:
             place = _mapped_place(parts, container.id, record)
             await offload.run("fs", idmapped.release, place)
+        if _is_shallow(record):
+            await offload.run("fs", shallow.release, _shallow_place(parts, name, record))
         if record.type == "volume":
             await parts.volumes.unmount(record.name, name, attributes=attributes)
         elif record.type == "image":

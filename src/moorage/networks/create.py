@@ -15,7 +15,7 @@ from moorage.lib.failpoint import failpoint
 from moorage.networks import hostlock, ipam, naming
 from moorage.networks.config import AddressPool
 from moorage.networks.domain import Domain
-from moorage.networks.drivers import options, parent
+from moorage.networks.drivers import bridge, options, parent
 from moorage.networks.ipam import IPNetwork, Subnet
 from moorage.networks.records import NetworkRecord
 from moorage.networks.registry import BUILTIN, name_taken
@@ -270,12 +270,16 @@ def choose_subnets(
                 own or _pools(domain, version), [*_nets(taken), *routes], like=version
             )
             chosen.append(Subnet(cidr=str(found)))
-    return structs.replace(
-        network,
-        subnets=[
-            s if s.gateway else structs.replace(s, gateway=str(ipam.gateway_of(s))) for s in chosen
-        ],
-    )
+    return structs.replace(network, subnets=[_with_gateway(network, s) for s in chosen])
+
+
+def _with_gateway(network: NetworkRecord, subnet: Subnet) -> Subnet:
+    version = ipaddress.ip_network(subnet.cidr).version
+    if subnet.gateway:
+        return subnet
+    if network.driver == bridge.Bridge.name and not bridge.has_gateway(network, version):
+        return structs.replace(subnet, lonely=True)
+    return structs.replace(subnet, gateway=str(ipam.gateway_of(subnet)))
 
 
 def _nets(taken: Iterable[tuple[str, IPNetwork]]) -> list[IPNetwork]:

@@ -38,6 +38,7 @@ class Subnet(Struct, frozen=True, kw_only=True):
     ip_range: str = ""
     gateway: str = ""
     auxiliary: dict[str, str] = field(default_factory=dict)
+    lonely: bool = False  # nothing is the gateway: its address is there for containers too
 
 
 class Pool:

@@ -126,7 +126,8 @@ class Registry:
         own = network.ipam_driver == "default" and not network.config_only
         pools = [Pool(subnet) for subnet in network.subnets if own]
         for pool in pools:
-            pool.claim(gateway_of(pool.subnet))
+            if not pool.subnet.lonely:
+                pool.claim(gateway_of(pool.subnet))
             for text in pool.subnet.auxiliary.values():
                 pool.claim(ipaddress.ip_address(text))
         self.pools[network.id] = pools

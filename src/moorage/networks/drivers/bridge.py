@@ -151,9 +151,8 @@ class Bridge(LocalDriver):
         addresses = []
         for subnet in network.subnets:
             version = _version(subnet.cidr)
-            isolated = network.options.get(MODE4 if version == 4 else MODE6) == "isolated"
             inhibited = version == 4 and options.boolean(network.options, INHIBIT4, default=False)
-            if not isolated and not inhibited and not network.fixed_address:
+            if not _isolated(network, version) and not inhibited and not network.fixed_address:
                 length = subnet.cidr.partition("/")[2]
                 addresses.append(f"{gateway_of(subnet)}/{length}")
         return BridgePlan(
@@ -183,6 +182,19 @@ class Bridge(LocalDriver):
             routed6=mode6 == "routed",
             trusted=tuple(filter(None, given.get(TRUSTED, "").split(":"))),
         )
+
+
+def has_gateway(network: NetworkRecord, version: int) -> bool:
+    """Whether anything of a network is, or leads to, a gateway of this IP version.
+
+    Without one a subnet of two addresses (/31) has room for two containers.
+    """
+    inhibited = version == 4 and options.boolean(network.options, INHIBIT4, default=False)
+    return not _isolated(network, version) and not (inhibited and network.internal)
+
+
+def _isolated(network: NetworkRecord, version: int) -> bool:
+    return network.options.get(MODE4 if version == 4 else MODE6) == "isolated"
 
 
 def mac_of(network: NetworkRecord) -> str:
