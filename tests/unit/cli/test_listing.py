@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.cli.failure import CommandError
-from moorage.cli.format import containers, disk, images, stats
+from moorage.cli.format import containers, disk, images, plainfields, stats, templated
 from moorage.cli.format.listing import render
 from moorage.cli.format.tabwriter import align
 from moorage.cli.text import go_time, natural
@@ -184,3 +184,29 @@ def test_cells() -> None:
     assert quote('a"b\n\x01é') == '"a\\"b\\n\\x01é"'
     assert go_time(1_795_602_313_500_000_000, local=False) == "2026-11-25 10:25:13.5 +0000 UTC"
     assert sorted(["n10", "n2", "n1"], key=natural) == ["n1", "n2", "n10"]
+
+
+_PIECES = st.sampled_from(
+    [
+        *("{{.ID}}", "{{ .Names }}", "{{.Status}}", "{{.Platform}}", "{{.Nope}}", "{{.Labels}}"),
+        *("\\t", "\\n", " ", "x", "}}", "{", "{{-.ID}}", "{{.ID -}}", "{{.}}", "{{.Names.X}}"),
+        *("table", "table ", "{{/* c */}}", "{{.ID", '{{"a"}}', "{{.Label}}", "{{\\t.ID}}", "é"),
+    ]
+)
+
+
+@given(st.lists(_PIECES, max_size=6), st.integers(0, 2))
+def test_templates_of_plain_columns_are_drawn_as_the_engine_draws_them(
+    pieces: list[str], count: int
+) -> None:
+    rows = [containers.ContainerRow(CONTAINER, truncate=bool(n)) for n in range(count)]
+    text = "".join(pieces)
+    drawn = plainfields.render(rows, containers.TABLE, text)
+    if drawn is not None:
+        assert drawn == templated.render(rows, containers.TABLE, text)
+
+
+@pytest.mark.parametrize("text", ["{{.ID}}", "table {{.Names}}\\t{{.Status}}", "{{ .ID }} x"])
+def test_plain_columns_need_no_engine(text: str) -> None:
+    rows = [containers.ContainerRow(CONTAINER, truncate=True)]
+    assert plainfields.render(rows, containers.TABLE, text) is not None

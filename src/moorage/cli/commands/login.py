@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posix
 
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
@@ -54,7 +54,7 @@ def _password(session: Session, values: Values) -> str:
     if not values.text("username"):
         raise CommandError("Must provide --username with --password-stdin")
     content = b""
-    while chunk := os.read(0, 65536):
+    while chunk := posix.read(0, 65536):
         content += chunk
     return content.decode().rstrip("\r\n")
 
@@ -103,7 +103,7 @@ def _read_line(session: Session, *, echo: bool) -> str:
         termios.tcsetattr(0, termios.TCSAFLUSH, silent)
     try:
         typed = b""
-        while not typed.endswith(b"\n") and (char := os.read(0, 1)):
+        while not typed.endswith(b"\n") and (char := posix.read(0, 1)):
             typed += char
     finally:
         termios.tcsetattr(0, termios.TCSAFLUSH, saved)

@@ -49,6 +49,14 @@ def render(rows: Sequence[Row], table: Table, format_: str) -> str:
 
     Raises: CommandError (a template that does not parse, or does not fit).
     """
+    if format_ == "json":
+        from moorage.cli.template.values import to_json
+
+        return "".join(to_json(row) + "\n" for row in rows)
+    from moorage.cli.format import plainfields
+
+    if format_ != "raw" and (drawn := plainfields.render(rows, table, format_)) is not None:
+        return drawn
     from moorage.cli.format import templated
 
     return templated.render(rows, table, format_)

@@ -6,9 +6,9 @@ from moorage.cli.failure import CommandError, TemplateError
 from moorage.cli.format import tabwriter
 from moorage.cli.row import Row
 from moorage.cli.template.errors import ExecuteError, ParseError
-from moorage.cli.template.functions import HEADER_FUNCTIONS, to_json
+from moorage.cli.template.functions import HEADER_FUNCTIONS
 from moorage.cli.template.template import Template
-from moorage.cli.template.values import Map, dress
+from moorage.cli.template.values import Map, dress, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ def execute(template: Template, value: object) -> str:
 
 
 def render(rows: Sequence[Row], table: Table, format_: str) -> str:
-    """Return *rows* as ``json``, ``raw``, ``TEMPLATE`` or ``table TEMPLATE`` asks."""
-    if format_ == "json":
-        return "".join(to_json(row) + "\n" for row in rows)
+    """Return *rows* as ``raw``, ``TEMPLATE`` or ``table TEMPLATE`` asks."""
     if format_ == "raw" and table.raw:
         return "".join(_raw(row, table) for row in rows)
     is_table = format_.startswith("table")

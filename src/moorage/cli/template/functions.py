@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from moorage.cli.failure import FunctionError
-from moorage.cli.row import Row
 from moorage.cli.template.printing import printf, text_of
-from moorage.cli.template.values import Nil, truth, type_name, undress
+from moorage.cli.template.values import Nil, to_json, truth, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,17 +99,6 @@ def _print(*values: object) -> str:
             out += " "
         out += text_of(value, top=False)
     return out
-
-
-def to_json(value: object) -> str:
-    """Format as ``{{json .}}`` does."""
-    from moorage.client import jsonwire
-
-    text = jsonwire.encode(undress(value))
-    if isinstance(value, Row):  # rows go through Go's own marshaller, which escapes for HTML
-        for char in "<>&":
-            text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
 
 
 def _join(values: list[object] | None, separator: str) -> str:

@@ -143,6 +143,17 @@ def undress(value: object) -> object:
     return None if isinstance(value, Nil) else value
 
 
+def to_json(value: object) -> str:
+    """Format as ``{{json .}}`` does."""
+    from moorage.client import jsonwire
+
+    text = jsonwire.encode(undress(value))
+    if isinstance(value, Row):  # rows go through Go's own marshaller, which escapes for HTML
+        for char in "<>&":
+            text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
 def field(  # noqa: C901 - by type
     value: object, name: str, arguments: list[object], *, static_types: bool = False
 ) -> object:

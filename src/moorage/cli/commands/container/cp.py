@@ -39,8 +39,6 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
 def _from_container(
     session: Session, values: Values, source: tuple[str, str], target: str
 ) -> int | None:
-    from moorage.cli.copying.unpack import unpack
-
     container, path = source
     name = files.base(path)
     if values.flag("follow-link"):
@@ -55,6 +53,8 @@ def _from_container(
         for chunk in response.chunks():
             session.out.write_bytes(chunk)
         return None
+    from moorage.cli.copying.unpack import unpack
+
     found = places.Place(path, exists=True, is_directory=_is_directory(response.headers))
     there = places.local(target, follow=True)
     directory, new_name = places.destination(found, there)
