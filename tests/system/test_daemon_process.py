@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
@@ -33,6 +34,21 @@ def test_ping_answers_with_what_clients_look_for(api: Api) -> None:
     head = api.at("").request("HEAD", "/_ping").ok()
     assert head.headers["content-length"] == "0"
     assert head.headers["api-version"] == "1.55"
+
+
+def test_a_crowd_of_clients_waits_in_the_line_of_a_busy_daemon(make_daemon: MakeDaemon) -> None:
+    """Clients of Go take EAGAIN, which a full line of a Unix socket gives, for the end."""
+    daemon = make_daemon().start()
+    with ExitStack() as crowd:
+        daemon.signal(signal.SIGSTOP)
+        try:
+            for _ in range(300):
+                client = crowd.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)  # noqa: FBT003
+                client.connect(str(daemon.socket))
+        finally:
+            daemon.signal(signal.SIGCONT)
+        assert daemon.api.get("/_ping").status == 200
 
 
 def test_a_second_daemon_on_the_same_roots_is_refused(make_daemon: MakeDaemon) -> None:

@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._watch_half_closed()
             return True
         if self._inbox is not None and not self._inbox.ended:
-            self._inbox.fail(ConnectionResetError("the request body is cut short"))
+            self._inbox.fail(InvalidParameter("unexpected EOF: the request body is cut short"))
         if self._request is None:
             return False
         self._out.keep_alive = False

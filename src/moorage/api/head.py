@@ -36,12 +36,14 @@ class Head:
 class _Collector:
     """Callbacks of llhttp."""
 
-    __slots__ = ("count", "headers", "target")
+    __slots__ = ("count", "headers", "keep_alive", "parser", "target")
 
     def __init__(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
         self.target = b""
         self.headers: dict[str, str] = {}
         self.count = 0
+        self.keep_alive = False
 
     def on_url(self, part: bytes) -> None:
         self.target += part
@@ -57,6 +59,9 @@ class _Collector:
             text = f"{self.headers[key]}, {text}"
         self.headers[key] = text
 
+    def on_headers_complete(self) -> None:  # behind a message without a body it is forgotten
+        self.keep_alive = self.parser.should_keep_alive()
+
 
 def parse_head(raw: bytes) -> Head:
     """Parse a request line and headers, with the empty line behind them.
@@ -64,7 +69,7 @@ def parse_head(raw: bytes) -> Head:
     Raises: InvalidParameter, HttpError.
     """
     found = _Collector()
-    parser = httptools.HttpRequestParser(found)
+    parser = found.parser
     try:
         parser.feed_data(raw)
     except httptools.HttpParserUpgrade:
@@ -76,6 +81,7 @@ def parse_head(raw: bytes) -> Head:
         raise _malformed(error) from error
     version, path, query = _split_target(found.target)
     length = _body_length(found.headers)
+    is_1_0 = parser.get_http_version() == "1.0"
     return Head(
         method=parser.get_method().decode("ascii"),
         version=version,
@@ -84,8 +90,8 @@ def parse_head(raw: bytes) -> Head:
         headers=found.headers,
         length=length,
         expects_continue=length != 0 and _expects_continue(found.headers),
-        keep_alive=parser.should_keep_alive(),
-        http_1_0=parser.get_http_version() == "1.0",
+        keep_alive=found.keep_alive and not is_1_0,
+        http_1_0=is_1_0,
     )
 
 

@@ -197,7 +197,9 @@ async def serve(
 
             factory = functools.partial(TlsProtocol, tls, Handshakes(), factory)
         if listener.socket.family == socket.AF_UNIX:
-            acceptor = await loop.create_unix_server(factory, sock=listener.socket)
+            acceptor = await loop.create_unix_server(
+                factory, sock=listener.socket, backlog=_BACKLOG
+            )
         else:
             acceptor = await loop.create_server(factory, sock=listener.socket, backlog=_BACKLOG)
         servers.append(acceptor)

@@ -206,6 +206,19 @@ async def test_a_half_closed_client_still_gets_its_answer(running: Running, peer
     assert b'{"size":3}' in await peer.all()
 
 
+@pytest.mark.parametrize("path", ["/query?limit=1", "/bytes", "/nowhere"])
+async def test_a_client_that_wants_no_more_is_not_kept(peer: Peer, path: str) -> None:
+    await peer.send(get(path, "Connection: close"))
+    assert b"\r\nConnection: close\r\n" in await peer.all()
+
+
+async def test_a_body_that_is_cut_short_is_the_fault_of_the_client(peer: Peer) -> None:
+    await peer.send(post("/body", b'{"Name":"x"}', JSON)[:-5])
+    peer.writer.write_eof()
+    status, body = await peer.response()
+    assert (status, b"unexpected EOF" in body) == (400, True)
+
+
 async def test_hijack_with_upgrade_switches_protocols(peer: Peer) -> None:
     await peer.send(post("/hijack/c1", b"", "Connection: Upgrade", "Upgrade: tcp") + b"early ")
     head = await peer.head()
