@@ -12,7 +12,7 @@ from support import containers as c
 from support import images
 from support.api import Api
 from support.cli import Cli
-from support.daemon import Daemon
+from support.daemon import Daemon, free_port
 from support.netlab import Host, HostedDaemon
 
 pytestmark = pytest.mark.requires("root", "overlayfs")
@@ -339,10 +339,11 @@ def test_moor_update(daemon: Daemon, moor: Cli, tmp_path: Path) -> None:
     c.sleeper(
         api, name="web", Env=["A=1", "GONE=1"], host={"NetworkMode": "bridge", "Binds": ["vol:/v"]}
     )
-    moor("update", "-p", "127.0.0.1:0:80", "-p", "18206:81/udp", "web")
+    host_port = free_port()  # of this machine, where others may test too
+    moor("update", "-p", "127.0.0.1:0:80", "-p", f"{host_port}:81/udp", "web")
     ports = c.inspect(api, "web")["NetworkSettings"]["Ports"]
     assert set(ports) == {"80/tcp", "81/udp"}
-    moor("update", "--publish-rm", "18206:81/udp", "--publish-rm", "80", "web")
+    moor("update", "--publish-rm", f"{host_port}:81/udp", "--publish-rm", "80", "web")
     assert c.inspect(api, "web")["NetworkSettings"]["Ports"] == {"80/tcp": None, "81/udp": None}
     wrong = moor.run("update", "--publish-rm", "82", "web")
     assert (wrong.code, "no such port is published: 82" in wrong.err) == (1, True)
