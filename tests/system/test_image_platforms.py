@@ -91,6 +91,18 @@ def names(api: Any, name: str) -> list[Any]:
     return [image for image in listed if not image["RepoTags"] or name in image["RepoTags"]]
 
 
+def test_an_image_of_another_machine_is_warned_of_unless_it_was_asked_for(api: Any) -> None:
+    many = Many("alien:1")
+    load(api, many.archive, platform=ARM)
+    body = {"Image": "alien:1", "Cmd": ["x"]}
+    made = api.post("/containers/create", body).ok(201).json()
+    mismatch = "platform (linux/arm64) does not match the detected host platform (linux/amd64)"
+    said = f"The requested image's {mismatch} and no specific platform was requested"
+    assert made["Warnings"] == [said]
+    asked = api.request("POST", "/containers/create", body, query={"platform": "linux/arm64"})
+    assert asked.ok(201).json()["Warnings"] == []
+
+
 def test_a_platform_is_unpacked_when_a_container_needs_it(api: Any) -> None:
     many = Many("demand:1")
     load(api, many.archive)

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from moorage.spec.digest import Digest
+from moorage.spec.platforms import Platform
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -167,7 +168,8 @@ class Vertex:
     """An operation on its inputs.
 
     *salt* sets apart what must not be shared: a step that the user wants done again.
-    *proxy* are variables the command sees that are no part of its identity.
+    *proxy* are variables the command sees that are no part of its identity; *platform* is what its
+    programs are made for, told if they cannot be run.
     """
 
     operation: Operation
@@ -178,6 +180,7 @@ class Vertex:
     stage: str = ""
     use_cache: bool = True
     proxy: tuple[str, ...] = field(default=())
+    platform: Platform = field(default=Platform())
 
     @cached_property
     def digest(self) -> Digest:

@@ -34,6 +34,7 @@ from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.lib.failpoint import failpoint
 from moorage.logs import options as log_options
 from moorage.runtime import defaults as runtime_defaults
+from moorage.spec import platforms
 from moorage.spec.engine.container import ContainerConfig, ContainerCreateResponse
 from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.engine.network import EndpointSettings
@@ -68,6 +69,8 @@ async def create(
     parts.runtime.expect_task()
     container_id = ids.new_id()
     record, warnings = _plan(parts, container_id, config, host_config, image)
+    if platform is None and image is not None:
+        warnings += _of_another_machine(image.config.platform, parts.images.host)
     record = structs.replace(
         record,
         name=names.normalise(name) if name else names.invent(parts.store.name_taken, container_id),
@@ -86,6 +89,14 @@ async def _image(parts: Parts, ref: str, platform: Platform | None) -> Image:
     if platform is None:
         return parts.images.resolve(ref)
     return await offload.run("fs", variants.unpack, parts.image_parts, ref, platform)
+
+
+def _of_another_machine(offered: Platform, host: Platform) -> list[str]:
+    """Warn, in Docker's sentence, of an image that this machine can only run by an emulator."""
+    if not offered.architecture or platforms.matches(host, offered):
+        return []
+    said = f"The requested image's platform ({offered}) does not match the detected host platform"
+    return [f"{said} ({host}) and no specific platform was requested"]
 
 
 def _plan(

@@ -18,7 +18,7 @@ from moorage.build.files.copy import Copier, Style
 from moorage.build.files.select import Selected
 from moorage.build.graph import Exec, ExecMount, Limits, Vertex
 from moorage.build.needs import CommandNetworks
-from moorage.build.operations import exec_spec, whole
+from moorage.build.operations import emulation, exec_spec, whole
 from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.exec_spec import Around
 from moorage.build.operations.redact import Redactor
@@ -42,6 +42,7 @@ from moorage.runtime.attachment import Attachment
 from moorage.runtime.contract import ExitStatus, ProcessIO
 from moorage.runtime.service import Runtime
 from moorage.spec.oci.runtime import LinuxSeccomp, Mount, Spec
+from moorage.spec.platforms import Platform
 from moorage.storage.layers import LayerStore
 
 _NAME_FILES: Final = ("/etc/hosts", "/etc/resolv.conf")
@@ -53,7 +54,7 @@ _OUTPUT_LIMIT: Final = 2 << 20  # bytes of one command's output that are kept, a
 class CommandFailed(MoorageError):
     """A command ended with another code than 0."""
 
-    def __init__(self, arguments: Sequence[str], status: ExitStatus) -> None:
+    def __init__(self, arguments: Sequence[str], status: ExitStatus, platform: Platform) -> None:
         self.command = " ".join(arguments)
         self.code = status.code
         reason = f"exit code: {status.code}"
@@ -63,6 +64,11 @@ class CommandFailed(MoorageError):
             hint = "the kernel ended it for want of memory; raise --memory"
         elif status.code == _NOT_FOUND:
             hint = "command not found: is it installed in an earlier step?"
+        elif not emulation.can_run(platform):
+            hint = (
+                f"this machine cannot run programs of {platform}: register an emulator"
+                " (apt-get install qemu-user-static binfmt-support), or give --platform"
+            )
         super().__init__(
             f'process "{self.command}" did not complete successfully: {reason}', hint=hint
         )
@@ -189,7 +195,7 @@ class Running:
         await self._pass_output(output, step)
         status = await task.wait()
         if status.code != 0:
-            raise CommandFailed(self.command.arguments, status)
+            raise CommandFailed(self.command.arguments, status, self.vertex.platform)
 
     async def _pass_output(self, output: Attachment, step: Step) -> None:
         redactors = {1: Redactor(self._secrets), 2: Redactor(self._secrets)}

@@ -120,6 +120,7 @@ class StageState:
             stage=self.label,
             use_cache=self.use_cache,
             proxy=proxy,
+            platform=self.platform,
         )
 
     def record(self, text: str, line: LogicalLine, created_by: str, vertex: Vertex | None) -> None:
