@@ -24,12 +24,12 @@ class Haste:
     """Owner of a descriptor of ``cgroup.procs`` of the group that we are in.
 
     Entering the group that one is in changes nothing but that the kernel is ready for others.
-    Where no group can be found it is /dev/null.
+    Where there are no groups nothing is done.
     """
 
     def __init__(self) -> None:
-        self._groups = _OWN_GROUPS.read_bytes()
-        self._members = open_members()
+        self._groups = b""
+        self._members = -1
         self._under_way: asyncio.Future[None] | None = None
 
     def begin(self) -> None:
@@ -40,16 +40,21 @@ class Haste:
     def _enter(self) -> None:
         with suppress(OSError):
             groups = _OWN_GROUPS.read_bytes()
-            if groups != self._groups:  # an operator has moved us: it must stay so
-                os.close(self._members)
+            if groups != self._groups:  # the first time; or an operator has moved us, and we stay
+                self._forget()
                 self._members, self._groups = open_members(), groups
             os.write(self._members, b"0")
+
+    def _forget(self) -> None:
+        if self._members >= 0:
+            os.close(self._members)
+            self._members = -1
 
     async def close(self) -> None:
         """Let go of the group, once nothing is being written."""
         if self._under_way is not None:
             await self._under_way
-        os.close(self._members)
+        self._forget()
 
 
 def open_members() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Iterator
@@ -37,9 +38,12 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     os.close(reader)
 
 
-def move(groups: Path, name: str) -> None:
-    """Put us into another group."""
-    groups.write_text(name)
+def move(groups: Path, name: str | None) -> None:
+    """Put us into another group, or where there are none."""
+    if name is None:
+        groups.unlink()
+    else:
+        groups.write_text(name)
 
 
 def entered(groups: Path) -> dict[str, str]:
@@ -56,10 +60,28 @@ async def test_the_group_that_we_are_in_is_entered(groups: Path) -> None:
 
 async def test_we_stay_where_an_operator_has_moved_us(groups: Path) -> None:
     ready = Haste()
+    await hurry_into(ready, groups, "a")
     move(groups, "b")
+    await hurry_into(ready, groups, "b")
+    before = entered(groups)
     ready.begin()
     await ready.close()
-    assert entered(groups) == {"a": "", "b": "0"}
+    assert entered(groups)["a"] == before["a"]
+
+
+async def hurry_into(ready: Haste, groups: Path, name: str) -> None:
+    """Hurry until this group has been entered: while one is under way there is no other."""
+    while not entered(groups).get(name):
+        ready.begin()
+        await asyncio.sleep(0)
+
+
+async def test_without_groups_nothing_is_done(groups: Path) -> None:
+    move(groups, None)
+    ready = Haste()
+    ready.begin()
+    await ready.close()
+    assert entered(groups) == {}
 
 
 async def test_one_waits_for_the_kernel_however_many_hurry(slow: int) -> None:
