@@ -48,12 +48,14 @@ def _get(document: Document, *path: str) -> Document:
     for name in path:
         if not isinstance(document, dict):
             return None
-        key = name if name in document else _key(document, name)
+        key = _key(document, name)
         document = document.get(key)
     return document
 
 
 def _key(document: dict[str, Document], name: str) -> str:
+    if name in document:
+        return name
     lower = name.lower()
     return next((key for key in document if key.lower() == lower), name)
 

@@ -25,6 +25,12 @@ from moorage.spec.engine.health import Health
 from moorage.spec.engine.hostconfig import PortBinding
 
 _NO_HEALTH: Final = ContainerSummaryHealth(status="none")
+_TIMELESS: Final = {
+    State.CREATED: "Created",
+    State.EXITED: "Created",  # it has never run
+    State.REMOVING: "Removal In Progress",
+    State.DEAD: "Dead",
+}
 
 
 async def list_all(
@@ -123,17 +129,19 @@ def ports(published: dict[str, list[PortBinding] | None]) -> list[PortSummary]:
 
 def status(record: ContainerRecord, health: Health | None, now_ns: int) -> str:
     """Return the sentence of the STATUS column (pure)."""
-    up = f"Up {units.human_duration((now_ns - record.started_ns) / 1e9)}"
-    ended = f"{units.human_duration((now_ns - record.finished_ns) / 1e9)} ago"
-    word = f"health: {health.status}" if health and health.status == "starting" else ""
-    note = word or (health.status if health else "")
-    exited = f"Exited ({record.exit_code}) {ended}"
-    return {
-        State.CREATED: "Created",
-        State.RUNNING: f"{up} ({note})" if note else up,
-        State.PAUSED: f"{up} (Paused)",
-        State.RESTARTING: f"Restarting ({record.exit_code}) {ended}",
-        State.EXITED: exited if record.started_ns else "Created",
-        State.REMOVING: "Removal In Progress",
-        State.DEAD: "Dead",
-    }[record.state]
+    state = record.state
+    if state in {State.RUNNING, State.PAUSED}:
+        up = f"Up {units.human_duration((now_ns - record.started_ns) / 1e9)}"
+        note = "Paused" if state is State.PAUSED else _note(health)
+        return f"{up} ({note})" if note else up
+    if state is State.RESTARTING or (state is State.EXITED and record.started_ns):
+        word = "Restarting" if state is State.RESTARTING else "Exited"
+        ago = units.human_duration((now_ns - record.finished_ns) / 1e9)
+        return f"{word} ({record.exit_code}) {ago} ago"
+    return _TIMELESS[state]
+
+
+def _note(health: Health | None) -> str:
+    if health is None:
+        return ""
+    return "health: starting" if health.status == "starting" else health.status

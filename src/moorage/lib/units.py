@@ -77,20 +77,27 @@ def human_size(size: float, *, binary: bool = False, precision: int = 4) -> str:
     return f"{size:.{precision}g}{suffixes[index]}"
 
 
+_LONG: Final = (  # below so many hours: the hours of a unit, and its name
+    (48, 1, "hours"),
+    (24 * 7 * 2, 24, "days"),
+    (24 * 30 * 2, 24 * 7, "weeks"),
+    (24 * 365 * 2, 24 * 30, "months"),
+    (float("inf"), 24 * 365, "years"),
+)
+
+
 def human_duration(seconds: float) -> str:
     """Format an age as Docker's ``About a minute``, ``3 hours``, ``2 weeks`` (go-units)."""
     whole = int(seconds)
-    minutes, hours = whole // 60, round(whole / 3600)
-    steps: tuple[tuple[bool, str], ...] = (
-        (whole < 1, "Less than a second"),
-        (whole == 1, "1 second"),
-        (whole < 60, f"{whole} seconds"),
-        (minutes == 1, "About a minute"),
-        (minutes < 60, f"{minutes} minutes"),
-        (hours == 1, "About an hour"),
-        (hours < 48, f"{hours} hours"),
-        (hours < 24 * 7 * 2, f"{hours // 24} days"),
-        (hours < 24 * 30 * 2, f"{hours // 24 // 7} weeks"),
-        (hours < 24 * 365 * 2, f"{hours // 24 // 30} months"),
-    )
-    return next((text for fits, text in steps if fits), f"{hours // 24 // 365} years")
+    if whole < 1:
+        return "Less than a second"
+    if whole < 60:
+        return "1 second" if whole == 1 else f"{whole} seconds"
+    minutes = whole // 60
+    if minutes < 60:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    hours = round(whole / 3600)
+    if hours == 1:
+        return "About an hour"
+    hours_of, unit = next((size, unit) for below, size, unit in _LONG if hours < below)
+    return f"{hours // hours_of} {unit}"

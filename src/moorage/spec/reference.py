@@ -8,6 +8,7 @@ be mistaken for an id.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct, structs
@@ -128,6 +129,7 @@ def parse_normalized(text: str) -> Reference:
     return Reference(domain, path, tag if colon else None, digest)
 
 
+@lru_cache(maxsize=512)  # a listing asks for the same few names again and again
 def parse_with_default_tag(text: str) -> Reference:
     """Parse *text* and add ``latest`` where it names only a repository."""
     return parse_normalized(text).with_default_tag()
