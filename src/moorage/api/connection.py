@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
         """End: what is being served for this client is cancelled."""
         self._out.lose()
-        self._server.connections.discard(self)
+        self._server.lose(self)
         self._disarm()
         gone = ConnectionResetError("the client has gone")
         inbox = self._stream.inbox if self._stream is not None else self._inbox

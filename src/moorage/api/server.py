@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import time
 from typing import TYPE_CHECKING, Final
 
 from moorage.api.paths import API_VERSION, text
-from moorage.lib import clock
+from moorage.lib import clock, heap
 from moorage.lib.version import VERSION
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from moorage.lib.tasks import Supervisor
 
 CONNECTION_LIMIT: Final = 16384
+_QUIET_S: Final = 2.0  # after the last client has left, what it took of memory is given back
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
@@ -40,6 +42,8 @@ class Server:
         self._date_s = 0
         self._common = ""
         self._ready: dict[str, dict[bytes, bytes]] = {}
+        self._left_s = 0.0  # when a client left last
+        self._tidying: asyncio.TimerHandle | None = None
 
     def common_headers(self) -> str:
         """Return the headers that every response bears, with the date of this second."""
@@ -71,9 +75,29 @@ class Server:
             idle.shut_down()
         return idle is not None
 
+    def lose(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self.connections.discard(connection)
+        self._left_s = clock.monotonic()
+        if self._tidying is None and not self.closing:
+            self._tidy_after(_QUIET_S)
+
+    def _tidy_after(self, seconds: float) -> None:
+        self._tidying = asyncio.get_running_loop().call_later(seconds, self._tidy)
+
+    def _tidy(self) -> None:
+        self._tidying = None
+        wait_s = self._left_s + _QUIET_S - clock.monotonic()
+        if wait_s > 0:
+            self._tidy_after(wait_s)
+        else:
+            heap.give_back()
+
     async def close(self) -> None:
         """Drop idle connections, cancel what is being served, and wait for it."""
         self.closing = True
+        if self._tidying is not None:
+            self._tidying.cancel()
         for connection in list(self.connections):
             connection.shut_down()
         await self.supervisor.close()
