@@ -166,6 +166,20 @@ def test_closed_standard_streams_are_not_taken_for_the_daemons(moor: Cli) -> Non
     assert shell("-c", command) == "end"
 
 
+def test_a_build_is_drawn_anew_while_its_step_is_silent(
+    terminal: Callable[..., Terminal], moor: Cli, tmp_path: Path
+) -> None:
+    """What came right after a redraw is shown without waiting for more news, and time goes on."""
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo before; sleep 300\n")
+    shell = terminal("build", "--no-cache", str(tmp_path))
+    shell.wait_for("# before")
+    shell.wait_for("[+] Building ")
+    shell.wait_for("[+] Building ")
+    shell.type("\x03")
+    assert shell.status() == 130
+    moor("version")
+
+
 def test_a_failed_build_step_can_be_entered(
     terminal: Callable[..., Terminal], moor: Cli, tmp_path: Path
 ) -> None:

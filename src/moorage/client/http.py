@@ -8,11 +8,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from moorage.client.transport import Connection
 
 CHUNK = 64 * 1024
+IDLE_MS = 100
 MAX_HEAD = 256 * 1024
 BODILESS = frozenset({101, 204, 304})
 
@@ -27,12 +28,23 @@ class Wire:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.buffer = bytearray()
+        self.while_idle: Callable[[], None] | None = None  # called while nothing comes
 
     def fill(self) -> bool:
         """Read once; False at the end of the stream."""
+        if self.while_idle is not None:
+            self._wait(self.while_idle)
         received = self.connection.recv(CHUNK)
         self.buffer += received
         return bool(received)
+
+    def _wait(self, tick: Callable[[], None]) -> None:
+        from select import POLLIN, poll
+
+        arrivals = poll()
+        arrivals.register(self.connection.fileno(), POLLIN)
+        while not self.connection.pending() and not arrivals.poll(IDLE_MS):
+            tick()
 
     def line(self) -> bytes:
         """Take one line without its end."""

@@ -10,7 +10,7 @@ from moorage.client import files, jsonwire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from moorage.cli.building.view import View
@@ -83,10 +83,16 @@ class BuildSession:
         path = f"{self._path}/archive"
         self._api.request("PUT", path, {}, body=chunks(), headers=headers).read()
 
-    def build(self, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Build; yield the events."""
+    def build(
+        self, options: dict[str, Any], tick: Callable[[], None] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Build; yield the events, and call *tick* again and again while there are none."""
         response = self._api.request("POST", f"{self._path}/build", json=options)
-        yield from self._api.stream_json(response)
+        response.wire.while_idle = tick
+        try:
+            yield from self._api.stream_json(response)
+        finally:
+            response.wire.while_idle = None
 
     def fetch_directory(self, kind: str, destination: str) -> None:
         """Fetch an output and unpack it to a directory."""

@@ -11,6 +11,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from moorage.cli.output import Output
@@ -65,6 +66,8 @@ class Step:
 
 class View:
     """Collects events; the subclasses show them."""
+
+    tick: Callable[[], None] | None = None  # to be called while nothing happens
 
     def __init__(self, out: Output) -> None:
         self.out = out
@@ -173,6 +176,7 @@ class TerminalView(View):
     def __init__(self, out: Output, size: tuple[int, int]) -> None:
         super().__init__(out)
         self.rows, self.columns = size
+        self.tick = self.draw
         self._drawn = 0
         self._last_draw = 0.0
 

@@ -202,7 +202,7 @@ def _send(
 
 def _follow(build: Any, body: dict[str, Any], shown: View) -> dict[str, Any]:
     ending: dict[str, Any] = {}
-    for event in build.build(body):
+    for event in build.build(body, shown.tick):
         if event.get("type") in ("result", "failure"):
             ending = event
         elif "error" in event and "type" not in event:
