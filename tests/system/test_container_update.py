@@ -272,7 +272,7 @@ def test_mounts_of_another_container_stay(api: Api) -> None:
             400,
             "bind source path does not exist: /no/such",
         ),
-        ({"Mounts": [{"Type": "image", "Source": "nosuch", "Target": "/x"}]}, 404, "nosuch"),
+        ({"Mounts": [{"Type": "image", "Source": "nosuch", "Target": "/x"}]}, 400, "nosuch"),
         ({"Env": ["A=2"], "Memory": 1}, 400, "Minimum memory limit"),
     ],
 )

@@ -25,7 +25,7 @@ def merge(before: Pending | None, asked: Pending) -> Pending:
 
 
 async def check(parts: Parts, record: ContainerRecord, pending: Pending) -> None:
-    """Refuse what could not come into force. Raises: InvalidParameter, NotFound (an image)."""
+    """Refuse what could not come into force. Raises: InvalidParameter."""
     wanted = planned(parts, record, pending)
     new = [mount for mount in wanted.mounts if mount not in record.mounts]
     for mount in new:
