@@ -215,6 +215,15 @@ def test_prune_takes_what_does_not_run(api: Api) -> None:
     assert api.post("/containers/prune", filters=json.dumps({"odd": ["1"]})).status == 400
 
 
+def test_commit_of_what_is_just_about_to_end_is_no_conflict(api: Api) -> None:
+    for _ in range(20):
+        container_id = c.run(api, "true")
+        made = api.post("/commit", {}, container=container_id)
+        assert made.status == 201, made.message
+        api.delete(f"/images/{made.json()['Id']}").ok()
+        api.delete(f"/containers/{container_id}", force=True).ok(204)
+
+
 def test_commit_makes_an_image_that_runs(api: Api) -> None:
     container_id = c.run(api, "sh", "-c", "echo x > /new", Env=["A=1"])
     c.wait(api, container_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
@@ -56,8 +56,9 @@ async def commit(parts: Parts, container: Container, options: CommitOptions) -> 
     run = instructions.apply(own, options.changes)
     async with AsyncExitStack() as undo:
         if options.pause and container.state is State.RUNNING:
-            await pause.pause(parts, container)
-            undo.push_async_callback(pause.unpause, parts, container)
+            with suppress(Conflict):  # it has ended by itself, and is as still as can be
+                await pause.pause(parts, container)
+                undo.push_async_callback(_thaw, parts, container)
         image = await offload.run("fs", _commit, parts, container, options, run)
     reference = options.name.familiar if options.name else ""
     if reference:
@@ -66,6 +67,11 @@ async def commit(parts: Parts, container: Container, options: CommitOptions) -> 
         container, "commit", comment=options.comment, imageID=image.id, imageRef=reference
     )
     return image
+
+
+async def _thaw(parts: Parts, container: Container) -> None:
+    with suppress(Conflict):  # somebody else has thawed it, or killed it
+        await pause.unpause(parts, container)
 
 
 def _commit(
