@@ -241,3 +241,26 @@ def test_an_upload_that_is_cut_goes_on(
     docker("rmi", name)
     docker("pull", name)
     docker("rmi", "-f", name)
+
+
+def test_i5_the_addresses_that_a_layer_names_are_not_asked(
+    docker: Cli, daemon: Daemon, registry: FakeRegistry, layers: list[bytes]
+) -> None:
+    digest = registry.add_simple_image("app", "1", layers[:1])
+    document = json.loads(registry.state.manifests["app", digest][1])
+    layer = document["layers"][0]
+    layer["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    before = stored(daemon)
+    with FakeRegistry() as elsewhere:
+        elsewhere.state.blobs["x", layer["digest"]] = registry.state.blobs["app", layer["digest"]]
+        layer["urls"] = [f"http://{elsewhere.host}/v2/x/blobs/{layer['digest']}"]
+        registry.add_manifest("app", "2", document)
+        image = f"{registry.host}/app:2"
+        docker("pull", image)  # the registry has it
+        docker("rmi", image)
+        del registry.state.blobs["app", layer["digest"]]
+        refused = docker.run("pull", image)
+        assert refused.code == 1
+        assert "other addresses, which are not asked" in refused.err
+        assert elsewhere.state.seen == []
+    eventually(lambda: stored(daemon) == before)

@@ -148,7 +148,7 @@ class Download:
             try:
                 await self._from(source)
             except RegistryRefusal as refused:
-                failure = failures.of_blob(refused, source.reference, self.descriptor.digest)
+                failure = failures.of_blob(refused, source.reference, self.descriptor)
             except DataLoss as error:
                 failure = DataLoss(
                     f"filesystem layer verification failed for digest {self.descriptor.digest}:"

@@ -23,6 +23,7 @@ from moorage.lib.errors import (
     Unavailable,
 )
 from moorage.registry.challenge import Challenge
+from moorage.spec.oci.descriptor import Descriptor
 from moorage.spec.reference import Reference
 
 if TYPE_CHECKING:
@@ -115,11 +116,18 @@ def of_pull(refused: RegistryRefusal, reference: Reference) -> MoorageError:
     return _general(refused, reference)
 
 
-def of_blob(refused: RegistryRefusal, reference: Reference, digest: str) -> MoorageError:
-    """Say what a refusal means for who wanted the blob *digest*."""
+def of_blob(refused: RegistryRefusal, reference: Reference, blob: Descriptor) -> MoorageError:
+    """Say what a refusal means for who wanted *blob*.
+
+    The addresses that a layer may name beside the registry are not asked, as dockerd does not on
+    Linux: whoever writes a manifest would choose where this machine connects to.
+    """
     if refused.status == 404:
+        where = f"at {refused.host}"
+        if blob.urls:
+            where += "; it names other addresses, which are not asked: push the layer there first"
         return NotFound(
-            f"{digest} of {reference.familiar} is not there: {refused}", hint=f"at {refused.host}"
+            f"{blob.digest} of {reference.familiar} is not there: {refused}", hint=where
         )
     return of_pull(refused, reference)
 
