@@ -93,8 +93,14 @@ class Namespace(Struct, frozen=True, kw_only=True):
 class CommandNetworks(Protocol):
     """Gives commands a network."""
 
-    async def join(self, command_id: str, mode: str, extra_hosts: tuple[str, ...]) -> Namespace:
-        """Make the network of a command."""
+    async def join(
+        self,
+        command_id: str,
+        mode: str,
+        extra_hosts: tuple[str, ...],
+        namespace: int | None = None,
+    ) -> Namespace:
+        """Make the network of a command, in a fresh *namespace* of its users if given."""
         ...
 
     async def leave(self, command_id: str) -> None:

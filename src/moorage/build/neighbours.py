@@ -178,7 +178,13 @@ class DaemonNetworks:
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
 
-    async def join(self, command_id: str, mode: str, extra_hosts: tuple[str, ...]) -> Namespace:
+    async def join(
+        self,
+        command_id: str,
+        mode: str,
+        extra_hosts: tuple[str, ...],
+        namespace: int | None = None,
+    ) -> Namespace:
         """Make the network of a command. Raises: NotFound (the network), System."""
         sandbox = await self._networks.join(
             SandboxRequest(
@@ -186,7 +192,8 @@ class DaemonNetworks:
                 name=f"build-{command_id[:12]}",
                 network_mode=_MODES.get(mode, mode),
                 extra_hosts=list(extra_hosts),
-            )
+            ),
+            namespace=namespace,
         )
         return Namespace(
             path=str(sandbox.key) if sandbox.key else None,

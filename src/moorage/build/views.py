@@ -31,16 +31,16 @@ class Views:
         finally:
             self.unmount(key)
 
-    def mount(self, chain_id: Digest | None) -> str:
-        """Mount a stack; return the key of the view."""
+    def mount(self, chain_id: Digest | None, *, mapped: bool = False) -> str:
+        """Mount a stack, *mapped*: as containers see owners; return the key of the view."""
         key = f"build-{ids.token()}"
         (self._marks / key).touch()
-        self._layers.mount_view(key, chain_id)
+        self._layers.mount_view(key, chain_id, mapped=mapped)
         return key
 
-    def path(self, key: str, chain_id: Digest | None) -> Path:
+    def path(self, key: str, chain_id: Digest | None, *, mapped: bool = False) -> Path:
         """Return where a view is."""
-        return self._layers.mount_view(key, chain_id)
+        return self._layers.mount_view(key, chain_id, mapped=mapped)
 
     def unmount(self, key: str) -> None:
         """Undo ``mount``; unknown is fine."""

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from moorage.containers import filesystem_view, prepare
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
+from moorage.kernel.idmap import IdMap
 from moorage.kernel.openat2 import openat2
 from moorage.lib import bridge, clock, offload
 from moorage.lib.errors import Forbidden, InvalidParameter, NotFound
@@ -54,7 +55,7 @@ async def get(parts: Parts, container: Container, path: str) -> AsyncIterator[by
     async with filesystem_view.opened(parts, container) as view:
 
         def produce(file: BinaryIO) -> None:
-            view.use(lambda root_fd: _pack(root_fd, path, file))
+            view.use(lambda root_fd: _pack(root_fd, path, file, view.owners))
 
         async with aclosing(bridge.iterate(produce)) as pieces:
             async for piece in pieces:
@@ -86,7 +87,13 @@ async def put(
         def consume(file: BinaryIO) -> None:
             view.use(
                 lambda root_fd: _unpack(
-                    root_fd, path, file, shown=shown, keep_kinds=keep_kinds, user=user
+                    root_fd,
+                    path,
+                    file,
+                    shown=shown,
+                    keep_kinds=keep_kinds,
+                    user=user,
+                    owners=view.owners,
                 )
             )
 
@@ -155,9 +162,12 @@ def go_mode(mode: int) -> int:
     return _GO_MODES.get(stat.S_IFMT(mode), 0) | special | mode & 0o777
 
 
-def _pack(root_fd: int, path: str, file: BinaryIO) -> None:
+def _pack(root_fd: int, path: str, file: BinaryIO, owners: IdMap | None) -> None:
     name = _base(path)
-    options = PackOptions(include=None if _in_kernel_tree(path) else _is_no_kernel_file)
+    options = PackOptions(
+        include=None if _in_kernel_tree(path) else _is_no_kernel_file,
+        ids=owners.seen if owners else None,
+    )
     file.writelines(pack(root_fd, path.lstrip("/"), name=name, options=options))
 
 
@@ -179,6 +189,7 @@ def _unpack(
     shown: str,
     keep_kinds: bool,
     user: str | None,
+    owners: IdMap | None,
 ) -> None:
     directory = path.strip("/")
     try:
@@ -193,9 +204,13 @@ def _unpack(
     if user is not None:
         identity = prepare.identity_below(root_fd, user)
         owner = (identity.uid, identity.gid)
+        owner = owners.owner(*owner) if owners else owner
     _, plain = compression.decompress(chunks.of_file(file))
     try:
-        extract(root_fd, directory, plain, ExtractOptions(owner=owner, replace=not keep_kinds))
+        options = ExtractOptions(
+            owner=owner, replace=not keep_kinds, ids=owners.owner if owners else None
+        )
+        extract(root_fd, directory, plain, options)
     except OSError as error:
         if error.errno == errno.EROFS:
             raise Forbidden("container rootfs is marked read-only") from error

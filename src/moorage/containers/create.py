@@ -19,6 +19,7 @@ from moorage.containers import (
     mount_spec,
     names,
     own_mounts,
+    remapping,
     security_options,
     validate_config,
     validate_namespaces,
@@ -110,6 +111,8 @@ def _plan(
     config = merge.with_image(config, image.config.config if image else None)
     validate_config.check(config, given)
     validate_namespaces.check(config, given)
+    if parts.settings.owners is not None:
+        remapping.check(given)
     devices.check_mappings(given.devices or [])
     devices.parse_rules(given.device_cgroup_rules or [])
     security_options.parse(given.security_opt or [])
@@ -225,6 +228,7 @@ async def _make(parts: Parts, container: Container, image: Image | None) -> None
             record.id,
             parent=image.chain_id if image else None,
             storage_opt=record.host_config.storage_opt or {},
+            mapped=record.host_config.userns_mode != "host",
         )
         failpoint("containers.create.after_layer")
         mounts = await own_mounts.make(parts, record.id, record.mounts, undo)

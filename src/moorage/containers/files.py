@@ -34,6 +34,12 @@ def write(directory: Path, *, hostname: str, hosts: bytes, resolv_conf: bytes) -
     rewrite(directory / "resolv.conf", resolv_conf)
 
 
+def give(directory: Path, uid: int, gid: int) -> None:
+    """Let a container's root write to its files. Raises: OSError."""
+    for name in _SHOWN:
+        os.chown(directory / name, uid, gid, follow_symlinks=False)
+
+
 def rewrite(path: Path, content: bytes) -> None:
     """Replace the content of a file that may be mounted somewhere: same inode, world-readable.
 

@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from moorage.containers import prepare
+from moorage.containers import prepare, remapping
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import MountRecord
 from moorage.containers.spec_mounts import ReadyMount
 from moorage.kernel import mount as k
 from moorage.kernel import namespaces
+from moorage.kernel.credentials import act_as
+from moorage.kernel.idmap import IdMap
 from moorage.kernel.openat2 import openat2
 from moorage.lib import ids, offload, tasks
 from moorage.lib.errors import NotFound, System
@@ -39,9 +41,12 @@ class View:
     process_root: Path | None  # of a running container
     rootfs: Path | None
     mounts: Sequence[ReadyMount]
+    owners: IdMap | None = None  # through which owners are seen; None: as they are
 
     def use(self, work: Callable[[int], T]) -> T:
-        """Call *work* with a descriptor of the root. Blocks."""
+        """Call *work* with a descriptor of the root, acting as the container's root. Blocks."""
+        if self.owners is not None:
+            act_as(*self.owners.root)
         if self.process_root is None:
             namespaces.unshare(namespaces.CLONE_NEWNS)
             k.mount("none", "/", None, k.MS_REC | k.MS_PRIVATE)
@@ -88,17 +93,31 @@ async def _close(opening: asyncio.Task[View], undo: AsyncExitStack) -> None:
 
 async def _open(parts: Parts, container: Container, undo: AsyncExitStack) -> View:
     if (process := _process_root(container)) is not None:
-        return View(process, None, ())
+        return View(process, None, (), _owners(container))
     await undo.enter_async_context(container.lock)
     if (process := _process_root(container)) is not None:  # it was just starting
         await undo.aclose()
-        return View(process, None, ())
+        return View(process, None, (), _owners(container))
     user = f"files-{ids.token()}"
     rootfs = await prepare.mount_rootfs(parts, container.id, undo, owner=user)
     ready = await prepare.mounts(parts, container, undo, user=user)
     files = await offload.run("fs", _own_files, parts, container)
     shown = [*files, *(m for m in ready if m.record.type != "tmpfs")]
-    return View(None, rootfs, sorted(shown, key=lambda m: m.record.destination.count("/")))
+    return View(
+        None,
+        rootfs,
+        sorted(shown, key=lambda m: m.record.destination.count("/")),
+        prepare.seen_owners(parts, container.id),
+    )
+
+
+def _owners(container: Container) -> IdMap | None:
+    """Return the map of a running container; None if its users are the host's."""
+    try:
+        owners = remapping.of_process(container.running_task().pid)
+    except OSError as error:
+        raise NotFound("the container has ended meanwhile") from error
+    return None if owners.root == (0, 0) else owners
 
 
 def _own_files(parts: Parts, container: Container) -> list[ReadyMount]:

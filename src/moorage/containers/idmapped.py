@@ -8,38 +8,48 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-from moorage.kernel import idmap, spawn
+from moorage.kernel import idmap
 from moorage.kernel import mount as k
-from moorage.lib import clock, offload
+from moorage.kernel.idmap import IdMap
+from moorage.lib import offload
 from moorage.lib.errors import System
-from moorage.runtime.users import Identity
-
-_HOLDER: Final = ("unshare", "--user", "cat")  # lives as long as its standard input is open
-_OWN: Final = "/proc/self/ns/user"
-_TIMEOUT_S: Final = 10.0
-_STEP_S: Final = 0.002
+from moorage.runtime import userns
 
 
-async def mount(source: str, place: Path, user: Identity) -> str:
+async def mount(source: str, place: Path, uid: int, gid: int) -> str:
     """Return where the source is seen with its owner mapped; itself, if it is the user's already.
 
     Raises: System (the kernel or the file system cannot).
     """
     owner = await offload.run_disposable(os.stat, source)
-    if (owner.st_uid, owner.st_gid) == (user.uid, user.gid):
+    if (owner.st_uid, owner.st_gid) == (uid, gid):
         return source
-    await offload.run("fs", release, place)
-    uids, gids = idmap.swapped(owner.st_uid, user.uid), idmap.swapped(owner.st_gid, user.gid)
+    uids, gids = idmap.swapped(owner.st_uid, uid), idmap.swapped(owner.st_gid, gid)
+    return await _mount(source, place, uids, gids)
+
+
+async def mount_all(source: str, place: Path, owners: IdMap) -> str:
+    """Return where all owners in a volume are seen through the map of a container.
+
+    A file system that cannot do that (NFS, a plugin's) is shown as it is.
+    Raises: System.
+    """
     try:
-        async with _user_namespace(uids, gids) as namespace:
-            await offload.run_disposable(_bind, Path(source), place, namespace)
+        return await _mount(source, place, *owners.texts())
+    except System as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EINVAL:
+            return source
+        raise
+
+
+async def _mount(source: str, place: Path, uids: str, gids: str) -> str:
+    await offload.run("fs", release, place)
+    try:
+        async with userns.lend(uids, gids) as lent:
+            await offload.run_disposable(_bind, Path(source), place, lent.user)
     except OSError as error:
         raise System(
             f"cannot map the owner of {source}: {error.strerror or error}",
@@ -68,39 +78,3 @@ def _bind(source: Path, place: Path, namespace: int) -> None:
     except OSError:
         release(place)
         raise
-
-
-@asynccontextmanager
-async def _user_namespace(uids: str, gids: str) -> AsyncIterator[int]:
-    """Lend a user namespace with these maps; a helper makes it, for threads cannot."""
-    read, write = os.pipe2(os.O_CLOEXEC)
-    try:
-        try:
-            helper = spawn.start(_HOLDER, files={0: read})
-        finally:
-            os.close(read)
-        try:
-            namespace = await offload.run("fs", _mapped, helper.pid, uids, gids)
-            try:
-                yield namespace
-            finally:
-                os.close(namespace)
-        finally:
-            helper.send_signal(signal.SIGKILL)
-            await helper.wait()
-    finally:
-        os.close(write)
-
-
-def _mapped(pid: int, uids: str, gids: str) -> int:
-    """Return the user namespace of the helper, once it is in one, with the maps. Blocks."""
-    path = f"/proc/{pid}/ns/user"
-    own = os.readlink(_OWN)
-    deadline = clock.monotonic() + _TIMEOUT_S
-    while os.readlink(path) == own:
-        if clock.monotonic() > deadline:
-            raise TimeoutError(errno.ETIMEDOUT, "no user namespace was made in time")
-        time.sleep(_STEP_S)
-    for name, text in (("uid_map", uids), ("gid_map", gids)):
-        Path(f"/proc/{pid}/{name}").write_text(text)
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -67,7 +67,9 @@ async def fill(parts: Parts, container_id: str, mounts: Iterable[MountRecord]) -
     async with AsyncExitStack() as undo:
         rootfs = await prepare.mount_rootfs(parts, container_id, undo, owner="copy-up")
         for mount in wanted:
-            await parts.volumes.populate(mount.name, rootfs, mount.destination)
+            owners = prepare.seen_owners(parts, container_id)
+            ids = owners.seen if owners else None
+            await parts.volumes.populate(mount.name, rootfs, mount.destination, ids)
 
 
 def check_images(parts: Parts, mounts: Iterable[MountRecord]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from moorage.containers import files, idmapped, links, mount_spec, shallow
+from moorage.containers import files, idmapped, links, mount_spec, remapping, shallow
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import MountRecord
@@ -17,10 +17,13 @@ from moorage.containers.sandbox import request_for
 from moorage.containers.spec_mounts import OwnFile, ReadyMount
 from moorage.containers.validate_namespaces import joined_container
 from moorage.kernel import mount as k
+from moorage.kernel.idmap import IdMap
 from moorage.kernel.openat2 import openat2
 from moorage.lib import offload
 from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, System
 from moorage.networks.values import Sandbox
+from moorage.runtime import userns
+from moorage.runtime.userns import UserNamespace
 from moorage.runtime.users import Identity, look_up, read_user_files
 from moorage.volumes import subpath
 
@@ -29,7 +32,11 @@ _SLAVE = frozenset({"slave", "rslave"})
 
 
 async def mount_rootfs(
-    parts: Parts, container_id: str, undo: AsyncExitStack, *, owner: str = "container"
+    parts: Parts,
+    container_id: str,
+    undo: AsyncExitStack,
+    *,
+    owner: str = "container",
 ) -> Path:
     """Mount the root file system for *owner*; return where."""
     layers = parts.layers
@@ -62,9 +69,13 @@ async def _mount(parts: Parts, container: Container, record: MountRecord, user: 
             place = _shallow_place(parts, user or container.id, record)
             source = await offload.run_disposable(shallow.bind, Path(source), place)
     elif record.type == "image":
-        source = str(await _image(parts, user or container.id, record))
+        mapped = seen_owners(parts, container.id) is not None
+        source = str(await _image(parts, user or container.id, record, mapped=mapped))
     if record.map_owner and not user:
         source = await _map_owner(parts, container, record, source)
+    elif record.type == "volume" and (owners := seen_owners(parts, container.id)) is not None:
+        place = _mapped_place(parts, user or container.id, record)
+        source = await idmapped.mount_all(source, place, owners)
     return ReadyMount(record, source, recursive_readonly=_recursive(parts, record))
 
 
@@ -74,11 +85,22 @@ async def _map_owner(parts: Parts, container: Container, record: MountRecord, so
         raise System(f"{record.destination}: the container has no root file system yet")
     user = container.record.config.user
     who = await offload.run("fs", identity, container.rootfs, user, [])
-    return await idmapped.mount(source, _mapped_place(parts, container.id, record), who)
+    owners = seen_owners(parts, container.id)
+    seen_as = owners.owner(who.uid, who.gid) if owners else (who.uid, who.gid)
+    return await idmapped.mount(source, _mapped_place(parts, container.id, record), *seen_as)
+
+
+def seen_owners(parts: Parts, container_id: str) -> IdMap | None:
+    """Return the map through which a container's files are seen on the host; None for none."""
+    return parts.layers.seen_owners(container_id)
 
 
 def _mapped_place(parts: Parts, container_id: str, record: MountRecord) -> Path:
-    return parts.settings.exec_root / "idmapped" / _view_key(container_id, record)
+    return _mapped_directory(parts) / _view_key(container_id, record)
+
+
+def _mapped_directory(parts: Parts) -> Path:
+    return parts.settings.exec_root / "idmapped"
 
 
 def _is_shallow(record: MountRecord) -> bool:
@@ -87,7 +109,11 @@ def _is_shallow(record: MountRecord) -> bool:
 
 
 def _shallow_place(parts: Parts, user: str, record: MountRecord) -> Path:
-    return parts.settings.exec_root / "shallow" / _view_key(user, record)
+    return _shallow_directory(parts) / _view_key(user, record)
+
+
+def _shallow_directory(parts: Parts) -> Path:
+    return parts.settings.exec_root / "shallow"
 
 
 def _recursive(parts: Parts, record: MountRecord) -> bool:
@@ -118,10 +144,10 @@ async def _volume(parts: Parts, container: Container, record: MountRecord, user:
     return path
 
 
-async def _image(parts: Parts, user: str, record: MountRecord) -> Path:
+async def _image(parts: Parts, user: str, record: MountRecord, *, mapped: bool) -> Path:
     image = parts.images.resolve(record.source)
     key = _view_key(user, record)
-    view = await offload.run("fs", parts.layers.mount_view, key, image.chain_id, readonly=True)
+    view = await offload.run("fs", parts.layers.mount_view, key, image.chain_id, mapped=mapped)
     if not record.subpath:
         return view
     part = _part_of_view(parts, key)
@@ -200,8 +226,8 @@ async def release_mounts(parts: Parts, container: Container, *, user: str = "") 
     name = user or container.id
     attributes = None if user else {"container": container.id}
     for record in container.record.mounts:
-        if record.map_owner and not user:
-            place = _mapped_place(parts, container.id, record)
+        place = _mapped_place(parts, name, record)
+        if record.map_owner or record.type == "volume":
             await offload.run("fs", idmapped.release, place)
         if _is_shallow(record):
             await offload.run("fs", shallow.release, _shallow_place(parts, name, record))
@@ -214,14 +240,16 @@ async def release_mounts(parts: Parts, container: Container, *, user: str = "") 
             await offload.run("fs", parts.layers.unmount_view, key)
 
 
-async def join_networks(parts: Parts, container: Container, undo: AsyncExitStack) -> Sandbox:
-    """Make the network sandbox, and the files that speak of it."""
+async def join_networks(
+    parts: Parts, container: Container, undo: AsyncExitStack, *, namespace: int | None = None
+) -> Sandbox:
+    """Make the network sandbox, in *namespace* if given, and the files that speak of it."""
     record = container.record
     linked = links.resolve(parts.store, record.host_config)
     undo.push_async_callback(parts.networks.leave, container.id)
     request = request_for(record, links.for_networks(linked))
     try:
-        sandbox = await parts.networks.join(request)
+        sandbox = await parts.networks.join(request, namespace=namespace)
     except MoorageError as error:
         error.message = f"failed to set up container networking: {error.message}"
         raise
@@ -232,6 +260,68 @@ async def join_networks(parts: Parts, container: Container, undo: AsyncExitStack
         resolv_conf=sandbox.resolv_conf,
     )
     return sandbox
+
+
+@asynccontextmanager
+async def user_namespace(
+    parts: Parts, container: Container, undo: AsyncExitStack
+) -> AsyncIterator[tuple[UserNamespace | None, int | None]]:
+    """Make the container's user namespace, or take that of the container it shares others with.
+
+    Lends: it, None where users are the host's; and a fresh network namespace that belongs to it.
+    Raises: InvalidParameter (the two do not fit), System.
+    """
+    owners = seen_owners(parts, container.id)
+    other = remapping.shared_with(parts, container.record.host_config)
+    if other is not None:  # one that does not run is refused by who joins it
+        joined = remapping.joined(other.running_task().pid, owners) if other.alive else None
+        yield joined, None
+    elif owners is None:
+        yield None, None
+    else:
+        handle = _user_namespace_handle(parts, container.id)
+        undo.push_async_callback(offload.run, "fs", userns.unpin, handle)
+        async with AsyncExitStack() as lending:
+            try:
+                lender = userns.lend(*owners.texts(), network=True)
+                lent = await lending.enter_async_context(lender)
+                await offload.run("fs", userns.pin, lent.user, handle)
+            except OSError as error:
+                raise System(
+                    f"cannot make a user namespace: {error.strerror or error}",
+                    hint="see /proc/sys/user/max_user_namespaces",
+                ) from error
+            yield UserNamespace(str(handle), owners), lent.network
+
+
+def _user_namespace_handle(parts: Parts, container_id: str) -> Path:
+    return parts.runtime_directory(container_id) / "userns"
+
+
+def release_user_namespace(parts: Parts, container_id: str) -> None:
+    """Undo ``user_namespace``; absent is fine. Blocks."""
+    userns.unpin(_user_namespace_handle(parts, container_id))
+
+
+def hand_over(parts: Parts, container: Container, owner: Container, owners: IdMap) -> None:
+    """Let the mapped root of a container reach what it is shown of ours. Blocks.
+
+    *owner*: of the network, whose files are shown.
+    """
+    settings = parts.settings
+    if owner is container:
+        files.give(parts.directory(container.id), *owners.root)
+    ways = (
+        (parts.directory(container.id), settings.data_root),
+        (parts.layers.driver.root, settings.data_root),
+        (parts.runtime_directory(container.id), settings.exec_root),
+        (_mapped_directory(parts), settings.exec_root),
+        (_shallow_directory(parts), settings.exec_root),
+    )
+    parts.runtime_directory(container.id).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for way, root in ways:
+        if way.exists():
+            userns.let_through(way, owners, root.parent)
 
 
 def other_container(parts: Parts, mode: str, purpose: str) -> Container | None:
@@ -293,7 +383,9 @@ def make_shared_memory(parts: Parts, container: Container, undo: AsyncExitStack)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     size = container.record.host_config.shm_size
     flags = k.MS_NOEXEC | k.MS_NOSUID | k.MS_NODEV
-    k.mount("shm", path, "tmpfs", flags, f"mode=1777,size={size}")
+    owners = seen_owners(parts, container.id)
+    uid, gid = owners.root if owners else (0, 0)
+    k.mount("shm", path, "tmpfs", flags, f"mode=1777,size={size},uid={uid},gid={gid}")
     return str(path)
 
 

@@ -32,6 +32,7 @@ async def release(parts: Parts, container: Container, task: Task | None) -> str:
         ("networks", parts.networks.leave(container.id)),
         ("mounts", prepare.release_mounts(parts, container)),
         ("root file system", offload.run("fs", parts.layers.unmount_rw, container.id)),
+        ("user namespace", offload.run("fs", prepare.release_user_namespace, parts, container.id)),
         ("shared memory", offload.run("fs", prepare.release_shared_memory, parts, container.id)),
     )
     held = []

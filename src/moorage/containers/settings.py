@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.kernel.idmap import IdMap
 from moorage.spec.engine.hostconfig import Ulimit
 
 
@@ -28,3 +29,4 @@ class ContainerSettings:
     storage_driver: str = "overlay2"
     shutdown_timeout_s: int = 15
     live_restore: bool = True
+    owners: IdMap | None = None  # which users of the host those of containers are; None: the same

@@ -19,6 +19,7 @@ from moorage.containers.spec_resources import Numbers
 from moorage.containers.validate_namespaces import joined_container
 from moorage.kernel import capability
 from moorage.runtime import defaults
+from moorage.runtime.userns import UserNamespace, id_mappings
 from moorage.runtime.users import Identity
 from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.oci.runtime import (
@@ -34,6 +35,7 @@ from moorage.spec.oci.runtime import (
     User,
 )
 
+_PING_GROUPS: Final = "net.ipv4.ping_group_range"
 INIT_IN_CONTAINER: Final = "/sbin/docker-init"
 
 
@@ -56,6 +58,7 @@ class Surroundings:
     identity: Identity
     hostname: str  # what the container will see as its name
     network_namespace: str | None  # a path to join; None: the host's own
+    users: UserNamespace | None = None  # None: the host's own
     sysctls: Mapping[str, str] = field(default_factory=dict)  # those that the networks left to us
     mounts: Sequence[ReadyMount] = ()
     files: Sequence[OwnFile] = ()
@@ -77,6 +80,7 @@ def build(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Sp
         process=_process(record, around, facts),
         root=Root(path=around.rootfs, readonly=host.readonly_rootfs),
         hostname=around.hostname if host.uts_mode != "host" else None,
+        domainname=_domainname(record, around),
         mounts=spec_mounts.mounts(
             host,
             ready=around.mounts,
@@ -87,6 +91,12 @@ def build(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Sp
         annotations=host.annotations or None,
         linux=_linux(record, around, facts),
     )
+
+
+def _domainname(record: ContainerRecord, around: Surroundings) -> str | None:
+    """Return it where the sysctl cannot be written, which belongs to the host's root."""
+    mine = around.users is not None and record.host_config.uts_mode != "host"
+    return record.config.domainname or None if mine else None
 
 
 def granted(host: HostConfig, facts: HostFacts) -> list[str]:
@@ -154,6 +164,8 @@ def _linux(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> L
         resources=spec_resources.resources(host, numbers=around.device_numbers, devices=rules),
         cgroups_path=cgroups_path(record),
         namespaces=_namespaces(host, around),
+        uid_mappings=id_mappings(around.users.owners.uids) if around.users else None,
+        gid_mappings=id_mappings(around.users.owners.gids) if around.users else None,
         devices=list(around.given_devices.nodes) or None,
         seccomp=around.confinement.seccomp,
         rootfs_propagation=spec_mounts.rootfs_propagation(around.mounts),
@@ -181,7 +193,9 @@ def _sysctls(record: ContainerRecord, around: Surroundings) -> dict[str, str]:
     """Those of the network namespace are set by who made it."""
     host = record.host_config
     sysctls = dict(around.sysctls)
-    if record.config.domainname and host.uts_mode != "host":
+    if around.users is not None and _PING_GROUPS not in (host.sysctls or {}):
+        sysctls.pop(_PING_GROUPS, None)  # set already, of the host's groups: inside not all are
+    if record.config.domainname and host.uts_mode != "host" and around.users is None:
         sysctls["kernel.domainname"] = record.config.domainname
     sysctls |= {k: v for k, v in (host.sysctls or {}).items() if not k.startswith("net.")}
     return sysctls
@@ -199,6 +213,8 @@ def _namespaces(host: HostConfig, around: Surroundings) -> list[LinuxNamespace]:
         namespaces.append(LinuxNamespace(type="network", path=around.network_namespace))
     if host.cgroupns_mode == "private":
         namespaces.append(LinuxNamespace(type="cgroup"))
+    if around.users is not None:
+        namespaces.append(LinuxNamespace(type="user", path=around.users.path))
     return namespaces
 
 

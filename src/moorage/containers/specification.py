@@ -22,6 +22,8 @@ from moorage.containers.record import ContainerRecord
 from moorage.containers.spec_from_config import Surroundings
 from moorage.containers.spec_mounts import ReadyMount
 from moorage.kernel import openat2
+from moorage.kernel.credentials import act_as
+from moorage.kernel.idmap import IdMap
 from moorage.lib import offload
 from moorage.lib.errors import Conflict
 from moorage.lib.failpoint import failpoint
@@ -41,16 +43,25 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
     rootfs = container.rootfs = await prepare.mount_rootfs(parts, container.id, undo)
     failpoint("containers.start.after_rootfs")
     owner = prepare.network_owner(parts, container)
-    namespace, sysctls = await _network(parts, container, owner, undo)
+    async with prepare.user_namespace(parts, container, undo) as (users, fresh):
+        namespace, sysctls = await _network(parts, container, owner, undo, fresh)
     failpoint("containers.start.after_network")
     ready = await prepare.mounts(parts, container, undo)
+    if users is not None:
+        await offload.run("fs", prepare.hand_over, parts, container, owner, users.owners)
     failpoint("containers.start.after_mounts")
-    _make_working_directory(rootfs, record.config.working_dir)
+    if users is None:
+        _make_working_directory(rootfs, record.config.working_dir)
+    else:
+        await offload.run_disposable(
+            _make_working_directory, rootfs, record.config.working_dir, users.owners
+        )
     around = Surroundings(
         rootfs=str(rootfs),
         identity=prepare.identity(rootfs, record.config.user, host.group_add or []),
         hostname=owner.record.config.hostname,
         network_namespace=namespace,
+        users=users,
         sysctls=sysctls,
         mounts=[*ready, *_init(parts, host)],
         files=prepare.own_files(parts, container, owner),
@@ -71,11 +82,18 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
 
 
 async def _network(
-    parts: Parts, container: Container, owner: Container, undo: AsyncExitStack
+    parts: Parts,
+    container: Container,
+    owner: Container,
+    undo: AsyncExitStack,
+    fresh: int | None,
 ) -> tuple[str | None, dict[str, str]]:
-    """Return the namespace to join (None: the host's) and the sysctls that the runtime sets."""
+    """Return the namespace to join (None: the host's) and the sysctls that the runtime sets.
+
+    *fresh*: a namespace of the container's users to use for it.
+    """
     if owner is container:
-        sandbox = await prepare.join_networks(parts, container, undo)
+        sandbox = await prepare.join_networks(parts, container, undo, namespace=fresh)
         return str(sandbox.key) if sandbox.key else None, sandbox.sysctls
     if owner.record.host_config.network_mode == "host":
         return None, {}
@@ -143,10 +161,15 @@ def _links_environment(parts: Parts, record: ContainerRecord) -> list[str]:
     return links.environment(record.name, linked, addresses)
 
 
-def _make_working_directory(rootfs: Path, path: str) -> None:
-    """Make the working directory where the image has none, inside the root only."""
+def _make_working_directory(rootfs: Path, path: str, owners: IdMap | None = None) -> None:
+    """Make the working directory where the image has none, inside the root only.
+
+    With *owners* as their root: then the thread is spoilt for anything else.
+    """
     if not path or path == "/":
         return
+    if owners is not None:
+        act_as(*owners.root)
     root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.close(openat2.openat2(root_fd, path, os.O_PATH | os.O_DIRECTORY))

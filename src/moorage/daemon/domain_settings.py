@@ -15,6 +15,7 @@ from moorage.containers.settings import ContainerSettings
 from moorage.daemon import cachepolicy
 from moorage.daemon.config import Config
 from moorage.engine.settings import SystemSettings
+from moorage.kernel.idmap import IdMap
 from moorage.lib.units import parse_bytes
 from moorage.networks.config import AddressPool, NetworksConfig
 from moorage.registry.proxies import Proxies
@@ -42,7 +43,9 @@ def storage_options(config: Config) -> dict[str, str]:
     return dict(option.partition("=")[::2] for option in config.storage_opts)
 
 
-def container_settings(config: Config, *, storage_driver: str) -> ContainerSettings:
+def container_settings(
+    config: Config, *, storage_driver: str, owners: IdMap | None
+) -> ContainerSettings:
     """Return what containers get that do not say it themselves."""
     return ContainerSettings(
         data_root=Path(config.data_root),
@@ -61,6 +64,7 @@ def container_settings(config: Config, *, storage_driver: str) -> ContainerSetti
         storage_driver=storage_driver,
         shutdown_timeout_s=config.shutdown_timeout,
         live_restore=config.live_restore,
+        owners=owners,
     )
 
 
@@ -150,7 +154,7 @@ def networks_config(config: Config) -> NetworksConfig:
     )
 
 
-def system_settings(config: Config, fitness: Fitness) -> SystemSettings:
+def system_settings(config: Config, fitness: Fitness, *, remapped: bool) -> SystemSettings:
     """Return the part of the configuration that ``info`` shows; *fitness* says what is there."""
     runtimes = {
         name: Runtime(path=runtime.path, runtime_args=list(runtime.args) or UNSET)
@@ -177,6 +181,7 @@ def system_settings(config: Config, fitness: Fitness) -> SystemSettings:
         registry=_registry_config(config),
         seccomp_profile=config.seccomp_profile,
         no_new_privileges=config.no_new_privileges,
+        remapped=remapped,
         authorization_plugins=tuple(config.authorization_plugins),
     )
 

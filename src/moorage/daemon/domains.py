@@ -17,6 +17,7 @@ from moorage.containers.parts import Parts
 from moorage.containers.service import Containers
 from moorage.containers.store import ContainerStore
 from moorage.daemon import domain_settings as settings
+from moorage.daemon import remap
 from moorage.daemon.config import Config
 from moorage.daemon.identity import boot_id
 from moorage.events.bus import Bus
@@ -25,7 +26,9 @@ from moorage.images.pull import Pulls
 from moorage.images.push import Pushes
 from moorage.images.service import Images
 from moorage.images.store import ImageStore
+from moorage.kernel.idmap import IdMap
 from moorage.lib import offload
+from moorage.lib.errors import System
 from moorage.lib.httpclient import HttpClient
 from moorage.lib.tasks import Supervisor
 from moorage.lib.version import VERSION
@@ -33,6 +36,7 @@ from moorage.networks.service import Networks
 from moorage.plugins.discovery import Discovery
 from moorage.plugins.registry import Plugins
 from moorage.registry.registries import Registries
+from moorage.runtime import userns
 from moorage.runtime.service import Runtime
 from moorage.storage.content import ContentStore
 from moorage.storage.durability import Durability
@@ -62,6 +66,7 @@ class Common:
     background: Supervisor
     plugins: Plugins
     cdi: Directories  # of files that describe devices
+    owners: IdMap | None  # which users of the host those of containers are; None: the same
 
 
 @dataclass(slots=True)
@@ -77,7 +82,7 @@ class OomRelay:
             self.containers.parts.announce(container, "oom")
 
 
-def common_parts(config: Config, stack: AsyncExitStack) -> Common:
+async def common_parts(config: Config, stack: AsyncExitStack) -> Common:
     """Open the database, the bus, and what else all domains share."""
     data_root = Path(config.data_root)
     database = Database(data_root / "moorage.db")
@@ -96,6 +101,7 @@ def common_parts(config: Config, stack: AsyncExitStack) -> Common:
         background=background,
         plugins=plugins,
         cdi=Directories(settings.cdi_directories(config)),
+        owners=await remap.resolve(config.userns_remap),
     )
 
 
@@ -111,9 +117,27 @@ async def image_store(common: Common) -> ImageStore:
     content = ContentStore(root / "content", durability)
     layers = LayerStore(driver=driver, database=database, content=content, durability=durability)
     await offload.run("fs", layers.open)
+    if common.owners is not None:
+        await _map_owners(common, layers, common.owners)
     images = ImageStore(database=database, content=content, layers=layers)
     images.open()
     return images
+
+
+async def _map_owners(common: Common, layers: LayerStore, owners: IdMap) -> None:
+    """Have the layers seen with the owners that containers' files have on the host."""
+    remap.require_way(common.data_root, owners)
+    place = common.exec_root / "mapped" / "layers"
+    try:
+        async with userns.lend(*owners.texts()) as lent:
+            await offload.run("fs", layers.driver.map_owners, owners, place, lent.user)
+    except OSError as error:
+        raise System(
+            f"userns-remap: cannot make a user namespace: {error.strerror or error}",
+            hint="see /proc/sys/user/max_user_namespaces and the kernel's CONFIG_USER_NS",
+        ) from error
+    layers.owners = owners
+    log.info("users of containers are those of the host from %d on", owners.root[0])
 
 
 async def volumes(common: Common) -> Volumes:
@@ -176,7 +200,9 @@ def container_parts(
     facts, resources = host_facts.examine(runtime)
     driver = images.layers.driver.name
     return Parts(
-        settings=settings.container_settings(common.config, storage_driver=driver),
+        settings=settings.container_settings(
+            common.config, storage_driver=driver, owners=common.owners
+        ),
         facts=facts,
         resources=resources,
         store=ContainerStore(common.database),

@@ -44,7 +44,7 @@ def fsck(config: Config) -> int:
 
 async def _check(config: Config) -> check.Findings:
     async with AsyncExitStack() as stack:
-        common = domains.common_parts(config, stack)
+        common = await domains.common_parts(config, stack)
         store = await domains.image_store(common)
         parts = Parts(
             store=store,

@@ -98,7 +98,9 @@ def system(
     _ = common.background.start(_learn_runtime_version(runtime, reports), "runtime version")
     return System(
         daemon_id=daemon_id(common.database),
-        settings=settings.system_settings(common.config, runtime.fitness),
+        settings=settings.system_settings(
+            common.config, runtime.fitness, remapped=common.owners is not None
+        ),
         reports=reports,
         usage=UsageSources(containers, images, volumes, build),
         events=common.events,

@@ -153,7 +153,6 @@ _RULES: Final = (
 )
 _UNSUPPORTED: Final = {
     # key: (the only value that is taken, why)
-    "userns-remap": ("", "user namespace remapping is not built yet"),
     "selinux-enabled": (False, "SELinux is not supported by this daemon"),
     "iptables": (True, _RULES),
     "ip6tables": (True, _RULES),

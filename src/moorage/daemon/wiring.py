@@ -25,7 +25,7 @@ class Wired:
 
 async def build(config: Config, stack: AsyncExitStack) -> Wired:
     """Make and open all domains; *stack* closes them in the reverse order."""
-    common = domains.common_parts(config, stack)
+    common = await domains.common_parts(config, stack)
     store = await domains.image_store(common)
     volumes = await domains.volumes(common)
     networks = await domains.networks(common)
@@ -62,8 +62,12 @@ async def build(config: Config, stack: AsyncExitStack) -> Wired:
 
     def reload(fresh: Config) -> None:
         common.config = fresh
-        system.settings = settings.system_settings(fresh, runtime.fitness)
+        system.settings = settings.system_settings(
+            fresh, runtime.fitness, remapped=common.owners is not None
+        )
         common.cdi.paths = settings.cdi_directories(fresh)
-        parts.settings = settings.container_settings(fresh, storage_driver=store.layers.driver.name)
+        parts.settings = settings.container_settings(
+            fresh, storage_driver=store.layers.driver.name, owners=common.owners
+        )
 
     return Wired(engine, common.plugins, [reload])

@@ -32,4 +32,5 @@ class SystemSettings:
     registry: RegistryServiceConfig = field(default_factory=RegistryServiceConfig)
     seccomp_profile: str = ""
     no_new_privileges: bool = False
+    remapped: bool = False  # userns-remap is on
     authorization_plugins: tuple[str, ...] = ()

@@ -238,6 +238,8 @@ class System:
         options.append(f"name=seccomp,profile={profile}")
         if self._reports.cgroup_version == "2":
             options.append("name=cgroupns")
+        if self.settings.remapped:
+            options.append("name=userns")
         if self.settings.no_new_privileges:
             options.append("name=no-new-privileges")
         return options

@@ -38,8 +38,8 @@ from moorage.spec.engine.network import EndpointSettings
 log = logging.getLogger(__name__)
 
 
-async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
-    """Make the sandbox of a container that starts: all or nothing."""
+async def join(domain: Domain, request: SandboxRequest, namespace: int | None = None) -> Sandbox:
+    """Make the sandbox of a container that starts, in *namespace* if given: all or nothing."""
     if (leaving := domain.leaving.get(request.container_id)) is not None:
         await leaving
     if request.container_id in domain.registry.sandboxes:
@@ -73,7 +73,9 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
         try:
             sockets = await offload.run_beside(
                 domain.keeper.settle(),
-                lambda ready: _build(handle, wires, gateway, ready, served=served),
+                lambda ready: _build(
+                    handle, wires, gateway, ready, served=served, namespace=namespace
+                ),
             )
         except OSError as error:
             raise System(f"failed to set up the network namespace: {error}") from error
@@ -104,10 +106,16 @@ async def join(domain: Domain, request: SandboxRequest) -> Sandbox:
 
 
 def _build(
-    handle: Path, wires: list[Wire], gateway: Gateway, ready: Callable[[], None], *, served: bool
+    handle: Path,
+    wires: list[Wire],
+    gateway: Gateway,
+    ready: Callable[[], None],
+    *,
+    served: bool,
+    namespace: int | None,
 ) -> NameSockets | None:
     """Make the namespace and the name server's place in it. Blocking, for a throw-away thread."""
-    sandbox.build(handle, wires, gateway, ready)
+    sandbox.build(handle, wires, gateway, ready, namespace=namespace)
     if not served:
         return None
     try:

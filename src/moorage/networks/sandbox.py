@@ -83,14 +83,25 @@ class Gateway(Struct, frozen=True, kw_only=True):
     interface6: str = ""
 
 
-def build(handle: Path, wires: list[Wire], gateway: Gateway, ready: Callable[[], None]) -> None:
+def build(
+    handle: Path,
+    wires: list[Wire],
+    gateway: Gateway,
+    ready: Callable[[], None],
+    *,
+    namespace: int | None = None,
+) -> None:
     """Make a namespace with *wires* plugged in, pinned at *handle*: all or nothing.
 
-    *ready*: see ``add``. Raises: OSError, and what *ready* raises.
+    *ready*: see ``add``. *namespace*: take this one, which is fresh and belongs to a container's
+    users. Raises: OSError, and what *ready* raises.
     Blocking; the calling thread stays in the new namespace.
     """
     with NetlinkSocket() as host:
-        namespaces.unshare(namespaces.CLONE_NEWNET)
+        if namespace is None:
+            namespaces.unshare(namespaces.CLONE_NEWNET)
+        else:
+            namespaces.setns(namespace, namespaces.CLONE_NEWNET)
         _pin(handle)
         try:
             with NetlinkSocket() as inside:

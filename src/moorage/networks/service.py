@@ -210,13 +210,14 @@ class Networks:
             await remove.take_down(self._domain, network)
         await self._domain.remains.wait_cleared()
 
-    async def join(self, request: SandboxRequest) -> Sandbox:
+    async def join(self, request: SandboxRequest, *, namespace: int | None = None) -> Sandbox:
         """Make the sandbox of a container that starts: all or nothing.
 
+        *namespace*: a fresh network namespace to use, which belongs to the container's users.
         Events: ``network connect`` for each network.
         Raises: NotFound (network), InvalidParameter, Conflict, System (address or port taken).
         """
-        work = attach.join(self._domain, request)
+        work = attach.join(self._domain, request, namespace)
         return await tasks.finish(work, self._domain.supervisor, "join")
 
     async def leave(self, container_id: str) -> None:

@@ -45,6 +45,7 @@ class WritableLayer(Struct, frozen=True, kw_only=True):
     init: str | None  # name of the layer with the init files, between parent and this
     size_bytes: int | None  # quota
     created_ns: int
+    mapped: bool = True  # owners are seen through the daemon's map, if it has one
 
 
 class LayerRecords:

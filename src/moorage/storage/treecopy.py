@@ -12,13 +12,14 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from moorage.kernel import openat2
 
+Owners = Callable[[int, int], tuple[int, int]]
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE: Final = 0x40049409  # linux/fs.h
 _CHUNK: Final = 1 << 24
@@ -27,13 +28,14 @@ _NO_SUPPORT: Final = frozenset(
 )
 
 
-def copy_tree(source: int, target: int) -> None:
+def copy_tree(source: int, target: int, owners: Owners | None = None) -> None:
     """Copy all below directory *source* into the empty directory *target*, and its attributes.
 
-    Both are descriptors and stay open. Raises: OSError.
+    Both are descriptors and stay open. *owners*: from user and group of a file to those of its
+    copy. Raises: OSError.
     """
     try:
-        _Copy().directory(source, target)
+        _Copy(owners).directory(source, target)
     except RecursionError as error:
         raise OSError(errno.ENAMETOOLONG, "directories are nested too deeply") from error
 
@@ -52,7 +54,8 @@ def copy_directory(source: Path, target: Path) -> None:
 
 
 class _Copy:
-    def __init__(self) -> None:
+    def __init__(self, owners: Owners | None) -> None:
+        self._owners = owners or _same
         self._linked: dict[tuple[int, int], str] = {}  # inode with several names -> path below top
         self._top = -1
 
@@ -62,7 +65,7 @@ class _Copy:
         for name in sorted(os.listdir(source)):
             self._entry(source, target, name, f"{prefix}{name}")
         info = os.fstat(source)
-        os.fchown(target, info.st_uid, info.st_gid)
+        os.fchown(target, *self._owners(info.st_uid, info.st_gid))
         _copy_xattrs(source, target)
         os.fchmod(target, stat.S_IMODE(info.st_mode))  # after chown, which drops setgid
         os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
@@ -80,13 +83,13 @@ class _Copy:
         if stat.S_ISDIR(info.st_mode):
             self._subdirectory(source, target, name, path)
         elif stat.S_ISREG(info.st_mode):
-            _file(source, target, name)
+            _file(source, target, name, self._owners)
         elif stat.S_ISLNK(info.st_mode):
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
-            _attributes(source, target, name, info)
+            _attributes(source, target, name, info, self._owners)
         else:
             os.mknod(name, stat.S_IFMT(info.st_mode) | 0o600, info.st_rdev, dir_fd=target)
-            _attributes(source, target, name, info)
+            _attributes(source, target, name, info, self._owners)
 
     def _link(self, first: str, target: int, name: str) -> None:
         directory, _, leaf = first.rpartition("/")
@@ -114,7 +117,11 @@ class _Copy:
             os.close(inner)
 
 
-def _file(source: int, target: int, name: str) -> None:
+def _same(uid: int, gid: int) -> tuple[int, int]:
+    return uid, gid
+
+
+def _file(source: int, target: int, name: str, owners: Owners) -> None:
     # O_NONBLOCK: a file swapped for a fifo must not hold us for ever
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     reading = os.open(name, flags, dir_fd=source)
@@ -126,7 +133,7 @@ def _file(source: int, target: int, name: str) -> None:
         writing = os.open(name, flags, 0o600, dir_fd=target)
         try:
             _content(reading, writing, info.st_size)
-            os.fchown(writing, info.st_uid, info.st_gid)
+            os.fchown(writing, *owners(info.st_uid, info.st_gid))
             _copy_xattrs(reading, writing)
             os.fchmod(writing, stat.S_IMODE(info.st_mode))  # after chown, which drops setuid
             os.utime(writing, ns=(info.st_atime_ns, info.st_mtime_ns))
@@ -180,9 +187,9 @@ def _copy_xattrs(source: int, target: int) -> None:
             os.setxattr(target, name, os.getxattr(source, name))
 
 
-def _attributes(source: int, target: int, name: str, info: os.stat_result) -> None:
+def _attributes(source: int, target: int, name: str, info: os.stat_result, owners: Owners) -> None:
     """Give a link, device or fifo its owner, mode and times (by name, never following)."""
-    os.chown(name, info.st_uid, info.st_gid, dir_fd=target, follow_symlinks=False)
+    os.chown(name, *owners(info.st_uid, info.st_gid), dir_fd=target, follow_symlinks=False)
     if not stat.S_ISLNK(info.st_mode):
         held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
         try:

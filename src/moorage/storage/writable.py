@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from moorage.kernel.idmap import IdMap
 from moorage.kernel.openat2 import openat2
 from moorage.lib import clock, units
 from moorage.lib.errors import Conflict, InvalidParameter, NotFound, System
@@ -18,6 +19,7 @@ from moorage.spec.digest import Digest
 from moorage.storage import initfiles, stacking
 from moorage.storage.archive import pack
 from moorage.storage.archive.chunks import as_file
+from moorage.storage.archive.options import PackOptions
 from moorage.storage.layerrecords import Layer, LayerRecords, WritableLayer
 from moorage.storage.snapshots.contract import Change, ChangeKind, SnapshotDriver
 
@@ -34,6 +36,7 @@ class WritableLayers(ABC):
     """
 
     driver: SnapshotDriver
+    owners: IdMap | None = None  # how containers see them; None: as they are
     _records: LayerRecords
     _lock: threading.RLock
     _writables: dict[str, WritableLayer]
@@ -59,10 +62,12 @@ class WritableLayers(ABC):
         storage_opt: Mapping[str, str] | None = None,
         init: bool = True,
         stubs: Stubs | None = None,
+        mapped: bool = True,
     ) -> None:
         """Make the writable layer of a container; *init* puts the files for its mounts below it.
 
         *stubs* adds more of them (mount targets of a build step); they go with this layer.
+        *mapped*: owners are seen through the daemon's map, if it has one.
         Raises: NotFound (parent), Conflict (it exists), InvalidParameter (bad storage option).
         """
         size_bytes = _parse_options(storage_opt or {})
@@ -73,6 +78,7 @@ class WritableLayers(ABC):
             init=name,
             size_bytes=size_bytes,
             created_ns=clock.now_ns(),
+            mapped=mapped,
         )
         with self._lock:
             if container_id in self._writables:
@@ -89,13 +95,19 @@ class WritableLayers(ABC):
                 del self._writables[container_id]
             raise
 
+    def seen_owners(self, container_id: str) -> IdMap | None:
+        """Return the map through which ``mount_rw`` shows owners, None for none."""
+        return self.owners if self._get(container_id).mapped else None
+
     def mount_rw(self, container_id: str, *, owner: str = "container") -> Path:
         """Make the root available for *owner*; again returns the same path. Raises: NotFound."""
         record = self._get(container_id)
         with self._lock:
             self._users.setdefault(container_id, set()).add(owner)
         try:
-            return self.driver.mount(container_id, self._below(record))
+            if self.owners is None or not record.mapped:
+                return self.driver.mount(container_id, self._below(record))
+            return self.driver.mount_mapped(container_id, self._below(record))
         except BaseException:
             self.unmount_rw(container_id, owner=owner)
             raise
@@ -178,7 +190,8 @@ class WritableLayers(ABC):
 
     def _export(self, container_id: str) -> Iterator[bytes]:
         with self.mounted(container_id, "export") as root:
-            yield from pack.pack(root)
+            owners = self.seen_owners(container_id)
+            yield from pack.pack(root, options=PackOptions(ids=owners.seen if owners else None))
 
     @contextmanager
     def mounted(self, container_id: str, reason: str) -> Iterator[int]:
@@ -197,15 +210,20 @@ class WritableLayers(ABC):
         with as_file(self.diff(container_id)) as tar:
             return self.apply(tar, parent=record.parent)
 
-    def mount_view(self, key: str, chain_id: Digest | None, *, readonly: bool = True) -> Path:
+    def mount_view(
+        self, key: str, chain_id: Digest | None, *, readonly: bool = True, mapped: bool = False
+    ) -> Path:
         """Make a stack available under *key*; writes to a view that is not *readonly* are lost.
 
+        *mapped*: owners of a *readonly* one are seen through the daemon's map, if it has one.
         Raises: NotFound.
         """
+        if mapped and self.owners is not None:
+            return self.driver.view_mapped(key, self.stack(chain_id))
         if readonly:
             return self.driver.view(key, self.stack(chain_id))
         if key not in self._writables:
-            self.create_rw(key, parent=chain_id, init=False)
+            self.create_rw(key, parent=chain_id, init=False, mapped=False)
         return self.mount_rw(key, owner="view")
 
     def unmount_view(self, key: str) -> None:

@@ -17,9 +17,12 @@ from moorage.storage import treecopy
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
-def populate(volume: Path, rootfs: Path, inside: str) -> bool:
+def populate(
+    volume: Path, rootfs: Path, inside: str, owners: treecopy.Owners | None = None
+) -> bool:
     """Copy directory *inside* of the container's root to *volume*, if that is empty.
 
+    *owners*: from those seen in the root to those in the volume.
     Returns: whether it was done; a place the image has not is nothing to copy.
     Raises: OSError.
     """
@@ -37,7 +40,7 @@ def populate(volume: Path, rootfs: Path, inside: str) -> bool:
         try:
             if is_used(target):
                 return False
-            treecopy.copy_tree(source, target)
+            treecopy.copy_tree(source, target, owners)
         finally:
             os.close(target)
     finally:

@@ -27,6 +27,7 @@ from moorage.spec.engine.volume import (
     VolumePruneResponse,
     VolumeUsageData,
 )
+from moorage.storage import treecopy
 from moorage.storage.metadata import Database
 from moorage.volumes import copyup, subpath
 from moorage.volumes.driver import DriverVolume
@@ -453,8 +454,12 @@ class Volumes:
 
         await offload.run("fs", release)
 
-    async def populate(self, name: str, rootfs: Path, inside: str) -> None:
+    async def populate(
+        self, name: str, rootfs: Path, inside: str, owners: treecopy.Owners | None = None
+    ) -> None:
         """Copy what the image has at *inside* to the volume, if the volume is empty.
+
+        *owners*: from those seen in *rootfs* to those that files in the volume get.
 
         *rootfs* is the mounted root of the container; its links are resolved inside of it.
         Raises: NotFound, System.
@@ -462,7 +467,7 @@ class Volumes:
         user = f"copy-up-{ids.token()}"
         path = await self.mount(name, user)
         try:
-            await offload.run_disposable(copyup.populate, path, rootfs, inside)
+            await offload.run_disposable(copyup.populate, path, rootfs, inside, owners)
         except OSError as error:
             raise System(f"failed to copy the image's content to volume {name}: {error}") from error
         finally:

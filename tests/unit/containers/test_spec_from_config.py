@@ -13,6 +13,8 @@ from moorage.containers.settings import ContainerSettings
 from moorage.containers.spec_from_config import HostFacts, Surroundings
 from moorage.containers.spec_mounts import OwnFile, ReadyMount
 from moorage.kernel.capability import NAMES
+from moorage.kernel.idmap import Extent, IdMap
+from moorage.runtime.userns import UserNamespace
 from moorage.runtime.users import Identity
 from moorage.spec.engine.container import ContainerConfig
 from moorage.spec.engine.hostconfig import HostConfig, ThrottleDevice, Ulimit
@@ -252,3 +254,16 @@ def test_no_new_privileges_is_passed_on() -> None:
     spec = build(around={"confinement": confinement})
     assert spec["process"]["apparmorProfile"] == "moorage-default"
     assert spec["process"]["noNewPrivileges"] is True
+
+
+def test_mapped_users_have_a_namespace_and_a_map() -> None:
+    owners = IdMap((Extent(0, 100_000, 65_536),), (Extent(0, 200_000, 65_536),))
+    users = UserNamespace("/run/userns", owners)
+    sysctls = {"net.ipv4.ping_group_range": "0 2147483647", "net.ipv4.ip_forward": "1"}
+    spec = build({"domainname": "example"}, around={"users": users, "sysctls": sysctls})
+    assert namespaces(spec)["user"] == "/run/userns"
+    assert spec["linux"]["uidMappings"] == [{"containerID": 0, "hostID": 100_000, "size": 65_536}]
+    assert spec["linux"]["gidMappings"] == [{"containerID": 0, "hostID": 200_000, "size": 65_536}]
+    assert spec["linux"]["sysctl"] == {"net.ipv4.ip_forward": "1"}
+    assert spec["domainname"] == "example"
+    assert "user" not in namespaces(build(around={"users": None}))

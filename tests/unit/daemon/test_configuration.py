@@ -113,7 +113,6 @@ def test_bad_flags_are_named(tmp_path: Path, flags: list[str], message: str) -> 
         ("default-shm-size", "many", "default-shm-size"),
         ("max-concurrent-downloads", 0, "must be at least 1"),
         ("shutdown-timeout", -2, "must be at least -1"),
-        ("userns-remap", "default", "not built yet"),
         ("iptables", False, "tables of our own"),
         ("node-generic-resources", ["gpu=1"], "cannot join a swarm"),
         ("builder", {"gc": {"defaultKeepStorage": "lots"}}, "invalid size"),

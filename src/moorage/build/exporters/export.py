@@ -192,7 +192,7 @@ class Exporters:
         parent = base[-1].chain_id if base else None
         identity = new_layer_id()
         try:
-            self._layers.create_rw(identity, parent=parent, init=False)
+            self._layers.create_rw(identity, parent=parent, init=False, mapped=False)
             with self._layers.mounted(identity, "squash") as root_fd:
                 options = ExtractOptions(whiteouts=Whiteouts.APPLY)
                 for layer in own:

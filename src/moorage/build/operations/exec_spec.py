@@ -13,6 +13,7 @@ from msgspec import Struct
 from moorage.build.graph import Exec, Limits
 from moorage.kernel import capability
 from moorage.runtime import defaults
+from moorage.runtime.userns import UserNamespace, id_mappings
 from moorage.runtime.users import Identity
 from moorage.spec.oci.runtime import (
     VERSION,
@@ -46,6 +47,7 @@ class Around(Struct, frozen=True, kw_only=True):
     cpus: int = 1
     cgroup_v2: bool = False
     apparmor_profile: str = ""
+    users: UserNamespace | None = None  # None: the host's own
 
 
 def build(command: Exec, limits: Limits, around: Around, filter_: LinuxSeccomp | None) -> Spec:
@@ -87,6 +89,8 @@ def build(command: Exec, limits: Limits, around: Around, filter_: LinuxSeccomp |
             resources=_resources(limits, insecure=insecure),
             cgroups_path=f"/{(limits.cgroup_parent or 'moorage').strip('/')}/{around.id}",
             namespaces=_namespaces(around),
+            uid_mappings=id_mappings(around.users.owners.uids) if around.users else None,
+            gid_mappings=id_mappings(around.users.owners.gids) if around.users else None,
             seccomp=None if insecure else filter_,
             masked_paths=None if insecure else defaults.masked_paths(around.cpus),
             readonly_paths=None if insecure else defaults.readonly_paths(),
@@ -109,6 +113,8 @@ def _namespaces(around: Around) -> list[LinuxNamespace]:
         namespaces.append(LinuxNamespace(type="network", path=around.network_namespace))
     if around.cgroup_v2:
         namespaces.append(LinuxNamespace(type="cgroup"))
+    if around.users is not None:
+        namespaces.append(LinuxNamespace(type="user", path=around.users.path))
     return namespaces
 
 

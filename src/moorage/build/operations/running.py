@@ -18,10 +18,11 @@ from moorage.build.files.copy import Copier, Style
 from moorage.build.files.select import Selected
 from moorage.build.graph import Exec, ExecMount, Limits, Vertex
 from moorage.build.needs import CommandNetworks
-from moorage.build.operations import emulation, exec_spec, whole
+from moorage.build.operations import emulation, exec_spec, remapped, whole
 from moorage.build.operations.cachemounts import CacheMounts
 from moorage.build.operations.exec_spec import Around
 from moorage.build.operations.redact import Redactor
+from moorage.build.operations.remapped import Users
 from moorage.build.operations.stubs import Target, maker
 from moorage.build.recovery import new_layer_id
 from moorage.build.recovery import remove as remove_staging
@@ -41,6 +42,7 @@ from moorage.runtime import users
 from moorage.runtime.attachment import Attachment
 from moorage.runtime.contract import ExitStatus, ProcessIO
 from moorage.runtime.service import Runtime
+from moorage.runtime.userns import UserNamespace
 from moorage.spec.oci.runtime import LinuxSeccomp, Mount, Spec
 from moorage.spec.platforms import Platform
 from moorage.storage.layers import LayerStore
@@ -107,6 +109,7 @@ class Running:
         self._directory = host.staging / self.id
         self._extra_environment: list[str] = list(vertex.proxy)
         self._secrets: list[bytes] = []
+        self._users = Users()
 
     async def run(self, session: Session, step: Step) -> None:
         """Run the command; its changes are in the writable layer ``id`` until ``remove``.
@@ -116,9 +119,11 @@ class Running:
         async with self._undo as undo:
             undo.push_async_callback(offload.run, "fs", remove_staging, self._directory)
             await whole.blocking(self._directory.mkdir, 0o700, True)  # noqa: FBT003 - parents
+            lent = remapped.lend(self._host.layers.owners, self.command)
+            self._users = await undo.enter_async_context(lent)
             undo.push_async_callback(self._host.networks.leave, self.id)
             namespace = await self._host.networks.join(
-                self.id, self.command.network, self.command.extra_hosts
+                self.id, self.command.network, self.command.extra_hosts, self._users.network
             )
             failpoint("build.run.after_network")
             mounts, targets = await self._mounts(session)
@@ -130,6 +135,7 @@ class Running:
                 file = self._directory / path.rsplit("/", 1)[1]
                 file.write_bytes(content)
                 file.chmod(0o644)
+                self._users.give(file)
                 mounts.insert(0, _bind(file, path, readonly=False))
             undo.push_async_callback(offload.run, "fs", self._host.layers.unmount_rw, self.id)
             root = await whole.blocking(self._make_root, targets)
@@ -137,6 +143,7 @@ class Running:
             profile = await self._host.runtime.apparmor.profile(
                 None, privileged=self.command.insecure
             )
+            users = await whole.blocking(self._user_namespace) if self._users.owners else None
             identity = await whole.blocking(_identity, root, self.command.user)
             spec = exec_spec.build(
                 self.command,
@@ -151,6 +158,7 @@ class Running:
                     cpus=self._host.cpus,
                     cgroup_v2=self._host.cgroup_v2,
                     apparmor_profile=profile,
+                    users=users,
                 ),
                 self._host.seccomp,
             )
@@ -159,6 +167,11 @@ class Running:
     async def remove(self) -> None:
         """Remove the writable layer; absent is fine."""
         await whole.blocking(self._host.layers.remove_rw, self.id)
+
+    def _user_namespace(self) -> UserNamespace | None:
+        data = self._host.layers.driver.root
+        roots = {self._directory: self._host.staging.parent.parent, data: data.parent.parent.parent}
+        return self._users.namespace(self._directory, roots)
 
     def _make_root(self, targets: list[Target]) -> Path:
         base = self._inputs[0]
@@ -264,7 +277,7 @@ class Running:
             if not mount.target:
                 return None
         path = self._directory / f"secret{number}"
-        _write_secret(path, value, mount)
+        _write_secret(path, value, mount, self._users.owner(mount.uid, mount.gid))
         return _bind(path, mount.target, readonly=True), False
 
     def _agent(self, mount: ExecMount, session: Session) -> tuple[Mount, bool] | None:
@@ -273,7 +286,7 @@ class Running:
             if mount.required:
                 raise NotFound(f"unset ssh forward key {mount.id}", hint="give an agent with --ssh")
             return None
-        os.chown(socket, mount.uid, mount.gid)
+        os.chown(socket, *self._users.owner(mount.uid, mount.gid))
         socket.chmod(mount.mode if mount.mode is not None else 0o600)
         if not any(pair.startswith("SSH_AUTH_SOCK=") for pair in self._extra_environment):
             self._extra_environment.append(f"SSH_AUTH_SOCK={mount.target}")
@@ -282,7 +295,7 @@ class Running:
     async def _cache(self, mount: ExecMount, number: int) -> tuple[Mount, bool]:
         base, populate = "", None
         if mount.input is not None:
-            root, base = await self._input_root(mount.input, number)
+            root, base = await self._input_root(mount.input, number, mapped=False)
 
             def populate(path: Path) -> None:
                 _fill(root, mount.source, path)
@@ -291,33 +304,46 @@ class Running:
             self._host.cache_mounts.use(mount, base + mount.source, populate)
         )
         inner = mount.source if mount.input is None else ""
+        directory = await self._show(directory, number)
         staged, _ = await whole.blocking(self._stage, directory, inner, number)
         return _bind(staged, mount.target, readonly=mount.readonly), True
 
     async def _bind_input(self, mount: ExecMount, number: int) -> tuple[Mount, bool]:
         assert mount.input is not None  # noqa: S101 - the frontend gives every bind its input
-        root, _ = await self._input_root(mount.input, number)
+        root, _ = await self._input_root(mount.input, number, mapped=True)
         if not mount.readonly:
             root = await whole.blocking(self._throw_away, root, number)
         staged, is_directory = await whole.blocking(self._stage, root, mount.source, number)
         return _bind(staged, mount.target, readonly=mount.readonly), is_directory
 
-    async def _input_root(self, index: int, number: int) -> tuple[Path, str]:
-        """Return where the files of an input are, and what identifies them."""
+    async def _show(self, directory: Path, number: int) -> Path:
+        """Return where the owners in *directory* are seen as inside."""
+        if self._users.owners is None:
+            return directory
+        place = self._directory / f"mapped{number}"
+        self._unmount_later(place)
+        return await whole.blocking(self._users.show, directory, place)
+
+    async def _input_root(self, index: int, number: int, *, mapped: bool) -> tuple[Path, str]:
+        """Return where the files of an input are, and what identifies them.
+
+        *mapped*: owners are seen as inside, if the two differ.
+        """
         found = self._inputs[index]
         if isinstance(found, Files):
-            return found.root, found.identity
+            return await self._show(found.root, number) if mapped else found.root, found.identity
         if found.chain_id is None:
             empty = self._directory / f"empty{number}"
             empty.mkdir()
             return empty, ""
         views = self._host.views
         key = await whole.finish(
-            offload.run("fs", views.mount, found.chain_id),
+            offload.run("fs", views.mount, found.chain_id, mapped=mapped),
             lambda made: offload.run("fs", views.unmount, made),
         )
         self._undo.push_async_callback(offload.run, "fs", views.unmount, key)
-        return await offload.run("fs", views.path, key, found.chain_id), found.chain_id
+        root = await offload.run("fs", views.path, key, found.chain_id, mapped=mapped)
+        return root, found.chain_id
 
     def _stage(self, root: Path, source: str, number: int) -> tuple[Path, bool]:
         """Bind *source* below *root* to a place of ours; say whether it is a directory."""
@@ -350,6 +376,7 @@ class Running:
         work = self._directory / f"throwaway{number}"
         for name in ("upper", "work", "merged"):
             (work / name).mkdir(parents=True)
+        self._users.give(work / "upper")
         merged = work / "merged"
         options = f"lowerdir={root},upperdir={work / 'upper'},workdir={work / 'work'}"
         self._unmount_later(merged)
@@ -381,11 +408,11 @@ def _bind(source: Path, target: str, *, readonly: bool) -> Mount:
     return Mount(destination=target, type="bind", source=str(source), options=options)
 
 
-def _write_secret(path: Path, value: bytes, mount: ExecMount) -> None:
+def _write_secret(path: Path, value: bytes, mount: ExecMount, owner: tuple[int, int]) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(value)
-        os.fchown(fd, mount.uid, mount.gid)
+        os.fchown(fd, *owner)
         os.fchmod(fd, mount.mode if mount.mode is not None else 0o400)
 
 

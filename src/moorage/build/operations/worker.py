@@ -297,7 +297,7 @@ class DaemonWorker:
     ) -> Layer | None:
         base = inputs[0]
         parent = base.chain_id if isinstance(base, Snapshot) else None
-        self.layers.create_rw(identity, parent=parent, init=False)
+        self.layers.create_rw(identity, parent=parent, init=False, mapped=False)
         with ExitStack() as opened:
             sources = [self._open(opened, found, linkable=epoch_s is None) for found in inputs]
             upper = self.layers.rw_data(identity).get("UpperDir")

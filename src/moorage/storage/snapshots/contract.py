@@ -36,7 +36,9 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from moorage.kernel.idmap import IdMap
 from moorage.lib import atomicfile
+from moorage.lib.errors import System
 from moorage.storage.archive import pack
 from moorage.storage.archive.options import Whiteouts
 
@@ -91,6 +93,26 @@ class SnapshotDriver(ABC):
     @abstractmethod
     def mount(self, name: str, parents: Sequence[str]) -> Path:
         """Make the root of writable layer *name* available; again returns the same."""
+
+    def map_owners(self, owners: IdMap, place: Path, namespace: int) -> None:
+        """Have ``mount_mapped`` and ``view_mapped`` from now on; *place* is a mount point of ours.
+
+        *namespace*: a user namespace with that map.
+        Raises: System (the driver or the kernel cannot).
+        """
+        del owners, place, namespace
+        raise System(
+            f"userns-remap: the storage driver {self.name} cannot map the owners of files",
+            hint="use overlay2",
+        )
+
+    def mount_mapped(self, name: str, parents: Sequence[str]) -> Path:
+        """As ``mount``, owners seen through the map; on the disk they stay those inside."""
+        raise NotImplementedError
+
+    def view_mapped(self, key: str, parents: Sequence[str]) -> Path:
+        """As ``view``, owners seen through the map."""
+        raise NotImplementedError
 
     @abstractmethod
     def unmount(self, name: str) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from moorage.kernel import spawn
+from moorage.kernel.idmap import IdMap
 from moorage.lib.errors import System
 from moorage.storage.snapshots import difference, walk
-from moorage.storage.snapshots.contract import Change
-from moorage.storage.snapshots.overlay import OverlayDriver
+from moorage.storage.snapshots.contract import Change, SnapshotDriver
+from moorage.storage.snapshots.overlay import Mapped, OverlayDriver
 
 _PROGRAM: Final = "fuse-overlayfs"
 _MESSAGE_MAX: Final = 4096
@@ -37,8 +38,20 @@ class FuseOverlayDriver(OverlayDriver):
                 hint="apt-get install fuse-overlayfs; modprobe fuse",
             )
 
-    def mount_stack(self, target: Path, parents: Sequence[str], *, upper: str | None) -> None:
+    def map_owners(self, owners: IdMap, place: Path, namespace: int) -> None:
+        """Refuse: the program takes its layers as they are."""
+        SnapshotDriver.map_owners(self, owners, place, namespace)
+
+    def mount_stack(
+        self,
+        target: Path,
+        parents: Sequence[str],
+        *,
+        upper: str | None,
+        mapped: Mapped | None = None,
+    ) -> None:
         """Start the program; it goes to the background when the mount is ready."""
+        del mapped
         options = self.stack_options(f"{self.root}/", parents, upper)
         said = os.memfd_create("stderr")
         try:

@@ -13,9 +13,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
+from moorage.kernel import idmap
+from moorage.kernel.credentials import act_as
+from moorage.kernel.idmap import IdMap
 from moorage.kernel.mount import (
     MNT_DETACH,
     MS_RDONLY,
@@ -37,6 +43,13 @@ _NATIVE: Final = "index=off,metacopy=off,redirect_dir=off"
 _PADS: Final = (".empty", ".blank")
 _VIEWS: Final = ".views"
 _last_closes: Final = ThreadPoolExecutor(1, thread_name_prefix="moorage-unmount")
+
+
+class Mapped(Struct, frozen=True):
+    """Where the driver's root is seen with owners mapped, and how."""
+
+    place: Path
+    owners: IdMap
 
 
 class OverlayDriver(SnapshotDriver):
@@ -66,6 +79,7 @@ class OverlayDriver(SnapshotDriver):
             (root / pad).mkdir(exist_ok=True)
             (root / pad).chmod(0o755)
         self._quota: ProjectQuota | None = None
+        self._mapped: Mapped | None = None
 
     def probe(self) -> None:
         """Mount a small overlay, write through it, and look at what it left."""
@@ -127,31 +141,85 @@ class OverlayDriver(SnapshotDriver):
             )
         self._quota.limit(base, size_bytes)
 
+    def map_owners(self, owners: IdMap, place: Path, namespace: int) -> None:
+        """Show the root at *place* with owners mapped, and try an overlay of it.
+
+        All layers belong to the mapped root there, so nobody but root may come near *place*.
+        """
+        detach(place)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.parent.chmod(0o700)
+        place.mkdir(mode=0o700, exist_ok=True)
+        for directory in (self.root, self.root / _VIEWS):
+            os.chown(directory, -1, owners.root[1])  # the mapped root passes through, no more
+        name = f".mapped-{ids.token()}"
+        try:
+            idmap.bind(self.root, place, namespace)
+            self._mapped = Mapped(place, owners)
+            self.create(name, [], size_bytes=None)
+            _in_thread(partial(_make_file, self.mount_mapped(name, []), owners))
+        except OSError as error:
+            raise System(
+                f"userns-remap: the kernel cannot map the owners of layers: {error.strerror}",
+                hint="this needs Linux 5.19 and a file system with idmapped mounts, such as ext4",
+            ) from error
+        finally:
+            self.remove(name)
+
+    def mount_mapped(self, name: str, parents: Sequence[str]) -> Path:
+        """Mount the stack, all owners seen through the map."""
+        assert self._mapped is not None  # noqa: S101 - ``map_owners`` comes first
+        os.chown(self.root / name, -1, self._mapped.owners.root[1])
+        return self._mount(name, parents, self._mapped)
+
+    def view_mapped(self, key: str, parents: Sequence[str]) -> Path:
+        """Mount the stack without an upper layer, all owners seen through the map."""
+        return self._view(key, parents, self._mapped)
+
     def mount(self, name: str, parents: Sequence[str]) -> Path:
         """Mount the stack with the writable layer on top."""
+        return self._mount(name, parents, None)
+
+    def _mount(self, name: str, parents: Sequence[str], mapped: Mapped | None) -> Path:
         target = self.root / name / "merged"
         if not is_mount(target):
             try:
-                self.mount_stack(target, parents, upper=name)
+                self.mount_stack(target, parents, upper=name, mapped=mapped)
             except OSError as error:
                 if os.statvfs(self.root).f_flag & os.ST_RDONLY:  # the kernel says EINVAL
                     raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target)) from error
                 raise
         return target
 
-    def mount_stack(self, target: Path, parents: Sequence[str], *, upper: str | None) -> None:
-        """Call mount(2), from inside the root if the options are too long otherwise."""
+    def mount_stack(
+        self,
+        target: Path,
+        parents: Sequence[str],
+        *,
+        upper: str | None,
+        mapped: Mapped | None = None,
+    ) -> None:
+        """Call mount(2), from inside the root if the options are too long otherwise.
+
+        An overlay works on its layers as who mounted it: on *mapped* ones that is their root.
+        """
+        flags = 0 if upper else MS_RDONLY
         options = self.stack_options(f"{self.root}/", parents, upper)
-        if len(os.fsencode(options)) <= PAGE_LIMIT:
-            mount("overlay", target, "overlay", 0 if upper else MS_RDONLY, options)
+        if mapped is None and len(os.fsencode(options)) <= PAGE_LIMIT:
+            mount("overlay", target, "overlay", flags, options)
             return
         options = self.stack_options("", parents, upper)
         if len(os.fsencode(options)) > PAGE_LIMIT:
             raise InvalidParameter(f"an image of {len(parents)} layers is more than overlay takes")
-        _inside(
-            self.root,
-            lambda: mount("overlay", target, "overlay", 0 if upper else MS_RDONLY, options),
-        )
+
+        def work() -> None:
+            unshare(CLONE_FS)
+            if mapped is not None:
+                act_as(*mapped.owners.root)
+            os.chdir(mapped.place if mapped else self.root)
+            mount("overlay", target, "overlay", flags, options)
+
+        _in_thread(work)
 
     def stack_options(self, prefix: str, parents: Sequence[str], upper: str | None) -> str:
         """Return the mount options for a stack, its directories behind *prefix*."""
@@ -175,10 +243,13 @@ class OverlayDriver(SnapshotDriver):
 
     def view(self, key: str, parents: Sequence[str]) -> Path:
         """Mount the stack without an upper layer, which makes it read-only."""
+        return self._view(key, parents, None)
+
+    def _view(self, key: str, parents: Sequence[str], mapped: Mapped | None) -> Path:
         target = self.root / _VIEWS / view_name(key)
         target.mkdir(mode=0o755, exist_ok=True)
         if not is_mount(target):
-            self.mount_stack(target, parents, upper=None)
+            self.mount_stack(target, parents, upper=None, mapped=mapped)
         return target
 
     def close_view(self, key: str) -> None:
@@ -256,14 +327,18 @@ def backing_filesystem(path: Path) -> str:
     return {"ext4": "extfs", "ext3": "extfs", "ext2": "extfs"}.get(kind, kind)
 
 
-def _inside(directory: Path, work: Callable[[], None]) -> None:
-    """Run *work* with *directory* as the current one, in a thread that has its own."""
+def _make_file(root: Path, owners: IdMap) -> None:
+    """Make a file as the mapped root; what does not work is mounted read-only by the kernel."""
+    act_as(*owners.root)
+    (root / "file").touch()
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    """Run *work*, which changes its thread, in one of its own."""
     failures: list[BaseException] = []
 
     def body() -> None:
         try:
-            unshare(CLONE_FS)
-            os.chdir(directory)
             work()
         except BaseException as error:  # noqa: BLE001 - carried to the caller
             failures.append(error)
