@@ -65,7 +65,7 @@ def _without_unsupported(
     if host.memory_swap > 0 and not resources.swap_limit:
         warnings.append(lacks.format("swap limit capabilities", "Memory limited without swap."))
         host = structs.replace(host, memory_swap=-1)
-    if host.memory_swappiness is not None and not resources.swappiness:
+    if host.memory_swappiness not in {None, -1} and not resources.swappiness:  # -1: as it is
         what = "memory swappiness capabilities"
         warnings.append(lacks.format(what, "Memory swappiness discarded."))
         host = structs.replace(host, memory_swappiness=None)

@@ -155,6 +155,8 @@ def test_what_the_kernel_lacks_is_a_warning_not_an_error() -> None:
     said = ["swap limit", "memory swappiness", "Block I/O weight or", "Block I/O weight_device"]
     assert [part in warning for part, warning in zip(said, warnings, strict=True)] == [True] * 4
     assert validate_resources.check(wanted, HOST) == (wanted, [])
+    untold = HostConfig(memory_swappiness=-1)  # what the official client sends for none
+    assert validate_resources.check(untold, without) == (untold, [])
 
 
 def test_real_time_is_refused_where_the_kernel_has_none() -> None:
