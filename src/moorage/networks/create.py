@@ -257,7 +257,7 @@ def choose_subnets(
             sized = [
                 structs.replace(p, size=wanted.prefixlen) for p in _pools(domain, wanted.version)
             ]
-            wanted = ipam.free_subnet(sized, [*_nets(taken), *routes], like=wanted.version)
+            wanted = ipam.free_subnet(sized, _nets(taken), routes=routes, like=wanted.version)
             subnet = structs.replace(subnet, cidr=str(wanted))  # noqa: PLW2901
         ipam.refuse_overlap(wanted, taken)
         ipam.refuse_reserved(subnet)
@@ -267,7 +267,7 @@ def choose_subnets(
         if on and not any(ipaddress.ip_network(s.cidr).version == version for s in chosen):
             own = [p for p in pools if (":" in p.base) == (version == 6)]
             found = ipam.free_subnet(
-                own or _pools(domain, version), [*_nets(taken), *routes], like=version
+                own or _pools(domain, version), _nets(taken), routes=routes, like=version
             )
             chosen.append(Subnet(cidr=str(found)))
     return structs.replace(network, subnets=[_with_gateway(network, s) for s in chosen])

@@ -7,7 +7,7 @@ one, as Docker does, so that a container that restarts alone gets its address ba
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct, field
@@ -29,6 +29,9 @@ DEFAULT_BRIDGE_POOLS: Final = (
     AddressPool(base="192.168.0.0/16", size=20),
     *DEFAULT_POOLS,  # a host with many daemons, or many routes: a small bridge is better than none
 )
+
+
+_ROUTES_SHOWN: Final = 5  # of those that are in the way
 
 
 class Subnet(Struct, frozen=True, kw_only=True):
@@ -108,25 +111,40 @@ def _same_kind(network: IPNetwork, number: int) -> IPAddress:
 
 
 def free_subnet(
-    pools: Iterable[AddressPool], taken: Iterable[IPNetwork], *, like: int = 4
+    pools: Iterable[AddressPool],
+    taken: Iterable[IPNetwork],
+    *,
+    routes: Iterable[IPNetwork] = (),
+    like: int = 4,
 ) -> IPNetwork:
     """Return the first subnet of *pools* (of IP version *like*) that overlaps nothing *taken*.
 
-    Raises: InvalidParameter, with Docker's sentence, naming what is in the way.
+    Nor any of the host's *routes*.
+    Raises: InvalidParameter, with Docker's sentence, naming routes that are in the way.
     """
-    obstacles = sorted(
-        (int(n.network_address), int(n.broadcast_address)) for n in taken if n.version == like
-    )
-    for pool in pools:
-        base = ipaddress.ip_network(pool.base)
+    ours = [n for n in taken if n.version == like]
+    foreign = [n for n in routes if n.version == like and n not in ours]
+    obstacles = sorted((int(n.network_address), int(n.broadcast_address)) for n in ours + foreign)
+    bases = [(ipaddress.ip_network(pool.base), pool.size) for pool in pools]
+    for base, size in bases:
         if base.version != like:
             continue
-        if (found := _first_gap(base, pool.size, obstacles)) is not None:
+        if (found := _first_gap(base, size, obstacles)) is not None:
             return found
+    blocking = [n for n in foreign if any(b.version == like and b.overlaps(n) for b, _ in bases)]
     raise InvalidParameter(
         "all predefined address pools have been fully subnetted",
-        hint="remove unused networks, give --subnet, or set default-address-pools in daemon.json",
+        hint="remove unused networks, give --subnet, or set default-address-pools in daemon.json"
+        + _named(blocking),
     )
+
+
+def _named(routes: Sequence[IPNetwork]) -> str:
+    if not routes:
+        return ""
+    shown = ", ".join(str(route) for route in routes[:_ROUTES_SHOWN])
+    more = f" and {len(routes) - _ROUTES_SHOWN} more" if len(routes) > _ROUTES_SHOWN else ""
+    return f"; routes of this host are in the way: {shown}{more}"
 
 
 def _first_gap(base: IPNetwork, size: int, obstacles: list[tuple[int, int]]) -> IPNetwork | None:

@@ -58,6 +58,16 @@ def test_a_free_subnet_avoids_routes_of_every_size() -> None:
         ipam.free_subnet(pools, nets("172.16.0.0/12", "10.0.0.0/8"))
 
 
+def test_an_exhausted_pool_names_the_routes_in_the_way() -> None:
+    pools = [AddressPool(base="10.8.0.0/24", size=25)]
+    taken, foreign = nets("10.8.0.0/25"), nets("10.8.0.0/25", "10.8.0.192/26", "10.9.0.0/16")
+    with pytest.raises(InvalidParameter) as refused:
+        ipam.free_subnet(pools, taken, routes=foreign)
+    assert "routes of this host are in the way: 10.8.0.192/26" in str(refused.value)
+    assert "10.9" not in str(refused.value)
+    assert "10.8.0.0/25" not in str(refused.value)
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 2**16 - 1), st.integers(17, 32)).map(
