@@ -31,7 +31,7 @@ def _check_modes(host: HostConfig) -> None:
     if not _known(host.ipc_mode, {"", "none", "host", "private", "shareable"}):
         raise InvalidParameter(f"invalid IPC mode: {host.ipc_mode}")
     if not _known(host.pid_mode, {"", "host"}):
-        raise InvalidParameter(f'invalid PID mode: "{host.pid_mode}"')
+        raise InvalidParameter(f"invalid PID mode: {host.pid_mode}")
     if host.uts_mode not in {"", "host"}:
         raise InvalidParameter(f"invalid UTS mode: {host.uts_mode}")
     if host.userns_mode not in {"", "host"}:

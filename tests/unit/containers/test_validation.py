@@ -94,7 +94,7 @@ def test_what_is_no_signal_is_refused(text: str) -> None:
         ({}, {"network_mode": "host", "links": ["a"]}, "can't be used with links"),
         ({}, {"network_mode": "container:"}, "invalid container format"),
         ({}, {"ipc_mode": "odd"}, "invalid IPC mode: odd"),
-        ({}, {"pid_mode": "container:"}, 'invalid PID mode: "container:"'),
+        ({}, {"pid_mode": "container:"}, "invalid PID mode: container:"),
         ({}, {"uts_mode": "odd"}, "invalid UTS mode"),
         ({}, {"userns_mode": "odd"}, "invalid userns mode"),
         ({}, {"cgroupns_mode": "odd"}, "invalid cgroup namespace mode"),
