@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from moorage.lib.errors import MoorageError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+_OF_THE_WORLD: Final = (MoorageError, OSError, EOFError, ExceptionGroup)
 
 
 class Supervisor:
     """Owner of background tasks with one lifetime.
 
     A task that fails is logged with its name and does not take its siblings down: they serve
-    different containers. ``close`` cancels what is left and waits for it.
+    different containers. What is no failure of the world but a fault of ours is logged as an error,
+    whether somebody waits for the task or not. ``close`` cancels what is left and waits for it.
     """
 
     def __init__(self, name: str) -> None:
@@ -34,7 +36,8 @@ class Supervisor:
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.debug("task %s failed: %s", task.get_name(), error, exc_info=error)
+            level = logging.DEBUG if isinstance(error, _OF_THE_WORLD) else logging.ERROR
+            log.log(level, "task %s failed: %s", task.get_name(), error, exc_info=error)
 
     async def wait_idle(self) -> None:
         """Wait until no task is left, without cancelling any."""
