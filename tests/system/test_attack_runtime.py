@@ -394,5 +394,5 @@ def test_a_tree_deeper_than_any_path_can_be_listed_and_removed(api: Api) -> None
     assert len(api.get("/containers/json", all=True, size=True).ok().json()) == 1
     api.get("/system/df").ok()
     compared = api.get(f"/containers/{container_id}/changes")
-    assert compared.status == 200 or "too deeply" in compared.message
+    assert max(change["Path"].count("/") for change in compared.ok().json()) > 3000
     api.delete(f"/containers/{container_id}", v=True).ok(204)

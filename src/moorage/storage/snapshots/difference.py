@@ -6,8 +6,7 @@ set back, is no change, and a directory that was removed and made again is told 
 BuildKit's differ takes the same view. Where one of several names of a file is new, a name that
 was its only one before is reported with it, for the archive to keep them one file.
 
-Directories are walked with a stack of names, so depth costs no descriptors; one whose name no
-system call takes any more raises ENAMETOOLONG.
+Directories are walked with a stack of names, so depth costs no descriptors.
 """
 
 from __future__ import annotations
@@ -20,18 +19,22 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from moorage.kernel.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from moorage.storage.archive import pack
 from moorage.storage.archive.entry import OPAQUE_MARKER
 from moorage.storage.snapshots.contract import Change, ChangeKind
-from moorage.storage.snapshots.walk import entries, is_opaque, is_whiteout, open_root
+from moorage.storage.snapshots.walk import (
+    entries,
+    is_opaque,
+    is_whiteout,
+    open_below,
+    open_root,
+)
 
 Untouched = Callable[[os.stat_result, os.stat_result], bool]
 """Whether a file is surely what it was, going by its status now and that of the one below."""
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_RESOLVE: Final = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
 _MARKERS: Final = frozenset({OPAQUE_MARKER, ".wh..opq"})  # fuse-overlayfs' beside the attribute
 _CHUNK: Final = 1 << 20
 _GONE: Final = (FileNotFoundError, NotADirectoryError)  # a running container may change anything
@@ -231,7 +234,7 @@ def descend(closing: ExitStack, root: int, relative: str) -> int:
     Raises: FileNotFoundError, NotADirectoryError (it is none any more), OSError.
     """
     try:
-        fd = openat2(root, relative or ".", _DIRECTORY, resolve=_RESOLVE)
+        fd = open_below(root, relative)
     except OSError as error:
         if error.errno == errno.ELOOP:  # a link took its place meanwhile
             raise NotADirectoryError(relative) from error

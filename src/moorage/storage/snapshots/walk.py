@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
@@ -14,12 +15,39 @@ from moorage.storage.archive.entry import OPAQUE_MARKER
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _RESOLVE: Final = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+_LONGEST: Final = 4095  # bytes of a name in a system call, without the byte at its end
+_WIDEST: Final = 4  # bytes of a character
 OPAQUE: Final = ("trusted.overlay.opaque", "user.fuseoverlayfs.opaque", "user.overlay.opaque")
 
 
 def open_root(path: Path) -> int:
     """Open a tree of ours."""
     return os.open(path, _DIRECTORY | os.O_CLOEXEC)
+
+
+def open_below(root: int, relative: str) -> int:
+    """Open the directory *relative* below *root* (``""``: itself), through no link.
+
+    Trees may be deeper than one system call's longest name: what is longer is opened in parts.
+    Raises: OSError; ELOOP for a link on the way.
+    """
+    fd = -1
+    for part in _parts(relative.rstrip("/") or "."):
+        try:
+            deeper = openat2(root if fd < 0 else fd, part, _DIRECTORY, resolve=_RESOLVE)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        fd = deeper
+    return fd
+
+
+def _parts(path: str) -> Iterator[str]:
+    while len(os.fsencode(path)) > _LONGEST:
+        head = path[: _LONGEST // _WIDEST].rpartition("/")[0]
+        yield head
+        path = path[len(head) + 1 :]
+    yield path
 
 
 def is_whiteout(found: os.stat_result) -> bool:
@@ -61,10 +89,10 @@ def apparent_size(root: Path) -> int:
         while stack:
             relative = stack.pop()
             try:
-                fd = openat2(top, relative or ".", _DIRECTORY, resolve=_RESOLVE)
+                fd = open_below(top, relative)
             except OSError as error:
-                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}:
-                    continue  # it went meanwhile, or lies deeper than a path can say
+                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                    continue  # it went meanwhile
                 raise
             try:
                 for name, found in entries(fd).items():
