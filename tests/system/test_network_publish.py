@@ -172,6 +172,23 @@ def test_traffic_survives_a_killed_daemon_and_the_next_one_takes_over(
     web.close()
 
 
+@pytest.mark.parametrize("end", ["rm -f", "stop -t 0", "kill"])
+def test_the_port_is_closed_before_the_end_is_answered(
+    moored: HostedDaemon, neighbour: Host, end: str
+) -> None:
+    web = moored.sleeper("web", "-p", "18145:80")
+    web.serve(80, "web")  # lives on in the namespace when the container is gone
+    assert neighbour.word(moored.host.address, 18145) == "web"
+    faults = moored.root / "faults"
+    faults.write_text("netlink.nft.run=sleep:0.5")  # in its thread: all else goes on
+    try:
+        moored.docker(*end.split(), "web")
+        assert neighbour.word(moored.host.address, 18145, timeout=1) == ""
+    finally:
+        faults.write_text("")
+        web.close()
+
+
 @pytest.mark.parametrize(
     "damage", ["flush ruleset", "delete table inet {}", "flush chain inet {} prerouting"]
 )

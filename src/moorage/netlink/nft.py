@@ -14,6 +14,7 @@ from typing import Final
 
 from moorage.kernel.closerange import CLOSE_RANGE_UNSHARE, LAST, close_range
 from moorage.lib.errors import System
+from moorage.lib.failpoint import failpoint
 
 _LIBRARY: Final = "libnftables.so.1"
 _OUTPUT_JSON: Final = 1 << 4
@@ -68,6 +69,7 @@ class Nft:
             if self._closed:
                 raise NftError("nftables is closed")
             thread = self._thread or self._open()
+            failpoint("netlink.nft.run")
             return thread.submit(self._run, commands, json=json).result()
 
     def _open(self) -> ThreadPoolExecutor:

@@ -14,6 +14,7 @@ kill -9 it is what the next daemon cleans up by.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
@@ -311,8 +312,8 @@ def _forget(domain: Domain, container_id: str) -> None:
 async def leave(domain: Domain, container_id: str) -> None:
     """Release everything a container holds. Idempotent; never fails for what is gone.
 
-    Host ports are free at once; addresses as soon as the old interface can no longer answer for
-    them; the record goes last.
+    Host ports are free, and no rule leads to the container from them any more, when this returns;
+    addresses are as soon as the old interface can no longer answer for them; the record goes last.
     """
     made = domain.registry.drop_sandbox(container_id)
     if made is None:
@@ -320,16 +321,21 @@ async def leave(domain: Domain, container_id: str) -> None:
             await leaving
         return
     publishing.release(domain, made.published)
-    task = domain.supervisor.start(_leave(domain, made), f"leave {container_id[:12]}")
+    closed = asyncio.Event()
+    task = domain.supervisor.start(_leave(domain, made, closed), f"leave {container_id[:12]}")
     domain.leaving[container_id] = task
     task.add_done_callback(lambda _: domain.leaving.pop(container_id, None))
+    task.add_done_callback(lambda _: closed.set())  # however it ended
     for endpoint in made.endpoints:
         announce(domain, "disconnect", made, endpoint)
+    if made.published:
+        await closed.wait()
 
 
-async def _leave(domain: Domain, made: SandboxRecord) -> None:
+async def _leave(domain: Domain, made: SandboxRecord, closed: asyncio.Event) -> None:
     naming.tell_left(domain, made)
     await _withdraw_rules(domain, made)
+    closed.set()
     await publishing.forget_conversations(made.published)
     await _tear_down(domain, made)
     for endpoint in made.endpoints:

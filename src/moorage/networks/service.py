@@ -184,9 +184,10 @@ class Networks:
         What an adopted one has lost meanwhile is plugged in again.
         """
         alive = set(running)
-        for container_id in list(self._domain.registry.sandboxes):
-            if container_id not in alive:
-                await attach.leave(self._domain, container_id)
+        async with asyncio.TaskGroup() as group:  # few transactions close the ports of all
+            for container_id in list(self._domain.registry.sandboxes):
+                if container_id not in alive:
+                    group.create_task(attach.leave(self._domain, container_id))
         try:
             await mending.replug(self._domain, list(self._domain.registry.networks))
         except OSError as error:
@@ -222,6 +223,8 @@ class Networks:
 
     async def leave(self, container_id: str) -> None:
         """Release everything a container holds; idempotent; the kernel tears down later.
+
+        Its published ports are closed when this returns.
 
         Events: ``network disconnect`` for each network.
         """
