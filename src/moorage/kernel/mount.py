@@ -56,6 +56,13 @@ MOUNT_ATTR_NODEV: Final = 0x4
 MOUNT_ATTR_NOEXEC: Final = 0x8
 MOUNT_ATTR_IDMAP: Final = 0x100000
 
+_ESCAPES: Final = (  # the backslash last, or what it escapes would be undone twice
+    ("\\040", " "),
+    ("\\011", "\t"),
+    ("\\012", "\n"),
+    ("\\043", "#"),  # of sources only
+    ("\\134", "\\"),
+)
 PAGE_LIMIT: Final = 4095  # bytes of options that mount(2) takes
 
 _SYS_OPEN_TREE: Final = 428  # the same on every architecture
@@ -162,7 +169,9 @@ class MountInfo(Struct, frozen=True):
 def parse_mountinfo(text: str) -> list[MountInfo]:
     """Parse the text of /proc/PID/mountinfo (proc(5)); octal escapes are undone."""
     mounts = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: names may hold any other end of a line
+        if not line:
+            continue
         before, _, after = line.partition(" - ")
         left, right = before.split(" "), after.split(" ")
         mounts.append(
@@ -182,13 +191,13 @@ def parse_mountinfo(text: str) -> list[MountInfo]:
 
 def mountinfo(pid: int | str = "self") -> list[MountInfo]:
     """Return the mounts of the namespace of *pid*. Raises: OSError."""
-    return parse_mountinfo(Path(f"/proc/{pid}/mountinfo").read_text(errors="surrogateescape"))
+    return parse_mountinfo(os.fsdecode(Path(f"/proc/{pid}/mountinfo").read_bytes()))
 
 
 def _unescape(text: str) -> str:
     if "\\" not in text:
         return text
-    for octal, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+    for octal, plain in _ESCAPES:
         text = text.replace(octal, plain)
     return text
 
