@@ -15,12 +15,19 @@ def machines(root: Path = _ROOT) -> set[int]:
     found: set[int] = set()
     with suppress(OSError):
         for entry in root.iterdir():
-            text = entry.read_text()
-            if not text.startswith("enabled"):
-                continue
-            magic = text.partition("magic ")[2].split("\n", 1)[0]
-            header = bytes.fromhex(magic)
+            header = _magic(entry)
             if header[:4] == b"\x7fELF" and len(header) >= _MACHINE.stop:
                 little = header[5:6] != b"\x02"
                 found.add(int.from_bytes(header[_MACHINE], "little" if little else "big"))
     return found
+
+
+def _magic(entry: Path) -> bytes:
+    """Return the bytes that an enabled entry goes by; none if it has none, or cannot be read."""
+    try:
+        text = entry.read_text()
+    except OSError:  # "register" is for writing only, and others remove entries
+        return b""
+    if not text.startswith("enabled"):
+        return b""
+    return bytes.fromhex(text.partition("magic ")[2].split("\n", 1)[0])

@@ -26,3 +26,10 @@ def test_enabled_entries_for_elf_files_are_told_by_machine(tmp_path: Path) -> No
     (tmp_path / "script").write_text(ENTRY.format(state="enabled", magic="2321"))
     (tmp_path / "suffix").write_text("enabled\ninterpreter /usr/bin/wine\nextension .exe\n")
     assert binfmt.machines(tmp_path) == {183, 22}
+
+
+def test_what_cannot_be_read_hides_no_other_entry(tmp_path: Path) -> None:
+    for name in ("a", "m", "z"):  # in whichever order the directory gives them
+        (tmp_path / name).mkdir()
+    (tmp_path / "n").write_text(ENTRY.format(state="enabled", magic=ARM64))
+    assert binfmt.machines(tmp_path) == {183}
