@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,27 @@ def test_swap_can_be_limited_where_a_group_has_the_file(tmp_path: Path) -> None:
     assert not hybrid.Host(mode="v1", v1={"memory": tmp_path}).swap_limit()
     put(tmp_path, memory__memsw__limit_in_bytes="1\n")
     assert hybrid.Host(mode="v1", v1={"memory": tmp_path}).swap_limit()
+
+
+def test_more_members_than_may_be_opened_at_once_are_all_signalled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = list(range(1, files.AT_ONCE * 2 + 10))
+    (tmp_path / "cgroup.procs").write_text("\n".join(map(str, pids)))
+    signalled: list[int] = []
+    opened: set[int] = set()
+    most = 0
+
+    def open_(pid: int) -> int:
+        nonlocal most
+        opened.add(pid)
+        most = max(most, len(opened))
+        return pid
+
+    monkeypatch.setattr(os, "pidfd_open", open_)
+    monkeypatch.setattr(os, "close", opened.discard)
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda pidfd, _signum: signalled.append(pidfd))
+    files.send(tmp_path, 9)
+    assert signalled == pids
+    assert not opened
+    assert most <= files.AT_ONCE

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Final
 
 from moorage.kernel.cgroup.contract import UNLIMITED, IOEntry
 
 GONE = (FileNotFoundError, ProcessLookupError)
+AT_ONCE: Final = 256  # processes signalled together: a group may hold more than we may open
 GONE_NUMBERS = {2, 3, 19, 95}  # ENOENT, ESRCH, ENODEV (being removed), EOPNOTSUPP
 
 
@@ -75,17 +77,27 @@ def procs(directory: Path) -> list[int]:
 
 
 def send(directory: Path, signum: int) -> None:
-    """Send a signal to all members, through descriptors: a number may be reused meanwhile."""
-    held: dict[int, int] = {}
-    for pid in procs(directory):
-        with suppress(OSError):
-            held[pid] = os.pidfd_open(pid)
-    members = set(procs(directory))
-    for pid, pidfd in held.items():
-        if pid in members:
+    """Send a signal to all members, through descriptors: a number may be reused meanwhile.
+
+    Raises: OSError (no descriptors left; those before have been signalled).
+    """
+    pids = procs(directory)
+    for at in range(0, len(pids), AT_ONCE):
+        _send(directory, pids[at : at + AT_ONCE], signum)
+
+
+def _send(directory: Path, pids: Sequence[int], signum: int) -> None:
+    with ExitStack() as closing:
+        held: dict[int, int] = {}
+        for pid in filter(None, pids):  # 0 is one that is not of this PID namespace
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signum)
-        os.close(pidfd)
+                held[pid] = os.pidfd_open(pid)
+                closing.callback(os.close, held[pid])
+        members = set(procs(directory))
+        for pid, pidfd in held.items():
+            if pid in members:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, signum)
 
 
 def remove(directory: Path) -> None:
