@@ -96,10 +96,13 @@ def start_time(pid: int) -> int:
 
 
 def open_verified(pid: int, began: int) -> int | None:
-    """Open the process *pid* that began at *began* (``start_time``); None if it is gone."""
+    """Open the process *pid* that began at *began* (``start_time``); None if it is gone.
+
+    Raises: OSError (no descriptors left: whether it is gone is not known).
+    """
     try:
         pidfd = os.pidfd_open(pid)
-    except (ProcessLookupError, OSError):
+    except ProcessLookupError:
         return None
     if start_time(pid) != began:  # the number has been given to another process
         os.close(pidfd)

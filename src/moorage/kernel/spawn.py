@@ -10,7 +10,7 @@ import fcntl
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -153,17 +153,12 @@ async def run(
     Cancel, and *timeout_s*: the process is killed.
     Raises: OSError (cannot start), TimeoutError.
     """
-    pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
-    (in_read, in_write), (out_read, out_write), (err_read, err_write) = pipes
-    try:
+    with ExitStack() as given, ExitStack() as kept:
+        in_read, in_write = _pipe(reading=given, writing=kept)
+        out_read, out_write = _pipe(reading=kept, writing=given)
+        err_read, err_write = _pipe(reading=kept, writing=given)
         process = start(argv, files={0: in_read, 1: out_write, 2: err_write}, env=env)
-    except BaseException:
-        for fd in (in_write, out_read, err_read):
-            os.close(fd)
-        raise
-    finally:
-        for fd in (in_read, out_write, err_write):
-            os.close(fd)
+        kept.pop_all()  # from here on they are closed by who reads and writes them
     ended = False
     try:
         async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
@@ -177,6 +172,14 @@ async def run(
             process.send_signal(signal.SIGKILL)
             await asyncio.shield(process.wait())
     return Completed(code=code, stdout=out.result(), stderr=err.result())
+
+
+def _pipe(*, reading: ExitStack, writing: ExitStack) -> tuple[int, int]:
+    """Return both ends of a new pipe, each closed with its stack."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    reading.callback(os.close, reader)
+    writing.callback(os.close, writer)
+    return reader, writer
 
 
 async def _collect(fd: int) -> bytes:

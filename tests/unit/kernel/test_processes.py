@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from pathlib import Path
@@ -130,3 +131,14 @@ async def test_change_of_a_file_is_told(tmp_path: Path) -> None:
             watch.watch(tmp_path / "absent", inotify.IN_MODIFY)
     finally:
         watch.close()
+
+
+def test_a_process_is_not_called_gone_for_want_of_a_descriptor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def exhausted(_pid: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", exhausted)
+    with pytest.raises(OSError, match="Too many open files"):
+        pidfd.open_verified(os.getpid(), pidfd.start_time(os.getpid()))
