@@ -63,7 +63,9 @@ def _split_rfc3339(text: str) -> tuple[tuple[int, int, int, int, int, int], int,
     year, month, day = _digits(text[:4]), _digits(text[5:7]), _digits(text[8:10])
     hour, minute, second = _digits(text[11:13]), _digits(text[14:16]), _digits(text[17:19])
     last_day = (31, 29 if _is_leap(year) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-    if not (1 <= month <= 12 and 1 <= day <= last_day[month - 1] and hour < 24 and minute < 60):
+    if not (1 <= month <= 12 and 1 <= day <= last_day[month - 1]):
+        raise ValueError(text)
+    if hour > 23 or minute > 59 or second > 60:  # 60: a leap second
         raise ValueError(text)
     rest, fraction = text[19:], 0
     if rest[:1] in {".", ","}:
@@ -76,7 +78,10 @@ def _split_rfc3339(text: str) -> tuple[tuple[int, int, int, int, int, int], int,
     if rest not in {"Z", "z"}:
         if len(rest) != 6 or rest[0] not in "+-" or rest[3] != ":":
             raise ValueError(text)
-        offset_s = (_digits(rest[1:3]) * 60 + _digits(rest[4:6])) * 60
+        hours, minutes = _digits(rest[1:3]), _digits(rest[4:6])
+        if hours > 24 or minutes > 59:
+            raise ValueError(text)
+        offset_s = (hours * 60 + minutes) * 60
         offset_s = -offset_s if rest[0] == "-" else offset_s
     return (year, month, day, hour, minute, min(second, 59)), fraction, offset_s
 

@@ -17,13 +17,14 @@ _DURATION_NS: Final = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+_LARGEST: Final = (1 << 63) - 1  # Go counts both in 64 bits
 _NUMBER: Final = frozenset("0123456789.")
 
 
 def parse_bytes(text: str) -> int:
     """Parse ``64m``, ``1.5GiB``, ``100`` with powers of 1024 (go-units RAMInBytes).
 
-    Raises: ValueError.
+    Raises: ValueError (also where 64 bits do not hold it).
     """
     whole = text.strip()
     number, unit = _split_number(whole)
@@ -33,13 +34,17 @@ def parse_bytes(text: str) -> int:
     if power not in _POWERS or not number[:1].isdigit() or not number[-1:].isdigit():
         message = f"invalid size: '{text}'"
         raise ValueError(message)
-    return int(float(number) * 1024 ** _POWERS[power])
+    size = float(number) * 1024 ** _POWERS[power]
+    if size > _LARGEST:
+        message = f"invalid size: '{text}'"
+        raise ValueError(message)
+    return int(size)
 
 
 def parse_duration(text: str) -> int:
     """Parse Go's ``1h2m3.5s`` to nanoseconds; ``0`` needs no unit.
 
-    Raises: ValueError.
+    Raises: ValueError (also where 64 bits do not hold it).
     """
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if rest == "0":
@@ -53,13 +58,16 @@ def parse_duration(text: str) -> int:
         unit = rest[:2] if rest[:2] in _DURATION_NS else rest[:1]
         if unit not in _DURATION_NS or number in {"", "."} or number.count(".") > 1:
             raise ValueError(message)
-        total += round(float(number) * _DURATION_NS[unit])
+        nanoseconds = float(number) * _DURATION_NS[unit]
+        if total + nanoseconds > _LARGEST:
+            raise ValueError(message)
+        total += round(nanoseconds)
         rest = rest[len(unit) :]
     return sign * total
 
 
 def _split_number(text: str) -> tuple[str, str]:
-    """Split the leading digits and points off *text*; at most one point counts as a number."""
+    """Split the leading digits and points off *text*."""
     end = 0
     while end < len(text) and text[end] in _NUMBER:
         end += 1

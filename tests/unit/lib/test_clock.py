@@ -25,3 +25,11 @@ def test_a_zone_is_taken_into_account() -> None:
 def test_what_is_not_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"time|month|range"):
         clock.parse_rfc3339(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-01-01T10:00:61Z", "2024-01-01T10:00:00+25:00", "2024-01-01T10:00:00+01:60"]
+)
+def test_seconds_and_zones_that_no_clock_shows_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not an RFC 3339 time"):
+        clock.parse_rfc3339(text)

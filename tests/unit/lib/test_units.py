@@ -13,7 +13,7 @@ def test_sizes_are_powers_of_1024(text: str, size: int) -> None:
     assert units.parse_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "m", "-1", "1x", "1 2", "0x10", "1e3"])
+@pytest.mark.parametrize("text", ["", "m", "-1", "1x", "1 2", "0x10", "1e3", "8192p", "9" * 400])
 def test_a_malformed_size_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="invalid size"):
         units.parse_bytes(text)
@@ -33,7 +33,9 @@ def test_durations_as_go_reads_them(text: str, ns: int) -> None:
     assert units.parse_duration(text) == ns
 
 
-@pytest.mark.parametrize("text", ["", "1", "s", "1s2", "1 s", "--1s", "1d"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "s", "1s2", "1 s", "--1s", "1d", "9999999h", "9" * 400 + "h"]
+)
 def test_a_malformed_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="invalid duration"):
         units.parse_duration(text)
