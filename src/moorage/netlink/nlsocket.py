@@ -40,6 +40,9 @@ _NETLINK_GET_STRICT_CHK: Final = 12
 _NLMSGERR_ATTR_MSG: Final = 1
 _RECEIVE_BYTES: Final = 1 << 17
 _TIMEOUT_S: Final = 30.0
+_BATCH: Final = 64
+"""Requests sent together: the kernel queues all acknowledgements before it takes anything else, and
+beyond some 250 a socket of ordinary size has no room for them."""
 
 
 class NetlinkError(OSError):
@@ -84,7 +87,7 @@ class NetlinkSocket:
         self.close()
 
     def run(self, *requests: Request) -> None:
-        """Send *requests* as one batch and wait for all acknowledgements.
+        """Send *requests* in order and wait for all acknowledgements.
 
         The kernel goes on after a refused request; the first refusal is raised at the end.
         Raises: NetlinkError.
@@ -94,9 +97,16 @@ class NetlinkSocket:
             raise failure[0]
 
     def run_each(self, requests: Sequence[Request]) -> list[NetlinkError]:
-        """Send *requests* as one batch; return the refusals in order instead of raising."""
-        if not requests:
-            return []
+        """Send *requests* in order; return the refusals in order instead of raising.
+
+        One batch as a rule; more than ``_BATCH`` go in several.
+        """
+        failures: list[NetlinkError] = []
+        for at in range(0, len(requests), _BATCH):
+            failures += self._run_batch(requests[at : at + _BATCH], at)
+        return failures
+
+    def _run_batch(self, requests: Sequence[Request], offset: int) -> list[NetlinkError]:
         first = self._sequence + 1
         self._sequence += len(requests)
         self._socket.send(b"".join(r.pack(first + i, NLM_F_ACK) for i, r in enumerate(requests)))
@@ -107,7 +117,7 @@ class NetlinkSocket:
                 if sequence < first or kind != NLMSG_ERROR:
                     continue  # an echo, or the late answer to an abandoned request
                 awaited -= 1
-                if failure := _failure(flags, body, sequence - first):
+                if failure := _failure(flags, body, offset + sequence - first):
                     failures.append(failure)
         return failures
 
