@@ -77,6 +77,7 @@ async def run_beside(
     except BaseException as error:
         gate.set_exception(error)
         await asyncio.wait({running})
+        running.exception()  # it is *other*'s, or comes of it: nobody else is to be told
         raise
     gate.set_result(None)
     return await running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -64,3 +65,18 @@ async def test_what_the_work_raises_is_raised_when_the_other_is_done() -> None:
     with pytest.raises(OSError, match="no such device"):
         await offload.run_beside(other(), work)
     assert steps == ["other"]
+
+
+async def test_work_that_fails_with_the_other_is_reported_once() -> None:
+    async def other() -> None:
+        raise System("refused")
+
+    def work(ready: Callable[[], None]) -> None:
+        ready()
+
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    with pytest.raises(System, match="refused"):
+        await offload.run_beside(other(), work)
+    gc.collect()  # asyncio tells of errors nobody asked for when their future goes
+    assert reported == []
