@@ -156,8 +156,8 @@ class HttpClient:
                 break
             try:
                 return await self._exchange(connection, request)
-            except ProtocolError:
-                continue  # it had been closed while it was idle
+            except ConnectionError:
+                continue  # it had been closed, or reset, while it was idle
         return await self._exchange(await self._connect(key), request)
 
     async def _exchange(self, connection: Connection, request: _Request) -> Response:
@@ -200,7 +200,19 @@ class HttpClient:
             connection.close()
             return
         connection.rest()
+        self._close_stale()
         self._idle.setdefault(key, []).append((clock.monotonic(), connection))
+
+    def _close_stale(self) -> None:
+        """Close what nobody has come back for, to whichever server: it would stay open for ever."""
+        limit = clock.monotonic() - _IDLE_S
+        for key, kept in list(self._idle.items()):
+            self._idle[key] = [entry for entry in kept if entry[0] > limit and not entry[1].closed]
+            for since, connection in kept:
+                if since <= limit:
+                    connection.close()
+            if not self._idle[key]:
+                del self._idle[key]
 
     async def _connect(self, key: _Key) -> Connection:
         scheme, host, port, proxy, tls = key
