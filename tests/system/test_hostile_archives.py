@@ -245,6 +245,29 @@ def test_i1_names_the_kernel_does_not_take_are_the_archive_s_fault(
         unpack(tmp_path / "root", Tar().add("f", b"", pax={"path": name}).raw())
 
 
+@pytest.mark.parametrize(
+    "pax",
+    [
+        {"uid": str(1 << 40)},
+        {"gid": str(1 << 63)},
+        {"SCHILY.xattr.user.a\0b": "value"},
+    ],
+)
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE])
+def test_i1_numbers_no_system_call_takes_are_the_archive_s_fault(
+    tmp_path: Path, pax: dict[str, str], kind: bytes
+) -> None:
+    with pytest.raises(InvalidParameter, match=r"cannot make 'f/?'"):
+        unpack(tmp_path / "root", Tar().add("f", b"", kind=kind, pax=pax).raw())
+
+
+def test_i1_a_time_beyond_all_clocks_is_the_archive_s_fault(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("d")
+    info.type, info.mtime = tarfile.DIRTYPE, 1 << 80
+    with pytest.raises(InvalidParameter, match="timestamp out of range"):
+        unpack(tmp_path / "root", info.tobuf(format=tarfile.GNU_FORMAT) + bytes(1024))
+
+
 def test_i1_many_directories_do_not_exhaust_descriptors(tmp_path: Path) -> None:
     tar = Tar()
     for number in range(600):

@@ -40,6 +40,9 @@ _BAD_NAME: Final = frozenset(
     }
 )
 
+_LAST_NS: Final = ((1 << 63) - 1) * 1_000_000_000  # time_t
+_FIRST_NS: Final = -(1 << 63) * 1_000_000_000
+
 Shelter = Callable[[int, str, str], None]  # parent, last name, whole name: move it away
 
 
@@ -115,10 +118,10 @@ class Extractor:
                     self._member(entry)
                 except OSError as error:
                     if error.errno in _BAD_NAME:
-                        raise InvalidParameter(
-                            f"invalid archive: cannot make {entry.name[:300]!r}: {error.strerror}"
-                        ) from error
+                        raise _impossible(entry, error.strerror) from error
                     raise
+                except (OverflowError, ValueError) as error:  # more than the system calls can say
+                    raise _impossible(entry, error) from error
             self._set_times()
             unlisted = {"", *self._parents} - self._times.keys()
             result.implied += unlisted.difference(result.implied)
@@ -205,12 +208,12 @@ class Extractor:
         if whiteout:  # the lower directory of this name is gone, not merged
             self._set_opaque(fd)
         self._attributes(entry, fd)
-        self._times[name] = entry.mtime_ns
+        self._later(name, entry)
 
     def _root(self, entry: Entry) -> None:
         if entry.kind == kinds.DIRECTORY and self._options.rename is None:
             self._attributes(entry, self._rooted.root_fd)
-            self._times[""] = entry.mtime_ns
+            self._later("", entry)
 
     def _symlink(self, entry: Entry, parent: int, last: str, name: str) -> None:
         if not entry.link or "\0" in entry.link:
@@ -388,6 +391,12 @@ class Extractor:
     def _implied(self, name: str, _fd: int) -> None:
         self.result.implied.append(name)
 
+    def _later(self, name: str, entry: Entry) -> None:
+        """Note the time of a directory, which what is made in it still moves."""
+        if not _FIRST_NS <= entry.mtime_ns <= _LAST_NS:
+            raise OverflowError("timestamp out of range")
+        self._times[name] = entry.mtime_ns
+
     def _set_times(self) -> None:
         for name, mtime_ns in self._times.items():
             times = (mtime_ns, mtime_ns)
@@ -398,6 +407,10 @@ class Extractor:
             parent = self._rooted.directory(directory)
             with suppress(FileNotFoundError):  # replaced by a later member
                 os.utime(last, ns=times, dir_fd=parent, follow_symlinks=False)
+
+
+def _impossible(entry: Entry, why: object) -> InvalidParameter:
+    return InvalidParameter(f"invalid archive: cannot make {entry.name[:300]!r}: {why}")
 
 
 class _Writer:
