@@ -38,13 +38,19 @@ def inherit(tree: Path, parents: Sequence[Path], implied: Sequence[str]) -> None
             covered = _find(roots[1:], name)
             if covered is None:
                 continue
-            closing.callback(os.close, covered)
-            with suppress(FileNotFoundError):
-                fd = openat2(roots[0], name or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_HERE)
-                try:
-                    _look_like(fd, covered)
-                finally:
-                    os.close(fd)
+            try:
+                _inherit_one(roots[0], name, covered)
+            finally:
+                os.close(covered)
+
+
+def _inherit_one(root: int, name: str, covered: int) -> None:
+    with suppress(FileNotFoundError):
+        fd = openat2(root, name or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_HERE)
+        try:
+            _look_like(fd, covered)
+        finally:
+            os.close(fd)
 
 
 def _look_like(fd: int, covered: int) -> None:
@@ -61,10 +67,11 @@ def _find(roots: Sequence[int], name: str) -> int | None:
     """Open the topmost directory *name*; None if it is hidden by something else before."""
     for root in roots:
         try:
-            fd = openat2(root, name or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_HERE)
+            return openat2(root, name or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_HERE)
+        except FileNotFoundError:
+            continue
         except OSError as error:
             if error.errno in _HIDDEN:
                 return None
-            continue
-        return fd
+            raise
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 from moorage.storage import stacking
@@ -53,3 +54,18 @@ def test_what_a_file_or_a_link_hides_is_not_covered(tmp_path: Path) -> None:
     before = [looks(top / name) for name in names]
     stacking.inherit(top, [middle, base], names)
     assert [looks(top / name) for name in names] == before
+
+
+def test_any_number_of_directories_takes_few_descriptors(tmp_path: Path) -> None:
+    names = [f"d{number}" for number in range(200)]
+    base, top = layer(tmp_path / "base", *names), layer(tmp_path / "top", *names)
+    (base / names[-1]).chmod(0o700)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)  # the lowest number that is
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 20, hard))
+    try:
+        stacking.inherit(top, [base], names)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (top / names[-1]).stat().st_mode & 0o7777 == 0o700
