@@ -9,12 +9,16 @@ import stat
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from moorage.lib.errors import InvalidParameter, NotFound
+from moorage.kernel.mount import mountinfo
+from moorage.lib.errors import Conflict, InvalidParameter, NotFound, System
+from moorage.storage import staging
 from moorage.storage.archive.chunks import as_file
+from moorage.storage.archive.recipe import RecipeWriter
 from moorage.storage.snapshots.contract import ChangeKind
 from support import drivers
 from support.layers import MTIME, Stores, Tar
@@ -437,3 +441,46 @@ def test_a_compressed_archive_is_recognised(store: Stores) -> None:
     plain = Tar().add("f", b"1").raw()
     layer = store.layers.apply(as_file(iter([gzip.compress(plain)])), parent=None)
     assert layer.tar_size == len(plain)
+
+
+def test_several_reasons_at_once_mount_a_layer_once(store: Stores) -> None:
+    store.layers.create_rw(CONTAINER, parent=base(store))  # type: ignore[arg-type]
+    for _ in range(20):
+        together = threading.Barrier(4)
+
+        def use(number: int, together: threading.Barrier = together) -> Path:
+            together.wait()
+            return store.layers.mount_rw(CONTAINER, owner=f"reason-{number}")
+
+        with ThreadPoolExecutor(4) as threads:
+            (root,) = set(threads.map(use, range(4)))
+        assert [info.target for info in mountinfo()].count(str(root)) <= 1
+        for number in range(4):
+            store.layers.unmount_rw(CONTAINER, owner=f"reason-{number}")
+    store.layers.remove_rw(CONTAINER)
+
+
+def test_a_writable_layer_that_cannot_be_made_leaves_nothing(store: Stores) -> None:
+    store.layers.create_rw(CONTAINER, parent=None, init=False)
+    before = store.driver.names()
+    with pytest.raises(Conflict):
+        store.layers.create_rw(CONTAINER, parent=None, stubs=lambda _target, _seen: [])
+    assert store.driver.names() == before
+    store.layers.remove_rw(CONTAINER)
+
+
+def test_files_that_cannot_become_a_layer_leave_no_half_of_one(
+    store: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path) -> RecipeWriter:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if not store.driver.isolated:
+        return  # its layers are whole trees, and copied
+    store.layers.create_rw(CONTAINER, parent=None, init=False)
+    before = store.driver.names()
+    monkeypatch.setattr(staging, "RecipeWriter", full)
+    with pytest.raises(System, match="no space left"):
+        store.layers.settle_rw(CONTAINER)
+    assert store.driver.names() == before
+    store.layers.remove_rw(CONTAINER)

@@ -68,6 +68,7 @@ class LayerStore(WritableLayers):
         self._writables = {}
         self._inits = {}
         self._users = {}
+        self._mounting = {}
 
     def open(self) -> None:
         """Load the tables; remove what an interrupted daemon left half-made."""

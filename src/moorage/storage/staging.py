@@ -123,10 +123,11 @@ class Stager:
         For an isolated driver, whose writable layers look as its layers do. *tree* is moved away.
         """
         name = self.new_name()
-        target = self._driver.prepare(name, [])
-        writer = RecipeWriter(target.parent / RECIPE)
+        writer = None
         extracted = extract.Extracted(implied=[])
         try:
+            target = self._driver.prepare(name, [])
+            writer = RecipeWriter(target.parent / RECIPE)
             source = _Source(streams.of_file(tar), "none", None)
             with streams.ReadAhead(source.chunks()) as ahead:
                 reader = tar_reader.TarReader(ahead, writer)
@@ -138,7 +139,8 @@ class Stager:
             failpoint("layers.before_take")
             os.rename(tree, target)
         except BaseException as error:
-            writer.abort()
+            if writer is not None:
+                writer.abort()
             self._driver.remove(name)
             if isinstance(error, OSError):
                 raise _system(error) from error

@@ -31,6 +31,8 @@ returns the directories that something was made in, and those above them."""
 class WritableLayers(ABC):
     """The writable half of the layer store; ``_lock`` guards the dictionaries.
 
+    ``_mounting`` holds a lock for each layer: a driver looks whether it is mounted, then mounts it.
+
     A layer may be mounted for several reasons at once (the container runs, somebody exports it);
     each reason is an *owner*, and the last one to go unmounts.
     """
@@ -42,6 +44,7 @@ class WritableLayers(ABC):
     _writables: dict[str, WritableLayer]
     _inits: dict[str, str]
     _users: dict[str, set[str]]
+    _mounting: dict[str, threading.Lock]
 
     @abstractmethod
     def stack(self, chain_id: Digest | None) -> list[str]:
@@ -80,19 +83,27 @@ class WritableLayers(ABC):
             created_ns=clock.now_ns(),
             mapped=mapped,
         )
-        with self._lock:
-            if container_id in self._writables:
-                raise Conflict(f"the writable layer of {container_id} exists already")
-            below = self._below(record)
-            self._writables[container_id] = record
         try:
-            self.driver.create(container_id, below, size_bytes=size_bytes)
+            self._create(record)
+        except BaseException:
+            if name is not None and stubs is not None:  # made for this one alone
+                self.driver.remove(name)
+            raise
+
+    def _create(self, record: WritableLayer) -> None:
+        with self._lock:
+            if record.id in self._writables:
+                raise Conflict(f"the writable layer of {record.id} exists already")
+            below = self._below(record)
+            self._writables[record.id] = record
+        try:
+            self.driver.create(record.id, below, size_bytes=record.size_bytes)
             failpoint("layers.rw.after_create")
             self._records.save_writable(record)
         except BaseException:
-            self.driver.remove(container_id)
+            self.driver.remove(record.id)
             with self._lock:
-                del self._writables[container_id]
+                del self._writables[record.id]
             raise
 
     def seen_owners(self, container_id: str) -> IdMap | None:
@@ -104,10 +115,12 @@ class WritableLayers(ABC):
         record = self._get(container_id)
         with self._lock:
             self._users.setdefault(container_id, set()).add(owner)
+            mounting = self._mounting.setdefault(container_id, threading.Lock())
         try:
-            if self.owners is None or not record.mapped:
-                return self.driver.mount(container_id, self._below(record))
-            return self.driver.mount_mapped(container_id, self._below(record))
+            with mounting:
+                if self.owners is None or not record.mapped:
+                    return self.driver.mount(container_id, self._below(record))
+                return self.driver.mount_mapped(container_id, self._below(record))
         except BaseException:
             self.unmount_rw(container_id, owner=owner)
             raise
@@ -136,6 +149,7 @@ class WritableLayers(ABC):
                 self._records.delete_writable(container_id)
             known = self._writables.pop(container_id, None)
             self._users.pop(container_id, None)
+            self._mounting.pop(container_id, None)
         failpoint("layers.rw.after_forget")
         if known is not None or self.driver.exists(container_id):
             self.driver.remove(container_id)
