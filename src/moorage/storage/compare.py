@@ -12,6 +12,7 @@ from moorage.kernel.openat2 import openat2
 from moorage.storage.archive import entry as kinds
 from moorage.storage.archive.entry import Entry, clean
 from moorage.storage.archive.reader import TarReader
+from moorage.storage.initfiles import above
 from moorage.storage.layerrecords import Layer
 from moorage.storage.snapshots.contract import SnapshotDriver
 from moorage.storage.snapshots.walk import open_root
@@ -51,6 +52,7 @@ def differences(
 def _read(plain: Iterator[bytes]) -> dict[str, tuple[Entry, str]]:
     """Return the members that a layer's tree must have, with the digests of their contents."""
     found: dict[str, tuple[Entry, str]] = {}
+    inhabited: set[str] = set()  # directories that a name was found in, or below
     reader = TarReader(plain)
     for entry in reader:
         name = clean(entry.name)
@@ -59,10 +61,14 @@ def _read(plain: Iterator[bytes]) -> dict[str, tuple[Entry, str]]:
             reader.content(hasher.update)
         if name.rpartition("/")[2].startswith(kinds.WHITEOUT_PREFIX):
             continue
-        for gone in [key for key in found if key == name or key.startswith(f"{name}/")]:
-            if entry.kind != kinds.DIRECTORY or gone == name:
+        if entry.kind != kinds.DIRECTORY and name in inhabited:  # it replaces a directory
+            for gone in [key for key in found if key.startswith(f"{name}/")]:
                 del found[gone]
         found[name] = (entry, hasher.hexdigest())
+        for directory in above(name):
+            if directory in inhabited:
+                break
+            inhabited.add(directory)
     return found
 
 

@@ -225,7 +225,11 @@ class BlobWriter:
         self._fd = os.open(path, flags if resume else flags | os.O_TRUNC, 0o600)
         self.offset = 0  # bytes written so far: where a resumed download goes on
         if resume:
-            self._rehash()
+            try:
+                self._rehash()
+            except OSError:
+                os.close(self._fd)
+                raise
 
     def _rehash(self) -> None:
         while chunk := os.pread(self._fd, CHUNK, self.offset):

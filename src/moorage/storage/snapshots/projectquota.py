@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +24,7 @@ class ProjectQuota:
         self._root = root
         self._first = first
         self._lock = threading.Lock()
-        self._used: set[int] | None = None
+        self._free: Iterator[int] | None = None  # numbers, read off the directories when needed
         self.works = self._probe()
 
     def _probe(self) -> bool:
@@ -52,13 +54,10 @@ class ProjectQuota:
 
     def _free_number(self) -> int:
         with self._lock:
-            if self._used is None:
-                self._used = set(self._numbers())
-            number = self._first
-            while number in self._used:
-                number += 1
-            self._used.add(number)
-            return number
+            if self._free is None:
+                used = set(self._numbers())
+                self._free = (n for n in itertools.count(self._first) if n not in used)
+            return next(self._free)
 
     def _numbers(self) -> list[int]:
         found = []
