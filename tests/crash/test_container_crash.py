@@ -50,6 +50,13 @@ END = [
     "containers.release.after_networks",
     "containers.release.after_mounts",
 ]
+UNDO = [
+    "runtime.task.before_delete",
+    "networks.leave.before_record",
+    "containers.mounts.before_release",
+    "containers.memory.before_release",
+    "layers.rw.before_unmount",
+]
 CONNECT = [
     "networks.connect.after_record",
     "networks.connect.after_namespace",
@@ -138,6 +145,43 @@ def test_errors_at_each_step_leave_nothing(crashing: Callable[[str], Daemon]) ->
         rearm(daemon, "")
         try_to(lambda: daemon.api.delete(f"/containers/{container_id}", v=True))  # noqa: B023
         demand_clean(daemon)
+
+
+@pytest.mark.parametrize("next_deed", ["rm", "start", "stop", "kill -9"])
+def test_what_a_failed_start_could_not_undo_is_undone_by_whatever_comes_next(
+    crashing: Callable[[str], Daemon], next_deed: str
+) -> None:
+    daemon = crashing("")
+    view = {"Type": "image", "Source": "busybox", "Target": "/view"}
+    host = {**HOST, "IpcMode": "shareable", "Mounts": [view]}
+    for fault in UNDO:
+        container_id = c.create(daemon.api, "sleep", "1000", host=host)
+        rearm(daemon, f"containers.start.after_start=error;{fault}=error")
+        failed = daemon.api.post(f"/containers/{container_id}/start")
+        assert "containers.start.after_start" in failed.message, "not why it is not undone"
+        assert c.state(daemon.api, container_id)["Status"] == "created", fault
+        assert holds(daemon, container_id), fault
+        rearm(daemon, "")
+        if next_deed == "start":
+            daemon.api.post(f"/containers/{container_id}/start").ok(204)
+            daemon.api.post(f"/containers/{container_id}/kill").ok()
+            c.wait(daemon.api, container_id)
+        elif next_deed == "stop":
+            daemon.api.post(f"/containers/{container_id}/stop").ok(304)
+            assert not holds(daemon, container_id), fault
+        elif next_deed == "kill -9":
+            daemon.restart(kill=True)
+            assert not holds(daemon, container_id), fault
+        daemon.api.delete(f"/containers/{container_id}", v=True).ok()
+        demand_clean(daemon)
+
+
+def holds(daemon: Daemon, container_id: str) -> bool:
+    """Whether the only container, which does not run, has a mount, a sandbox or a bundle."""
+    settings = c.inspect(daemon.api, container_id)["NetworkSettings"]
+    bundle = daemon.exec_root / "tasks" / container_id
+    ours = [x for x in mounted().splitlines() if str(daemon.root) in x and "/netns/" not in x]
+    return bool(ours or settings["SandboxID"] or bundle.exists())
 
 
 def test_death_in_a_create_leaves_nothing(crashing: Callable[[str], Daemon]) -> None:

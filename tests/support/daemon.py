@@ -187,6 +187,8 @@ class Daemon:
         command = [str(BIN / "moord"), "--purge", "--data-root", str(self.data_root)]
         command += ["--exec-root", str(self.exec_root), "--config-file", os.devnull]
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        with self.log.open("ab") as log:
+            log.write(b"moord --purge:\n" + done.stderr)
         assert done.returncode == 0, f"moord --purge: {done.stderr.decode(errors='replace')}"
         return marks
 
@@ -198,7 +200,12 @@ def temporary(parent: Path, **options: Any) -> Iterator[Daemon]:
     try:
         yield daemon
     finally:
-        leaks.assert_none(leaks.Snapshot(), daemon.root, daemon.destroy())
+        marks = daemon.destroy()
+        try:
+            leaks.assert_none(leaks.Snapshot(), daemon.root, marks)
+        except AssertionError as error:
+            error.add_note(daemon.log_tail())
+            raise
 
 
 def free_port() -> int:

@@ -97,7 +97,7 @@ def _try_again(parts: Parts, container: Container) -> None:
         restarts=record.restart_count,
     ):
         return
-    parts.store.change(
+    parts.store.observe(  # a full disk does not end it: there may be room for the next attempt
         container,
         state=advance(record.state, Event.BACK_OFF),
         restart_count=record.restart_count + 1,

@@ -21,6 +21,7 @@ from moorage.kernel.idmap import IdMap
 from moorage.kernel.openat2 import openat2
 from moorage.lib import offload
 from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, System
+from moorage.lib.failpoint import failpoint
 from moorage.networks.values import Sandbox
 from moorage.runtime import userns
 from moorage.runtime.userns import UserNamespace
@@ -223,6 +224,7 @@ def _below(path: str, directory: str) -> bool:
 
 async def release_mounts(parts: Parts, container: Container, *, user: str = "") -> None:
     """Undo ``mounts``; may run twice."""
+    failpoint("containers.mounts.before_release")
     name = user or container.id
     attributes = None if user else {"container": container.id}
     for record in container.record.mounts:
@@ -280,7 +282,7 @@ async def user_namespace(
         yield None, None
     else:
         handle = _user_namespace_handle(parts, container.id)
-        undo.push_async_callback(offload.run, "fs", userns.unpin, handle)
+        undo.push_async_callback(offload.run, "fs", release_user_namespace, parts, container.id)
         async with AsyncExitStack() as lending:
             try:
                 lender = userns.lend(*owners.texts(), network=True)
@@ -300,6 +302,7 @@ def _user_namespace_handle(parts: Parts, container_id: str) -> Path:
 
 def release_user_namespace(parts: Parts, container_id: str) -> None:
     """Undo ``user_namespace``; absent is fine. Blocks."""
+    failpoint("containers.users.before_release")
     userns.unpin(_user_namespace_handle(parts, container_id))
 
 
@@ -391,6 +394,7 @@ def make_shared_memory(parts: Parts, container: Container, undo: AsyncExitStack)
 
 def release_shared_memory(parts: Parts, container_id: str) -> None:
     """Undo ``make_shared_memory``; absent is fine."""
+    failpoint("containers.memory.before_release")
     path = parts.runtime_directory(container_id) / "shm"
     with suppress(FileNotFoundError, OSError):
         k.umount2(path, k.MNT_DETACH | k.UMOUNT_NOFOLLOW)

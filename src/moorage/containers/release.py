@@ -46,3 +46,12 @@ async def release(parts: Parts, container: Container, task: Task | None) -> str:
     if not held and container.record.intent is not Intent.REMOVE:
         parts.store.observe(container, intent=Intent.NONE)
     return "; ".join(held)
+
+
+async def release_remains(parts: Parts, container: Container) -> None:
+    """Give back what an earlier run or start could not; what still stays is tried again later.
+
+    *Preconditions*: the caller holds the lock; no process runs.
+    """
+    if container.record.intent in {Intent.START, Intent.RELEASE}:
+        await release(parts, container, None)

@@ -6,7 +6,7 @@ import asyncio
 import signal as signals
 from typing import Final
 
-from moorage.containers import kill, lifecycle
+from moorage.containers import kill, lifecycle, release
 from moorage.containers.container import Container, Ended
 from moorage.containers.parts import Parts
 from moorage.containers.validate_config import parse_signal
@@ -28,6 +28,7 @@ async def stop(
     wait_s = _timeout(container, timeout_s)
     async with container.lock:
         if not container.active:
+            await release.release_remains(parts, container)
             return False
         ended = container.waiters.next_exit()
         container.stop_asked = True

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from moorage.daemon import ownership, wiring
+from moorage.daemon import domain_settings, ownership, wiring
 from moorage.daemon.config import Config
 from moorage.kernel import mount
 from moorage.lib import atomicfile
 from moorage.lib.errors import MoorageError, System
+from moorage.netlink.nft import Nft
+from moorage.networks.firewall import rules
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ def purge(config: Config) -> None:
     """Remove containers, networks, mounts and all files of both roots.
 
     What is stored is taken down in order first; if that fails (a damaged store), the rest goes on.
-    Raises: System, while a daemon runs on them.
+    Raises: System: a daemon runs on them, or something stays; then it can be done again.
     """
     roots = [Path(config.exec_root), Path(config.data_root)]
     with ExitStack() as owned:
@@ -33,7 +35,10 @@ def purge(config: Config) -> None:
             try:
                 asyncio.run(_dismantle(config))
             except (MoorageError, OSError) as error:
-                log.warning("not everything could be taken down in order: %s", error)
+                log.warning(
+                    "not everything could be taken down in order: %s; bridges may stay", error
+                )
+            _remove_rules(config)
         _remove_cgroup_parents()
         for root in roots:
             _unmount_below(root)
@@ -54,6 +59,20 @@ async def _dismantle(config: Config) -> None:
             except MoorageError as error:
                 log.warning("container %s: %s", container.name, error)
         await engine.networks.dismantle()
+
+
+def _remove_rules(config: Config) -> None:
+    """Remove our nftables tables, which stay in force when the store could not be opened.
+
+    Raises: System.
+    """
+    nft = Nft()
+    try:
+        nft.run(
+            rules.remove_all(rules.table_name(domain_settings.instance_of(Path(config.data_root))))
+        )
+    finally:
+        nft.close()
 
 
 def _remove_cgroup_parents() -> None:

@@ -315,6 +315,7 @@ async def leave(domain: Domain, container_id: str) -> None:
     Host ports are free, and no rule leads to the container from them any more, when this returns;
     addresses are as soon as the old interface can no longer answer for them; the record goes last.
     """
+    failpoint("networks.leave.before_record")
     made = domain.registry.drop_sandbox(container_id)
     if made is None:
         if (leaving := domain.leaving.get(container_id)) is not None:

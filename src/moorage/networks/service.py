@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine
+from contextlib import AsyncExitStack
 from itertools import chain
 
 from msgspec import structs
@@ -195,15 +196,16 @@ class Networks:
 
     async def close(self) -> None:
         """Stop the daemon's part; traffic, names and published ports of containers go on."""
-        for leaving in list(self._domain.leaving.values()):
-            await leaving
-        await self._overlay.close()
-        alone = not self._domain.registry.sandboxes
-        await self._domain.names.close(end=alone)
-        await self._domain.keeper.close(remove=alone)
-        await self._domain.remains.wait_cleared()
-        self._domain.watch.close()
-        self._domain.host_ports.close()
+        if leaving := list(self._domain.leaving.values()):
+            await asyncio.wait(leaving)
+        async with AsyncExitStack() as rest:  # each has its turn, whatever became of another
+            rest.callback(self._domain.host_ports.close)
+            rest.callback(self._domain.watch.close)
+            rest.push_async_callback(self._domain.remains.wait_cleared)
+            alone = not self._domain.registry.sandboxes
+            rest.push_async_callback(self._domain.keeper.close, remove=alone)
+            rest.push_async_callback(self._domain.names.close, end=alone)
+            await self._overlay.close()
 
     async def dismantle(self) -> None:
         """Take all networks off the host, the default ones too, when nothing uses them any more."""

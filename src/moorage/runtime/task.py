@@ -26,6 +26,7 @@ from moorage.kernel.cgroup.contract import Cgroup
 from moorage.kernel.sealed import SealedCopies
 from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import Conflict, System
+from moorage.lib.failpoint import failpoint
 from moorage.lib.tasks import Supervisor
 from moorage.runtime import attachment, bundle, limits, oci, stats
 from moorage.runtime.attachment import Attachment
@@ -445,6 +446,7 @@ class Task:
         async with self._deleting:
             if self._deleted:
                 return
+            failpoint("runtime.task.before_delete")
             if not self._ended.done() and (self.pid or self._is_container):
                 await self._kill()
             if self._connection is not None:

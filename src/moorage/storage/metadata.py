@@ -14,10 +14,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from moorage.lib.errors import System
 
 Value = str | bytes | int | float | None
+_OURS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError)  # a wrong statement, no disk
 
 
 class Database:
@@ -27,12 +29,23 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
+        """Open it, made where there is none. Raises: System (damaged, or it cannot be read)."""
         self._lock = threading.RLock()
         self._depth = 0
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)  # it holds the environment of containers; SQLite's other files follow it
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
+        try:
+            self._set_up()
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise System(
+                f"the database {path} cannot be opened: {error}",
+                hint="put back a copy of it, or start on another --data-root",
+            ) from error
+
+    def _set_up(self) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute("PRAGMA busy_timeout=5000")
@@ -58,7 +71,7 @@ class Database:
                 )
             for step in steps[version:]:
                 for statement in filter(None, map(str.strip, step.split(";"))):
-                    self._connection.execute(statement)
+                    self.execute(statement)
             self.execute(
                 "INSERT INTO schema_version VALUES (?, ?)"
                 " ON CONFLICT (component) DO UPDATE SET version = excluded.version",
@@ -97,8 +110,10 @@ class Database:
         try:
             with self._lock:
                 return self._connection.execute(sql, values).rowcount
-        except sqlite3.OperationalError as error:
-            raise System(f"the database of the data-root cannot be written: {error}") from error
+        except _OURS:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise _failed(error, "written") from error
 
     def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
         """Return the first row, or None. Raises: System."""
@@ -106,16 +121,20 @@ class Database:
             with self._lock:
                 row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
                 return row
-        except sqlite3.OperationalError as error:
-            raise _unreadable(error) from error
+        except _OURS:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise _failed(error, "read") from error
 
     def all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
         """Return all rows. Raises: System."""
         try:
             with self._lock:
                 return self._connection.execute(sql, values).fetchall()
-        except sqlite3.OperationalError as error:
-            raise _unreadable(error) from error
+        except _OURS:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise _failed(error, "read") from error
 
     def close(self) -> None:
         """Checkpoint and close; safe to call twice."""
@@ -123,5 +142,5 @@ class Database:
             self._connection.close()
 
 
-def _unreadable(error: sqlite3.Error) -> System:
-    return System(f"the database of the data-root cannot be read: {error}")
+def _failed(error: sqlite3.Error, verb: str) -> System:
+    return System(f"the database of the data-root cannot be {verb}: {error}")

@@ -127,6 +127,7 @@ class WritableLayers(ABC):
 
     def unmount_rw(self, container_id: str, *, owner: str = "container") -> None:
         """End the use by *owner*; not mounted, or no such layer, is fine."""
+        failpoint("layers.rw.before_unmount")
         with self._lock:
             users = self._users.get(container_id, set())
             users.discard(owner)

@@ -79,3 +79,25 @@ def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
     with db.transaction():
         db.execute("INSERT INTO t VALUES ('a')")
     assert db.all("SELECT * FROM u") == []
+
+
+def test_a_damaged_store_is_said_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "db").write_bytes(b"no database at all" * 999)
+    with pytest.raises(System, match="db cannot be opened: file is not a database") as refused:
+        Database(tmp_path / "db")
+    assert "--data-root" in (refused.value.hint or "")
+
+
+def test_damage_that_is_met_later_is_said_as_well(tmp_path: Path) -> None:
+    db = Database(tmp_path / "db")
+    db.migrate("t", STEPS)
+    with db.transaction():
+        for number in range(2000):
+            db.execute("INSERT INTO t VALUES (?)", f"{number:0500}")
+    db.close()
+    with (tmp_path / "db").open("r+b") as file:
+        file.seek(100_000)
+        file.write(b"x" * 100_000)
+    again = Database(tmp_path / "db")
+    with pytest.raises(System, match="cannot be read: database disk image is malformed"):
+        again.all("SELECT * FROM t")
