@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from support import containers as c
-from support import images
+from support import images, leaks
 from support.api import Api, Response
 from support.daemon import Daemon
 from support.hungfs import hung
@@ -86,6 +86,46 @@ def test_fault_4_a_full_data_root_is_said_and_got_over(kit_root: Path) -> None:
             daemon.restart(kill=True)
             assert c.ask(api, "echo", "again") == "again"
             daemon.clean()
+        finally:
+            (root / "d" / "ballast").unlink(missing_ok=True)
+            daemon.destroy()
+
+
+def test_fault_4_a_restart_by_policy_goes_on_when_there_is_room_again(kit_root: Path) -> None:
+    """However often it met the full disk meanwhile."""
+    root = kit_root / "full-policy"
+    with small_disk(root / "d", "48m"):
+        daemon = Daemon(root, flags=["--debug"]).start()
+        try:
+            daemon.load(images.busybox())
+            host = {"RestartPolicy": {"Name": "always"}, "NetworkMode": "none"}
+            container_id = c.sleeper(daemon.api, host=host)
+            ballast = fill(root / "d")
+            os.kill(c.state(daemon.api, container_id)["Pid"], signal.SIGKILL)
+            c.until(lambda: daemon.log_tail(99_999).count("restart failed") >= 3, 30)
+            ballast.unlink()
+            c.until(lambda: c.state(daemon.api, container_id)["Status"] == "running", 30)
+            daemon.clean()
+        finally:
+            daemon.destroy()
+
+
+def test_fault_4_a_purge_of_a_full_disk_takes_all_down(kit_root: Path) -> None:
+    root = kit_root / "full-purge"
+    with small_disk(root / "d", "48m"):
+        before = leaks.take(root, ())
+        daemon = Daemon(root).start()
+        try:
+            daemon.load(images.busybox())
+            running = c.sleeper(daemon.api, host={"NetworkMode": "bridge"})
+            pid = c.state(daemon.api, running)["Pid"]
+            marks = daemon.marks() | {running}
+            fill(root / "d")
+            daemon.kill()
+            daemon.destroy()
+            assert c.is_dead(pid)
+            assert "could be taken down" not in daemon.log_tail()
+            leaks.assert_none(before, root, marks)
         finally:
             (root / "d" / "ballast").unlink(missing_ok=True)
             daemon.destroy()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from moorage.build import assembly, foundation, neighbours, streams
 from moorage.build.foundation import Foundation, Roots
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from moorage.build.streams import BuildStreams
 
 log = logging.getLogger(__name__)
+DATABASE: Final = "moorage.db"  # below the data-root
 _USER_AGENT = f"moorage/{VERSION}"
 
 
@@ -82,10 +83,10 @@ class OomRelay:
             self.containers.parts.announce(container, "oom")
 
 
-async def common_parts(config: Config, stack: AsyncExitStack) -> Common:
-    """Open the database, the bus, and what else all domains share."""
+async def common_parts(config: Config, stack: AsyncExitStack, stored: Path | None = None) -> Common:
+    """Open the database, that of the data-root or *stored*, and what else all domains share."""
     data_root = Path(config.data_root)
-    database = Database(data_root / "moorage.db")
+    database = Database(stored or data_root / DATABASE)
     stack.callback(database.close)
     background = Supervisor("background")
     stack.push_async_callback(background.close)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, ExitStack, suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
-from moorage.daemon import domain_settings, ownership, wiring
+from moorage.daemon import domain_settings, domains, ownership, wiring
 from moorage.daemon.config import Config
 from moorage.kernel import mount
 from moorage.lib import atomicfile
@@ -31,10 +34,10 @@ def purge(config: Config) -> None:
         for root in roots:
             if root.exists():
                 owned.enter_context(ownership.locked(root, "the directory"))
-        if (roots[1] / "moorage.db").exists():
+        if (roots[1] / domains.DATABASE).exists():
             try:
                 asyncio.run(_dismantle(config))
-            except (MoorageError, OSError) as error:
+            except (MoorageError, OSError, ExceptionGroup) as error:
                 log.warning(
                     "not everything could be taken down in order: %s; bridges may stay", error
                 )
@@ -48,11 +51,29 @@ def purge(config: Config) -> None:
                 raise System(f"cannot remove {root}: {error}") from error
 
 
+@contextmanager
+def _copied(database: Path, to: Path) -> Iterator[Path]:
+    """Lend a copy of the database in the directory *to*, which a full disk cannot keep from going.
+
+    The original, where there is no room for a copy.
+    """
+    with TemporaryDirectory(prefix="purge-", dir=to if to.is_dir() else None) as place:
+        try:
+            for file in database.parent.glob(f"{database.name}*"):
+                shutil.copy(file, place)
+        except OSError:
+            yield database
+        else:
+            yield Path(place) / database.name
+
+
 async def _dismantle(config: Config) -> None:
     """Remove the objects of the store through their domains."""
     quiet = msgspec.structs.replace(config, live_restore=False)
+    stored = Path(config.data_root) / domains.DATABASE
     async with AsyncExitStack() as stack:
-        engine = (await wiring.build(quiet, stack)).engine
+        copy = stack.enter_context(_copied(stored, Path(config.exec_root)))
+        engine = (await wiring.build(quiet, stack, database=copy)).engine
         for container in list(engine.containers.parts.store.all()):
             try:
                 await engine.containers.remove(container.id, force=True, volumes=True, link=False)

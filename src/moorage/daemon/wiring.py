@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from moorage.daemon import domain_settings as settings
 from moorage.daemon import domains, reporting
@@ -23,9 +24,12 @@ class Wired:
     reload: Sequence[Apply]
 
 
-async def build(config: Config, stack: AsyncExitStack) -> Wired:
-    """Make and open all domains; *stack* closes them in the reverse order."""
-    common = await domains.common_parts(config, stack)
+async def build(config: Config, stack: AsyncExitStack, *, database: Path | None = None) -> Wired:
+    """Make and open all domains; *stack* closes them in the reverse order.
+
+    *database*: another than that of the data-root.
+    """
+    common = await domains.common_parts(config, stack, database)
     store = await domains.image_store(common)
     volumes = await domains.volumes(common)
     networks = await domains.networks(common)
