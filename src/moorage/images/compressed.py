@@ -32,7 +32,7 @@ class CompressedLayers:
         database.migrate("compressed_layers", _MIGRATIONS)
         self._database = database
         self._content = content
-        self._one = asyncio.Semaphore(2)  # each takes a core
+        self._slots = asyncio.Semaphore(2)  # each takes a core
 
     def known(self, diff_id: Digest) -> Descriptor | None:
         """Return the descriptor of a layer that was compressed before."""
@@ -45,7 +45,7 @@ class CompressedLayers:
 
     async def make(self, diff_id: Digest, lease: Lease) -> Descriptor:
         """Compress the layer *diff_id* into the content store. Raises: NotFound, DataLoss."""
-        async with self._one:
+        async with self._slots:
             made = await offload.run_disposable(self._make, diff_id, lease)
         self._database.execute(
             "INSERT OR REPLACE INTO compressed_layers VALUES (?, ?, ?)",

@@ -73,6 +73,8 @@ class Downloads:
             if running.users > 0:
                 return
             await running.wait_ended()
+            if self._running.get(descriptor.digest) not in {None, running}:
+                return  # somebody wants it again
         await offload.run("fs", self._abort, descriptor)
 
     def _abort(self, descriptor: Descriptor) -> None:
@@ -164,13 +166,13 @@ class Download:
         raise failure or System(f"no source for {self.descriptor.digest}")
 
     async def _from(self, source: Repository) -> None:
-        writer = await offload.run("cpu", self._writer)
+        writer = await self._writer()
         try:
             self.progress.begin(writer.reader(), writer.offset)
             await self._fetch_from(source, writer)
             self.progress.state = "Verifying Checksum"
             failpoint("images.download.before_commit")
-            await offload.run("cpu", writer.commit, self.descriptor.media_type)
+            await offload.run_to_end("cpu", writer.commit, self.descriptor.media_type)
         except DataLoss:
             writer.abort()
             raise
@@ -179,7 +181,18 @@ class Download:
                 writer.abort()  # nothing to go on from
             writer.close()
 
-    def _writer(self) -> BlobWriter:
+    async def _writer(self) -> BlobWriter:
+        """Go on with what is there, which is hashed anew and may take a while."""
+        opening = offload.start("cpu", self._open_writer)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait({opening})
+            if opening.exception() is None:
+                opening.result().close()  # else nobody could ever write this blob again
+            raise
+
+    def _open_writer(self) -> BlobWriter:
         return self._content.writer(
             partial_name(self.descriptor),
             expected=self.descriptor.digest,
@@ -218,12 +231,12 @@ class Download:
         async with source.blob(self.descriptor.digest, offset=writer.offset) as (start, response):
             if start != writer.offset:
                 self.progress.advance(start)
-                await offload.run("cpu", writer.restart)
+                await offload.run_to_end("cpu", writer.restart)
             self._check_length(source, start, response)
             self.progress.state = "Downloading"
             pace = _Pace()
             while data := await response.read_some():
-                await offload.run("cpu", writer.write, data)
+                await offload.run_to_end("cpu", writer.write, data)
                 self.progress.advance(writer.offset)
                 pace.check(len(data))
             if writer.offset < self.descriptor.size:
@@ -262,13 +275,14 @@ class _Pace:
 class Progress:
     """What is known of a download, for watchers on the loop and followers in their threads.
 
-    The condition guards all but ``state``.
+    The condition guards all but ``state`` and ``begun``. Threads call ``read_at`` alone.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.state = "Waiting"
         self.offset = 0
+        self.begun = asyncio.Event()  # the first bytes are there, or it has ended
         self._done = False
         self._error: BaseException | None = None
         self._fd = -1  # reads what has been written
@@ -282,12 +296,16 @@ class Progress:
             self._fd = fd
             self.offset = offset
             self._changed.notify_all()
+        if offset:
+            self.begun.set()
 
     def advance(self, offset: int) -> None:
         """Note that the file holds *offset* bytes now (fewer, before a restart)."""
         with self._changed:
             self.offset = offset
             self._changed.notify_all()
+        if offset:
+            self.begun.set()
 
     def succeed(self) -> None:
         """Note the end: all bytes are there and right."""
@@ -295,12 +313,14 @@ class Progress:
         with self._changed:
             self._done = True
             self._changed.notify_all()
+        self.begun.set()
 
     def fail(self, error: BaseException) -> None:
         """Note that the bytes will not come, or were wrong."""
         with self._changed:
             self._error = error
             self._changed.notify_all()
+        self.begun.set()
 
     def close(self) -> None:
         """Close the file; a follower that still reads fails."""
@@ -310,6 +330,7 @@ class Progress:
                 self._fd = -1
             self._error = self._error or Cancelled("nobody wants the blob any more")
             self._changed.notify_all()
+        self.begun.set()
 
     def read_at(self, position: int, size: int, stopped: Callable[[], bool]) -> bytes:
         """Return bytes from *position* on, waiting for them; empty at the end, once verified.

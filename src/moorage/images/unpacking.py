@@ -197,10 +197,9 @@ class _Job:
 
     async def _wait_begun(self, feed: _Feed) -> None:
         """Take no slot for unpacking before there is something to unpack."""
-        download = feed.download
-        while download is not None and download.progress.offset == 0 and not download.ended:
+        if feed.download is not None and not feed.download.progress.begun.is_set():
             self._line.state("Waiting")
-            await asyncio.sleep(_TICK_S / 4)
+            await feed.download.progress.begun.wait()
 
     async def _in_thread(
         self, feed: _Feed, work: Callable[[BinaryIO], T], discard: Callable[[T], None]

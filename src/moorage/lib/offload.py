@@ -44,6 +44,19 @@ async def run(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     return await start(pool, work, *args, **kwargs)
 
 
+async def run_to_end(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run blocking *work* in a thread of *pool*, on something that the caller closes afterwards.
+
+    Cancel: takes effect when the thread has finished; what *work* returned is lost.
+    """
+    running = start(pool, work, *args, **kwargs)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
+
+
 def start(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
     """Start blocking *work* in a thread of *pool*; somebody has to wait for it."""
     call = functools.partial(work, *args, **kwargs)

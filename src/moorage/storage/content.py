@@ -124,7 +124,7 @@ class ContentStore:
     ) -> BlobWriter:
         """Begin a blob, or go on where an earlier writer of the same *ref* was closed.
 
-        Two writers of one *ref* at a time are a programming error; see ``is_writing``.
+        Two writers of one *ref* at a time are a programming error.
         """
         key = hashlib.sha256(ref.encode()).hexdigest()
         with self._lock:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import pytest
 
 from moorage.images import download as downloads_module
 from moorage.images.download import Download, Downloads, Follower
+from moorage.lib import offload
 from moorage.lib.errors import DataLoss, MoorageError, NotFound, Unavailable
 from moorage.lib.tasks import Supervisor
 from moorage.registry.registries import Registries
@@ -19,8 +21,9 @@ from moorage.registry.settings import RegistrySettings
 from moorage.registry.transport import Transport
 from moorage.spec import digest as digests
 from moorage.spec import reference as references
+from moorage.spec.digest import Digest
 from moorage.spec.oci.descriptor import Descriptor
-from moorage.storage.content import ContentStore
+from moorage.storage.content import BlobWriter, ContentStore
 from support.registry import FakeRegistry, Handler
 
 DATA = os.urandom(3 << 20)
@@ -195,6 +198,33 @@ def test_the_last_to_leave_stops_the_download_and_what_came_is_kept(
     registry.state.faults.append(stall)
     asyncio.run(work())
     assert partial(tmp_path) == [100_000]
+
+
+def test_a_download_given_up_while_its_beginning_is_hashed_can_be_begun_again(
+    content: ContentStore, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, given_up = threading.Event(), threading.Event()
+    open_ = content.writer
+
+    def slow(ref: str, *, expected: Digest, size: int, resume: bool) -> BlobWriter:
+        opening.set()
+        assert given_up.wait(20)
+        return open_(ref, expected=expected, size=size, resume=resume)
+
+    async def work() -> None:
+        async with downloading(content, registry) as begin:
+            download = begin()
+            await offload.run("net", opening.wait)
+            download.leave()
+            given_up.set()
+            await download.wait_ended()
+            again = begin()
+            await again.wait()
+            again.leave()
+
+    monkeypatch.setattr(content, "writer", slow)
+    asyncio.run(work())
+    assert content.read(BLOB.digest) == DATA
 
 
 def serve(registry: FakeRegistry, data: bytes, length: int | None = None) -> None:
