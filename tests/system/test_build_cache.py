@@ -199,3 +199,18 @@ def test_reproducible_with_an_epoch(
     assert second.image(text, *epoch) == first
     assert project.config(first)["Created"] == "2001-09-09T01:46:40Z"
     project.remove(first)
+
+
+def test_layers_of_the_cache_alone_are_no_images_disk_usage(
+    project: Project, daemon: Daemon
+) -> None:
+    def of_images() -> int:
+        usage = daemon.api.get("/system/df", type="image").ok().json()["ImageUsage"]
+        size: int = usage["TotalSize"]
+        return size
+
+    before = of_images()
+    image = project.image("FROM busybox\nRUN head -c 1000000 /dev/zero > /large\n")
+    assert of_images() >= before + 1_000_000
+    project.remove(image)
+    assert of_images() == before

@@ -394,7 +394,12 @@ def test_every_filter_of_the_list(api: Any) -> None:
     assert names(before=["listed:1"]) == names(since=["listed:1"]) - {"busybox:latest"} == set()
     assert "listed:1" in names(until=["2030-01-01"])
     assert names(until=["2000-01-01T00:00:00"]) == set()
-    for bad in ({"nonsense": ["1"]}, {"dangling": ["maybe"]}, {"until": ["never"]}):
+    for bad in (
+        {"nonsense": ["1"]},
+        {"dangling": ["maybe"]},
+        {"until": ["never"]},
+        {"until": ["²"]},
+    ):
         assert api.get("/images/json", filters=bad).status == 400
     assert api.get("/images/json", filters={"before": ["absent"]}).status == 404
 

@@ -294,7 +294,14 @@ class Containers:
 
     def count_by_image(self) -> Counter[str]:
         """Return how many containers are made from each image, by its id."""
-        return Counter(container.record.image_id for container in self.parts.store.every())
+        return Counter(
+            image_id
+            for container in self.parts.store.every()
+            for image_id in {
+                container.record.image_id,
+                *(m.source for m in container.record.mounts if m.type == "image"),
+            }
+        )
 
     # -- inside ----------------------------------------------------------------------------------
 

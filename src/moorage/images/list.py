@@ -7,9 +7,10 @@ from typing import Final
 
 from msgspec import UNSET
 
-from moorage.images import selection, summary, usage
+from moorage.images import namefilter, summary, usage
 from moorage.images.image import Image
 from moorage.images.operations import Parts
+from moorage.lib import timestamps
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.image import ImageSummary
 
@@ -36,7 +37,7 @@ def list_images(
     kept = parts.store.variants()
     found: list[tuple[int, ImageSummary]] = []
     for image in parts.store.all():
-        names = selection.matching_names(parts.store.references(image.id), filters)
+        names = namefilter.matching_names(parts.store.references(image.id), filters)
         if names is None or not wanted(image):
             continue
         nameless = not parts.store.references(image.id)
@@ -61,7 +62,7 @@ def _condition(parts: Parts, filters: Filters) -> Callable[[Image], bool]:
     """Look up once what the filters name."""
     before = _times(parts, filters.get("before"))
     since = _times(parts, filters.get("since"))
-    until = selection.until(filters)
+    until = timestamps.until(filters.get("until"))
 
     def holds(image: Image) -> bool:
         return (

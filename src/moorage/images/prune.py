@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from moorage.images import remove, selection, summary, usage
+from moorage.images import remove, summary, usage
 from moorage.images.image import Image
 from moorage.images.operations import Parts
+from moorage.lib import timestamps
 from moorage.lib.errors import Conflict, NotFound
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.image import (
@@ -26,7 +28,7 @@ def prune(parts: Parts, filters: Filters) -> tuple[list[ImageDeleteResponseItem]
     """
     filters.require_known(_KNOWN)
     dangling = filters.flag("dangling", default=True)
-    until = selection.until(filters)
+    until = timestamps.until(filters.get("until"))
     sizes = {layer.chain_id: layer.size for layer in parts.layers.all()}
     found: list[ImageDeleteResponseItem] = []
     for image in sorted(parts.store.all(), key=lambda image: -image.created_ns):
@@ -62,38 +64,37 @@ def _prune_one(
         return
     for ref in [str(name) for name in names] or [image.id]:
         try:
-            found += remove.remove(parts, ref, force=False, prune=True)
+            found += remove.forget(parts, ref, force=False, prune=True)
         except (Conflict, NotFound):
             continue  # in use: it stays
 
 
 def disk_usage(parts: Parts) -> ImagesDiskUsage:
     """Return the images' part of ``system df``."""
-    items = summaries(parts)
-    layers = parts.layers
-    total = sum(layer.size for layer in layers.all())
     images = parts.store.all()
-    used = [image for image in images if parts.users.using(image.id)]
-    unused = total - usage.layers_size(used, layers)
+    users = parts.users.count_by_image()
+    used = [image for image in images if users[image.id]]
+    total = usage.layers_size(images, parts.layers)  # those of the build cache alone are its own
     return ImagesDiskUsage(
         active_count=len(used),
         total_count=len(images),
-        reclaimable=unused,
+        reclaimable=total - usage.layers_size(used, parts.layers),
         total_size=total,
-        items=list(items),
+        items=list(_summaries(parts, images, users)),
     )
 
 
-def summaries(parts: Parts) -> list[ImageSummary]:
-    """Return all images with their exact shared sizes and the number of their containers."""
-    images = parts.store.all()
+def _summaries(
+    parts: Parts, images: Sequence[Image], users: Mapping[str, int]
+) -> list[ImageSummary]:
+    """Return the images with their exact shared sizes and the number of their containers."""
     sizes = usage.sizes(images, parts.layers)
     return [
         summary.of(
             image,
             parts.store.references(image.id),
             shared=sizes[image.id].shared,
-            containers=len(parts.users.using(image.id)),
+            containers=users.get(image.id, 0),
         )
         for image in images
         if parts.store.references(image.id) or not parts.store.children(image.id)

@@ -19,6 +19,13 @@ def remove(parts: Parts, ref: str, *, force: bool, prune: bool) -> list[Item]:
     *prune*: untagged parents that nothing else needs go too. Blocks.
     Events: ``untag``, ``delete``. Raises: NotFound, Conflict.
     """
+    found = forget(parts, ref, force=force, prune=prune)
+    parts.collect()
+    return found
+
+
+def forget(parts: Parts, ref: str, *, force: bool, prune: bool) -> list[Item]:
+    """As ``remove``, but the bytes are left to the next collection."""
     found: list[Item] = []
     before = parts.store.variants()
     _remove(parts, ref, found, force=force, prune=prune)
@@ -26,7 +33,6 @@ def remove(parts: Parts, ref: str, *, force: bool, prune: bool) -> list[Item]:
     for image in parts.store.all():
         if image.manifest.digest in orphans and not parts.store.references(image.id):
             _delete(parts, image, found, force=force, prune=prune, quiet=True)
-    parts.collect()
     return found
 
 
