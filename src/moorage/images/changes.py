@@ -70,6 +70,8 @@ def _unquote(word: str) -> str:
 def _pairs(keyword: str, text: str) -> list[tuple[str, str]]:
     """Return the pairs of ``k=v k2="v 2"``, or of the old ``k v v v``."""
     words = _words(text)
+    if not words:  # nothing but an open quote
+        raise InvalidParameter(f'Syntax error - can\'t find = in "{text}"')
     if "=" not in words[0]:
         key, _, value = text.partition(" ")
         if not value.strip():

@@ -122,10 +122,10 @@ class Images:
         """
         if self._checking:
             raise Conflict("a check of the store is already running")
+        self._checking = True
         return await tasks.finish(self._check(repair), self.parts.supervisor, "system check")
 
     async def _check(self, repair: bool) -> Findings:  # noqa: FBT001 - one call
-        self._checking = True
         try:
             return await offload.run_disposable(
                 check.check, self.parts, log.warning, mend=repair, live=True

@@ -133,9 +133,12 @@ class ImageStore:
 
     def variants(self) -> set[Digest]:
         """Return the manifests of all platforms that names stand for."""
+        targets = {tag.target.digest: tag.target for tag in self.tags()}
         found: set[Digest] = set()
-        for target in {tag.target.digest: tag.target for tag in self.tags()}.values():
+        for target in targets.values():
             found |= self._members(target)
+        for gone in [digest for digest in list(self._listed) if digest not in targets]:
+            self._listed.pop(gone, None)
         return found
 
     def _members(self, target: Descriptor) -> frozenset[Digest]:
@@ -233,20 +236,23 @@ class ImageStore:
         """Give an image a name, taking it from whoever had it.
 
         Returns: the image that had the name before, if it was another.
-        Raises: InvalidParameter, if the name could be taken for a digest or an id.
+        Raises: NotFound (the image has gone), InvalidParameter (the name could be taken for a
+        digest or an id).
         """
         if references.is_ambiguous(reference):
             raise InvalidParameter(
                 "refusing to create an ambiguous tag using digest algorithm as name"
             )
-        image = self._images[image_id]
-        tag = Tag(
-            reference=str(reference),
-            image_id=image_id,
-            target=target or image.manifest,
-            tagged_ns=clock.now_ns(),
-        )
         with self._lock:
+            image = self._images.get(image_id)
+            if image is None:
+                raise NotFound(f"No such image: {image_id}")
+            tag = Tag(
+                reference=str(reference),
+                image_id=image_id,
+                target=target or image.manifest,
+                tagged_ns=clock.now_ns(),
+            )
             before = self._tags.get(tag.reference)
             self._records.save_tag(tag)
             if before is not None:

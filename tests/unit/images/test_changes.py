@@ -48,6 +48,7 @@ def test_every_instruction() -> None:
         ("CMD", "CMD requires at least one argument"),
         ("ENV A", "ENV must have two arguments"),
         ("ENV A=1 B", "can't find ="),
+        ('LABEL "', "can't find ="),
         ("EXPOSE 70000", "Invalid containerPort: 70000"),
         ("USER a b", "USER requires exactly one argument"),
         ("ONBUILD ONBUILD X", "Chaining ONBUILD"),
