@@ -14,7 +14,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import pytest
 from support import containers as c
 from support import images, leaks
 from support.api import Api, Response
+from support.cli import Cli
 from support.daemon import Daemon
 from support.hungfs import hung
 
@@ -309,6 +310,63 @@ def test_fault_5_no_descriptors_are_left(daemon: Daemon) -> None:
     assert c.state(api, running)["Running"] is True
     assert c.exec_(api, running, "echo", "on") == (0, "on\n")
     assert c.ask(api, "echo", "fine") == "fine"
+
+
+def test_fault_5_no_process_or_thread_is_to_be_had(
+    daemon: Daemon, moor: Cli, no_more_processes: Callable[[Daemon], AbstractContextManager[None]]
+) -> None:
+    """Each says why, nothing is half done, and what needs none goes on."""
+    api = daemon.api
+    running = c.sleeper(api)
+    with no_more_processes(daemon):
+        for _ in range(3):
+            failed = moor.run("run", "--rm", "-p", "80", "busybox", "true").err
+            assert "at a limit of processes" in failed or "temporarily unavailable" in failed
+            answers = [
+                api.request("POST", "/images/load", images.busybox("more:1")),
+                api.post("/networks/create", {"Name": "none-to-be-had"}),
+                api.request("GET", f"/containers/{running}/archive", query={"path": "/etc"}),
+                api.post("/build", images.layer([images.Entry("Dockerfile", b"FROM busybox")])),
+            ]
+            for answer in answers:
+                assert answer.status != 500 or "limit of processes" in answer.message
+        assert [x["Id"] for x in api.get("/containers/json").ok().json()] == [running]
+    assert c.ask(api, "echo", "fine", host={"NetworkMode": "bridge"}) == "fine"
+    assert api.delete("/networks/none-to-be-had").status in {204, 404}
+    assert api.delete("/images/more:1").status in {200, 404}
+
+
+@pytest.fixture
+def no_more_processes() -> Iterator[Callable[[Daemon], AbstractContextManager[None]]]:
+    """Return what puts a daemon, and all it has started, in a group that may have no more."""
+    group = Path("/sys/fs/cgroup/pids") / f"moorage-test-{os.getpid()}"
+    if not group.parent.is_dir():
+        group = Path("/sys/fs/cgroup") / group.name
+    group.mkdir()
+    if not (group / "pids.max").exists():
+        group.rmdir()
+        pytest.skip("this host limits no processes")
+
+    @contextmanager
+    def limited(daemon: Daemon) -> Iterator[None]:
+        members = group / "cgroup.procs"
+        before = Path(f"/proc/{daemon.pid}/cgroup").read_text()
+        members.write_text(str(daemon.pid))
+        (group / "pids.max").write_text((group / "pids.current").read_text())
+        try:
+            yield
+        finally:
+            (group / "pids.max").write_text("max")
+            home = group.parent / next(
+                line.split(":", 2)[2].strip("/\n")
+                for line in before.splitlines()
+                if ":pids:" in line or line.startswith("0::")
+            )
+            for pid in members.read_text().split():
+                (home / "cgroup.procs").write_text(pid)
+
+    yield limited
+    group.rmdir()
 
 
 def test_fault_7_a_fork_bomb_stays_within_its_limit(api: Api) -> None:

@@ -21,6 +21,7 @@ _SERVER_FAULT: Final = 500
 _TROUBLE_OF_THE_HOST: Final = frozenset(
     {
         *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO),
+        errno.EAGAIN,  # of a fork, at a limit of processes
         errno.EMFILE,
         errno.ENFILE,
         errno.ENOMEM,

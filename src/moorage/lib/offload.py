@@ -15,8 +15,11 @@ import asyncio
 import concurrent.futures
 import functools
 import os
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Final, Literal, ParamSpec, TypeVar
+
+from moorage.lib.errors import System
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,15 +28,48 @@ Pool = Literal["fs", "cpu", "net"]
 _LOOK_S: Final = 0.0005  # what is waited for takes a millisecond
 _CORES: Final = os.cpu_count() or 1
 _SIZES: Final[dict[Pool, int]] = {"fs": max(8, 2 * _CORES), "cpu": max(2, _CORES), "net": 8}
-_pools: dict[Pool, concurrent.futures.ThreadPoolExecutor] = {}
 
 
-def _pool(name: Pool) -> concurrent.futures.ThreadPoolExecutor:
+class Threads(concurrent.futures.ThreadPoolExecutor):
+    """A pool that makes do with the threads it has where the kernel gives it no more.
+
+    The library's own has queued by then what it says it cannot do, and does it later, after its
+    caller has undone the rest.
+    """
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError as error:
+            if self._threads:
+                return
+            while not self._work_queue.empty():
+                self._work_queue.get_nowait().future.cancel()
+            raise _no_thread(error) from error
+
+
+_pools: dict[Pool, Threads] = {}
+
+
+def _pool(name: Pool) -> Threads:
     if name not in _pools:
-        _pools[name] = concurrent.futures.ThreadPoolExecutor(
-            _SIZES[name], thread_name_prefix=f"moorage-{name}"
-        )
+        _pools[name] = Threads(_SIZES[name], thread_name_prefix=f"moorage-{name}")
     return _pools[name]
+
+
+def begin(thread: threading.Thread) -> None:
+    """Start a thread that is no pool's. Raises: System, where the kernel gives none."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise _no_thread(error) from error
+
+
+def _no_thread(error: RuntimeError) -> System:
+    return System(
+        f"the daemon {error}: it is at a limit of processes",
+        hint="see TasksMax= of its unit, pids.max of its cgroup, ulimit -u",
+    )
 
 
 async def run(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -81,10 +117,14 @@ async def run_beside(
 
     *work* is given what blocks until *other* is done. It calls it before the step that needs that,
     and undoes what it has made so far should it raise: *other* has failed.
-    Raises: what *other* raised, else what *work* raised.
+    Raises: what *other* raised, else what *work* raised; System (no thread to be had).
     """
     gate: concurrent.futures.Future[None] = concurrent.futures.Future()
-    running = start_disposable(work, gate.result)
+    try:
+        running = start_disposable(work, gate.result)
+    except System:
+        other.close()
+        raise
     try:
         await other
     except BaseException as error:
@@ -108,7 +148,10 @@ def _start_thread(
         except BaseException as error:  # noqa: BLE001 - carried to the awaiting caller
             future.set_exception(error)
 
-    _thread.start_new_thread(body, ())  # threading's waits until the new one has got its turn
+    try:
+        _thread.start_new_thread(body, ())  # threading's waits until the new one has got its turn
+    except RuntimeError as error:
+        raise _no_thread(error) from error
     return future
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import ctypes
 import errno
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from moorage.kernel.closerange import CLOSE_RANGE_UNSHARE, LAST, close_range
 from moorage.lib.errors import System
 from moorage.lib.failpoint import failpoint
+from moorage.lib.offload import Threads
 
 _LIBRARY: Final = "libnftables.so.1"
 _OUTPUT_JSON: Final = 1 << 4
@@ -44,7 +44,7 @@ class Nft:
         self._greeted = False
         self._library = _library()
         self._closed = False
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: Threads | None = None
         self._context: int | None = None
         with _LOCK:
             self._open()
@@ -72,9 +72,9 @@ class Nft:
             failpoint("netlink.nft.run")
             return thread.submit(self._run, commands, json=json).result()
 
-    def _open(self) -> ThreadPoolExecutor:
+    def _open(self) -> Threads:
         """Make the thread, in the network namespace of this one, and in it the context."""
-        thread = ThreadPoolExecutor(1, "moorage-nft", initializer=_own_descriptors)
+        thread = Threads(1, "moorage-nft", initializer=_own_descriptors)
         try:
             thread.submit(self._make_context).result()
         except BaseException:

@@ -212,7 +212,7 @@ def _mount_from_network(options: LocalOptions, target: Path) -> None:
             done.set()
 
     start = clock.monotonic()
-    threading.Thread(target=attempt, name="moorage-volume-mount", daemon=True).start()
+    offload.begin(threading.Thread(target=attempt, name="moorage-volume-mount", daemon=True))
     if not done.wait(NETWORK_TIMEOUT_S):
         given_up.set()
         raise System(

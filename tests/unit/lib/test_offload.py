@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import gc
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -80,3 +82,33 @@ async def test_work_that_fails_with_the_other_is_reported_once() -> None:
         await offload.run_beside(other(), work)
     gc.collect()  # asyncio tells of errors nobody asked for when their future goes
     assert reported == []
+
+
+async def test_a_pool_without_threads_says_so_and_does_nothing_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    with offload.Threads(2) as pool, monkeypatch.context() as limited:
+        limited.setattr(threading, "_start_new_thread", refuse)
+        with pytest.raises(System, match="can't start new thread: it is at a limit of processes"):
+            pool.submit(done.append, "late")
+        limited.undo()
+        pool.submit(done.append, "first").result()
+        limited.setattr(threading, "_start_new_thread", refuse)
+        for number in range(9):  # those there are do it
+            pool.submit(done.append, str(number))
+    assert done == ["first", *map(str, range(9))]
+
+
+async def test_without_a_thread_of_its_own_work_is_not_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    with pytest.raises(System, match="can't start new thread"):
+        await offload.run_disposable(pytest.fail)
+    with pytest.raises(System, match="can't start new thread"):
+        await offload.run_beside(asyncio.sleep(0), lambda ready: ready())
+
+
+def refuse(*_: object) -> int:
+    raise RuntimeError("can't start new thread")

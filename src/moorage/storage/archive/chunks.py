@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
+from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter
 
 CHUNK: Final = 1 << 20
@@ -98,7 +99,7 @@ class ReadAhead:
 
     def __enter__(self) -> Iterator[bytes]:
         """Start the thread; return the chunks."""
-        self._thread.start()
+        offload.begin(self._thread)
         return self._chunks()
 
     def __exit__(self, *_: object) -> None:

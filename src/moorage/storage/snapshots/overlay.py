@@ -11,7 +11,6 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,7 @@ from moorage.kernel.mount import (
     umount2,
 )
 from moorage.kernel.namespaces import CLONE_FS, unshare
-from moorage.lib import atomicfile, ids, units
+from moorage.lib import atomicfile, ids, offload, units
 from moorage.lib.errors import InvalidParameter, System
 from moorage.storage.archive.options import Whiteouts
 from moorage.storage.snapshots import difference, walk
@@ -42,7 +41,7 @@ from moorage.storage.snapshots.projectquota import ProjectQuota
 _NATIVE: Final = "index=off,metacopy=off,redirect_dir=off"
 _PADS: Final = (".empty", ".blank")
 _VIEWS: Final = ".views"
-_last_closes: Final = ThreadPoolExecutor(1, thread_name_prefix="moorage-unmount")
+_last_closes: Final = offload.Threads(1, thread_name_prefix="moorage-unmount")
 
 
 class Mapped(Struct, frozen=True):
@@ -239,7 +238,10 @@ class OverlayDriver(SnapshotDriver):
         except FileNotFoundError:
             return
         detach(target)
-        _last_closes.submit(os.close, fd)
+        try:
+            _last_closes.submit(os.close, fd)
+        except System:  # no thread is to be had: then it is waited for
+            os.close(fd)
 
     def view(self, key: str, parents: Sequence[str]) -> Path:
         """Mount the stack without an upper layer, which makes it read-only."""
@@ -344,7 +346,7 @@ def _in_thread(work: Callable[[], None]) -> None:
             failures.append(error)
 
     thread = threading.Thread(target=body, name="moorage-mount")
-    thread.start()
+    offload.begin(thread)
     thread.join()
     if failures:
         raise failures[0]
