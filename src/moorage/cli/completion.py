@@ -7,7 +7,7 @@ whether file names are welcome, too.
 
 from __future__ import annotations
 
-from moorage.cli import tree
+from moorage.cli import summaries, tree
 from moorage.cli.globaloptions import GLOBAL_OPTIONS
 from moorage.cli.options import Command, Option
 
@@ -52,7 +52,7 @@ def complete(session: Session, before: list[str], current: str) -> tuple[Candida
         _, canonical, words = tree.find(rest)
     except tree.Unknown:
         return {}, NOTHING
-    if canonical not in tree.COMMANDS:
+    if not tree.is_command(canonical):
         return {}, NOTHING
     return _arguments(session, tree.load(canonical), words, current)
 
@@ -140,7 +140,7 @@ def _flags(options: tuple[Option, ...]) -> Candidates:
 
 def _extension(session: Session, word: str) -> str:
     """Return the path of the plugin that *word* names, empty if it is no plugin."""
-    if word in tree.GROUPS or word in tree.COMMANDS or word in tree.ALIASES:
+    if word in tree.GROUPS or tree.is_command(tree.canonical_path(word)):
         return ""
     from moorage.cli import extension
 
@@ -166,10 +166,12 @@ def _ask_extension(session: Session, path: str, words: list[str]) -> int:
 def _first_words(session: Session) -> Candidates:
     from moorage.cli import extension
 
-    found = {path: text for path, text in tree.COMMANDS.items() if " " not in path}
-    found |= tree.GROUPS
+    found = {path: text for path, text in summaries.COMMANDS.items() if " " not in path}
+    found |= summaries.GROUPS
     found |= {
-        alias: tree.COMMANDS[target] for alias, target in tree.ALIASES.items() if " " not in alias
+        alias: summaries.COMMANDS[target]
+        for alias, target in tree.aliases().items()
+        if " " not in alias
     }
     found |= {plugin.name: plugin.summary for plugin in extension.installed(session)}
     return found
@@ -179,10 +181,10 @@ def _verbs(group: str) -> Candidates:
     prefix = group + " "
     found = {
         path.removeprefix(prefix): text
-        for path, text in tree.COMMANDS.items()
+        for path, text in summaries.COMMANDS.items()
         if path.startswith(prefix) and path not in tree.HIDDEN
     }
-    for alias, target in tree.ALIASES.items():
+    for alias, target in tree.aliases().items():
         if alias.startswith(prefix):
-            found.setdefault(alias.removeprefix(prefix), tree.COMMANDS[target])
+            found.setdefault(alias.removeprefix(prefix), summaries.COMMANDS[target])
     return found

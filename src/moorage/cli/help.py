@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posix
 
-from moorage.cli import kinds, tree
+from moorage.cli import kinds, summaries, tree
 from moorage.cli.tree import PROGRAM
 
 TYPE_CHECKING = False
@@ -19,8 +19,8 @@ NO_TERMINAL = 80
 def usage_line(typed: str) -> str:
     """Return the usage of a command as typed, for error messages."""
     path = typed.removeprefix(PROGRAM).strip()
-    canonical = tree.ALIASES.get(path, path)
-    if canonical in tree.COMMANDS:
+    canonical = tree.canonical_path(path)
+    if tree.is_command(canonical):
         command = tree.load(canonical)
         return _usage(path, command)
     return f"{PROGRAM} {path} COMMAND" if path else f"{PROGRAM} [OPTIONS] COMMAND [ARG...]"
@@ -28,7 +28,7 @@ def usage_line(typed: str) -> str:
 
 def command_page(typed: str, canonical: str, command: Command) -> str:
     """Return the page of one command."""
-    sections = [f"Usage:  {_usage(typed, command)}", tree.COMMANDS[canonical]]
+    sections = [f"Usage:  {_usage(typed, command)}", summaries.COMMANDS[canonical]]
     if command.details:
         sections.append(command.details)
     names = tree.names_of(canonical)
@@ -48,11 +48,11 @@ def group_page(group: str) -> str:
         for path, summary in _visible().items()
         if path.startswith(prefix)
     }
-    for alias, target in tree.ALIASES.items():
+    for alias, target in tree.aliases().items():
         if alias.startswith(prefix) and not target.startswith(prefix):
-            verbs[alias.removeprefix(prefix)] = tree.COMMANDS[target]
+            verbs[alias.removeprefix(prefix)] = summaries.COMMANDS[target]
     return (
-        f"Usage:  {PROGRAM} {group} COMMAND\n\n{tree.GROUPS[group]}\n\nCommands:\n"
+        f"Usage:  {PROGRAM} {group} COMMAND\n\n{summaries.GROUPS[group]}\n\nCommands:\n"
         + _listing(dict(sorted(verbs.items())))
         + f"\nRun '{PROGRAM} {group} COMMAND --help' for more information on a command.\n"
     )
@@ -62,12 +62,14 @@ def top_page(global_options: tuple[Option, ...], extensions: dict[str, str]) -> 
     """Return the first page; *extensions* are the plugins, marked with a star."""
     names = {path: summary for path, summary in _visible().items() if " " not in path}
     names |= {
-        alias: tree.COMMANDS[target] for alias, target in tree.ALIASES.items() if " " not in alias
+        alias: summaries.COMMANDS[target]
+        for alias, target in tree.aliases().items()
+        if " " not in alias
     }
-    common = {name: names[name] for name in tree.COMMON}
+    common = {name: names[name] for name in summaries.COMMON}
     others = {name: names[name] for name in sorted(names) if name not in common}
     starred = {f"{name}*": summary for name, summary in extensions.items()}
-    groups = dict(sorted({**tree.GROUPS, **starred}.items()))
+    groups = dict(sorted({**summaries.GROUPS, **starred}.items()))
     return (
         f"Usage:  {PROGRAM} [OPTIONS] COMMAND\n\n"
         "A container engine with Docker's interface\n\n"
@@ -105,7 +107,7 @@ def terminal_width() -> int:
 
 
 def _visible() -> dict[str, str]:
-    return {path: text for path, text in tree.COMMANDS.items() if path not in tree.HIDDEN}
+    return {path: text for path, text in summaries.COMMANDS.items() if path not in tree.HIDDEN}
 
 
 def _usage(typed: str, command: Command) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.cli.format.listing import INSPECT_FORMAT_HELP
-from moorage.cli.options import Option
-from moorage.client import jsonwire
+from moorage.cli.options import INSPECT_FORMAT_HELP, Option
 from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False
@@ -24,6 +22,8 @@ def inspect(
     times: frozenset[str] | None = None,
 ) -> int:
     """Show the objects that *fetch* returns as JSON text; failures come after what was found."""
+    from moorage.client import jsonwire
+
     found: list[str] = []
     failures: list[str] = []
     for reference in references:
@@ -55,6 +55,7 @@ def _through_template(
     from moorage.cli.format.templated import compile_template
     from moorage.cli.template.errors import ExecuteError
     from moorage.cli.template.values import TIMES, dress
+    from moorage.client import jsonwire
 
     try:
         template = compile_template(format_)

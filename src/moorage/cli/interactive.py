@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from moorage.cli import detachkeys
-from moorage.cli.duplex import Duplex, FrameError
 from moorage.cli.failure import CommandError, ForcedEnd
 
 TYPE_CHECKING = False
@@ -77,6 +76,8 @@ class Terminal:
 
     def carry(self, wire: Wire) -> bool:
         """Carry bytes until the end; return whether the user detached."""
+        from moorage.cli.duplex import Duplex, FrameError
+
         restore = None
         if self.tty and self.stdin and self.session.stdin_is_terminal:
             from moorage.cli import terminal

@@ -6,7 +6,6 @@ The way from here to ``ps``, ``run``, ``exec`` and ``logs`` imports neither ``ty
 
 from __future__ import annotations
 
-import gc
 import posix
 import sys
 
@@ -27,7 +26,6 @@ _LOG_LEVELS = frozenset({"trace", "debug", "info", "warn", "warning", "error", "
 
 def main() -> int:
     """Run the command line of this process."""
-    gc.disable()  # a command is over before a collection would pay
     _open_standard_streams()
     status = run(sys.argv[1:])
     # nothing is left to tear down: the interpreter's own end would cost milliseconds
@@ -116,7 +114,7 @@ def dispatch(session: Session, words: list[str]) -> int:
             return extension.run(session, path, whole)
         return _unknown(session, e)
     session.typed = f"{PROGRAM} {typed}".rstrip()
-    if canonical not in tree.COMMANDS:
+    if not tree.is_command(canonical):
         return _group(session, canonical, rest)
     return _run_command(session, typed, canonical, rest)
 
@@ -202,11 +200,13 @@ def _count_failure(session: Session, wrong: str, arguments: str, has_options: bo
 
 def _unknown(session: Session, unknown: tree.Unknown) -> int:
     """Report an unknown command with what it may have meant."""
+    from moorage.cli import summaries
+
     parent = f"{PROGRAM} {unknown.parent}".rstrip()
     lines = [f"{PROGRAM}: unknown command: {PROGRAM} {unknown.typed}", ""]
-    if why := tree.ELSEWHERE.get(unknown.typed.partition(" ")[0]):
+    if why := summaries.ELSEWHERE.get(unknown.typed.partition(" ")[0]):
         lines += [why, ""]
-    elif close := tree.nearest(unknown.typed, unknown.parent):
+    elif close := summaries.nearest(unknown.typed, unknown.parent):
         lines += ["Did you mean?", *(f"  {PROGRAM} {path}" for path in close), ""]
     lines.append(f"Run '{parent} --help' for more information")
     session.err.line("\n".join(lines))

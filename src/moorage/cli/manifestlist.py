@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 
-from moorage.cli import registries
 from moorage.cli.failure import CommandError
 from moorage.client import jsonwire
 from moorage.lib.errors import InvalidParameter, NotFound
@@ -38,6 +37,8 @@ def fetch(session: Session, reference: Reference, *, insecure: bool) -> FetchedM
     async def work(repository: Repository) -> FetchedManifest:
         return await repository.manifest(wanted_name(reference))
 
+    from moorage.cli import registries
+
     try:
         return registries.ask(session, reference, work, insecure=insecure)
     except NotFound as e:
@@ -59,6 +60,8 @@ def describe(
 
         async def work(repository: Repository) -> bytes:
             return await repository.config(digest)
+
+        from moorage.cli import registries
 
         image = jsonwire.decode(registries.ask(session, reference, work, insecure=insecure))
         platform = platform_of(image)

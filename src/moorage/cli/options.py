@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from moorage.cli.session import Session
 
 
+FORMAT_HELP = "Output format: 'table', 'table TEMPLATE', 'json', or a Go template such as '{{.ID}}'"
+INSPECT_FORMAT_HELP = "Output format: 'json', or a Go template such as '{{.ID}}'"
+
+
 class UsageError(Exception):
     """The command line is malformed: message, usage, exit status 125."""
 

@@ -104,3 +104,14 @@ def familiar(name: str) -> str:
     if tag.startswith("sha256:"):
         return f"{repository}@{tag}"
     return f"{repository}:{tag or DEFAULT_TAG}"
+
+
+def platform_json(text: str) -> str | None:
+    """Return ``os/architecture/variant`` as the API's JSON; None for no platform."""
+    if not text:
+        return None
+    from moorage.client import jsonwire
+
+    parts = text.split("/")
+    names = ("os", "architecture", "variant")
+    return jsonwire.encode(dict(zip(names, parts, strict=False)))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from struct import Struct
-
 HEADER = 8
 STDOUT, STDERR, SYSTEM_ERROR = 1, 2, 3
-_HEAD = Struct(">BxxxI")
 
 
 class FrameError(ValueError):
@@ -17,6 +14,9 @@ class Demultiplexer:
     """Split a byte stream into ``(stream, payload)`` pieces without waiting for whole frames."""
 
     def __init__(self) -> None:
+        from struct import Struct
+
+        self._read_head = Struct(">BxxxI").unpack_from
         self._kept = b""  # a part of a head, or of an error
         self._stream = 0
         self._left = 0  # bytes of its frame that are to come
@@ -36,7 +36,7 @@ class Demultiplexer:
             if not left:
                 if end - at < HEADER:
                     break
-                stream, left = _HEAD.unpack_from(data, at)
+                stream, left = self._read_head(data, at)
                 at += HEADER
                 if stream > SYSTEM_ERROR:
                     raise FrameError(f"Unrecognized input header: {stream}")

@@ -62,6 +62,7 @@ def test_the_short_way_to_a_module_runs_what_its_source_says(tmp_path: Path, cha
     package.mkdir(parents=True)
     for folder in (package.parent, package):
         (folder / "__init__.py").write_text("")
+        py_compile.compile(str(folder / "__init__.py"))
     source = package / "part.py"
     source.write_text("SAYS = 'old'\n")
     cached = Path(importlib.util.cache_from_source(str(source)))
@@ -74,16 +75,18 @@ def test_the_short_way_to_a_module_runs_what_its_source_says(tmp_path: Path, cha
         cached.unlink()
     program = (
         f"import sys; sys.path[:0] = [{str(SOURCE)!r}]; "
-        "from moorage.cli.directimport import DirectFinder, install; install(); "
+        "from moorage.cli.directimport import DirectFinder, install; "
+        f"install({str(tmp_path)!r}); "
         f"[sys.modules.pop(n) for n in list(sys.modules) if n.startswith('moorage')]; "
         f"sys.path[:1] = [{str(tmp_path)!r}]; from moorage.inner import part; "
-        "print(part.SAYS, part.__file__, part.__spec__.loader is DirectFinder)"
+        "print(part.SAYS, part.__file__, part.__spec__.loader is DirectFinder, "
+        "sys.modules['moorage'].__spec__.loader is DirectFinder)"
     )
     done = subprocess.run(
         [sys.executable, "-ISc", program], capture_output=True, text=True, check=True
     )
     says = "newer" if change == "edited" else "old"
-    assert done.stdout.split() == [says, str(source), str(change == "nothing")]
+    assert done.stdout.split() == [says, str(source), str(change == "nothing"), "True"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from moorage.cli.failure import CommandError
 from moorage.cli.inspecting import FORMAT_OPTION, inspect
 from moorage.cli.options import Command, Option
-from moorage.client.api import WITH_OLD_FIELDS
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound, Unavailable
 
 TYPE_CHECKING = False
@@ -30,6 +29,8 @@ _SWARM = frozenset({"service", "task", "node", "secret", "config"})
 
 def run(session: Session, values: Values, names: list[str]) -> int:
     """Show objects as the daemon describes them."""
+    from moorage.client.api import WITH_OLD_FIELDS
+
     kind = values.text("type")
     if values.changed("type") and kind not in PATHS:
         known = ", ".join(f'"{name}"' for name in sorted(PATHS))

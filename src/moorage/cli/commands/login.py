@@ -6,18 +6,20 @@ import posix
 
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.client.credentials import DOCKER_HUB, Credentials, hostname_of
 from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from moorage.cli.options import Values
     from moorage.cli.session import Session
+    from moorage.client.credentials import Credentials
     from moorage.client.jsonwire import Json
 
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Check credentials with the registry and keep them."""
+    from moorage.client.credentials import DOCKER_HUB, Credentials, hostname_of
+
     server = hostname_of(arguments[0]) if arguments else DOCKER_HUB
     if server in {"docker.io", "index.docker.io"}:
         server = DOCKER_HUB

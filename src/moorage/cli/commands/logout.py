@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from moorage.cli.options import Command
-from moorage.client.credentials import DOCKER_HUB, Credentials, hostname_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, _: Values, arguments: list[str]) -> None:
     """Forget the credentials of a registry."""
+    from moorage.client.credentials import DOCKER_HUB, Credentials, hostname_of
+
     server = hostname_of(arguments[0]) if arguments else DOCKER_HUB
     if server in {"docker.io", "index.docker.io"}:
         server = DOCKER_HUB

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moorage.cli.format.listing import FORMAT_HELP, Table, show
-from moorage.cli.options import Command, Option
+from moorage.cli.format.listing import Table, show
+from moorage.cli.options import FORMAT_HELP, Command, Option
 from moorage.cli.row import Row
 from moorage.cli.text import ellipsis
 

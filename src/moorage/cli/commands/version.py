@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from moorage.cli.failure import CommandError
-from moorage.cli.format.listing import INSPECT_FORMAT_HELP
-from moorage.cli.options import Command, Option
-from moorage.cli.resolve import context_name
+from moorage.cli.options import INSPECT_FORMAT_HELP, Command, Option
 from moorage.cli.tree import VERSION
-from moorage.client.api import NEWEST
 from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False
@@ -57,6 +54,9 @@ def run(session: Session, values: Values, _: list[str]) -> int:
 
 
 def _client(session: Session, *, reached: bool) -> Json:
+    from moorage.cli.resolve import context_name
+    from moorage.client.api import NEWEST
+
     uname = _uname()
     return {
         "Version": VERSION,
@@ -86,6 +86,9 @@ def _uname() -> str:
 
 
 def _show(session: Session, client: Json, server: Json | None) -> None:
+
+    from moorage.client.api import NEWEST
+
     api = client["ApiVersion"]
     if api != NEWEST:
         api += f" (downgraded from {NEWEST})"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import posix
-from binascii import a2b_base64
 
 from moorage.cli.failure import CommandError
-from moorage.client import files, jsonwire
+from moorage.client import files
 from moorage.lib.errors import NotFound
 
 TYPE_CHECKING = False
@@ -77,6 +76,10 @@ def remote(api: Api, container: str, path: str) -> Place:
     except NotFound:
         api.get(f"/containers/{container}/json")  # no such container is worth its own message
         return Place(path, exists=False, is_directory=False)
+    from binascii import a2b_base64
+
+    from moorage.client import jsonwire
+
     encoded = response.headers.get("x-docker-container-path-stat", "")
     found = jsonwire.decode(a2b_base64(encoded))
     link = found["linkTarget"] if found["mode"] & GO_SYMLINK else ""

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from moorage.cli.row import Row
     from moorage.cli.session import Session
 
-FORMAT_HELP = "Output format: 'table', 'table TEMPLATE', 'json', or a Go template such as '{{.ID}}'"
-INSPECT_FORMAT_HELP = "Output format: 'json', or a Go template such as '{{.ID}}'"
-
 
 class Table:
     """How a kind of object is listed: the default columns, and every column's heading.

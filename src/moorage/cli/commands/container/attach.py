@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from moorage.cli.commands.container.run import exit_status
 from moorage.cli.failure import CommandError
 from moorage.cli.interactive import (
     DETACH_KEYS_HELP,
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Join a running container's streams and leave with its status."""
+    from moorage.cli.commands.container.run import exit_status
+
     path = f"/containers/{arguments[0]}"
     record = session.api.get(f"{path}/json")
     check_running(record)

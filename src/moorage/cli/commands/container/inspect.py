@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from moorage.cli.inspecting import FORMAT_OPTION, inspect
 from moorage.cli.options import Command, Option
-from moorage.client.api import WITH_OLD_FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, names: list[str]) -> int:
     """Show containers as the daemon describes them."""
+    from moorage.client.api import WITH_OLD_FIELDS
+
     size = values.flag("size") or None
 
     def fetch(name: str) -> str:

@@ -6,9 +6,9 @@ import _thread
 import time
 
 from moorage.cli.format import tabwriter
-from moorage.cli.format.listing import FORMAT_HELP, render
+from moorage.cli.format.listing import render
 from moorage.cli.format.stats import TABLE, StatsRow
-from moorage.cli.options import Command, Option
+from moorage.cli.options import FORMAT_HELP, Command, Option
 from moorage.lib.errors import MoorageError
 
 TYPE_CHECKING = False

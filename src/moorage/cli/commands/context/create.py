@@ -5,7 +5,6 @@ from __future__ import annotations
 from moorage.cli.commands.context import describing
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.client.contexts import DEFAULT, ContextStore, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Store a context."""
+    from moorage.client.contexts import DEFAULT, ContextStore, check_name
+
     name = arguments[0]
     check_name(name)
     pairs = values.pairs("docker")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Option
-from moorage.client.contexts import DEFAULT, ContextStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ def endpoint(session: Session, pairs: dict[str, str]) -> tuple[Json, dict[str, b
 
 def copy_of(session: Session, name: str) -> tuple[Json, dict[str, bytes]]:
     """Return the endpoint of another context."""
+    from moorage.client.contexts import DEFAULT, ContextStore
+
     if name == DEFAULT:
         from moorage.cli import resolve
 

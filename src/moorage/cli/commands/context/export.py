@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import os
-
 from moorage.cli.commands.context import describing
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
-from moorage.client import jsonwire
-from moorage.client.contexts import DEFAULT, ContextStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +14,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, _: Values, arguments: list[str]) -> None:
     """Write a context to an archive that ``context import`` reads."""
+    import os
+
     name = arguments[0]
     target = arguments[1] if len(arguments) > 1 else f"{name}.dockercontext"
     content = archive(session, name)
@@ -38,7 +35,11 @@ def run(session: Session, _: Values, arguments: list[str]) -> None:
 
 def archive(session: Session, name: str) -> bytes:
     """Return the tar archive of a context."""
+    import io
     from tarfile import TarFile, TarInfo
+
+    from moorage.client import jsonwire
+    from moorage.client.contexts import DEFAULT, ContextStore
 
     if name == DEFAULT:
         endpoint, certificates = describing.copy_of(session, DEFAULT)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import io
-
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command
-from moorage.cli.saving import file_chunks
-from moorage.client import jsonwire
-from moorage.client.contexts import TLS_FILES, ContextStore, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +15,10 @@ LARGEST = 10 << 20  # bytes of an archive, packed and unpacked
 
 def run(session: Session, _: Values, arguments: list[str]) -> None:
     """Store a context from an archive; only the files a context has are read from it."""
+    from moorage.cli.saving import file_chunks
+    from moorage.client import jsonwire
+    from moorage.client.contexts import TLS_FILES, ContextStore, check_name
+
     name, source = arguments
     check_name(name)
     content = b""
@@ -42,10 +41,13 @@ def run(session: Session, _: Values, arguments: list[str]) -> None:
 
 
 def _wanted(name: str) -> bool:
+    from moorage.client.contexts import TLS_FILES
+
     return name == "meta.json" or name in {f"tls/docker/{file}" for file in TLS_FILES}
 
 
 def _from_tar(content: bytes) -> dict[str, bytes]:
+    import io
     from tarfile import TarError, TarFile
 
     files: dict[str, bytes] = {}
@@ -60,6 +62,7 @@ def _from_tar(content: bytes) -> dict[str, bytes]:
 
 
 def _from_zip(content: bytes) -> dict[str, bytes]:
+    import io
     from zipfile import BadZipFile, ZipFile
 
     files: dict[str, bytes] = {}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from moorage.cli.inspecting import FORMAT_OPTION, inspect
 from moorage.cli.options import Command
-from moorage.cli.resolve import context_name, default_context_host
-from moorage.client import jsonwire
-from moorage.client.contexts import DEFAULT, ContextStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from moorage.cli.options import Values
     from moorage.cli.session import Session
+    from moorage.client.contexts import ContextStore
     from moorage.client.jsonwire import Json
 
 
 def run(session: Session, values: Values, names: list[str]) -> int:
     """Show contexts; without a name the current one."""
+    from moorage.cli.resolve import context_name
+    from moorage.client import jsonwire
+    from moorage.client.contexts import ContextStore
+
     store = ContextStore(session.config_directory)
 
     def fetch(name: str) -> str:
@@ -27,7 +29,11 @@ def run(session: Session, values: Values, names: list[str]) -> int:
 
 
 def _describe(session: Session, store: ContextStore, name: str) -> Json:
+    from moorage.client.contexts import DEFAULT
+
     if name == DEFAULT:
+        from moorage.cli.resolve import default_context_host
+
         host = default_context_host(session)
         return {
             "Name": DEFAULT,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from moorage.cli.format.listing import FORMAT_HELP, Table, quiet_or, show
-from moorage.cli.options import Command, Option
-from moorage.cli.resolve import context_name, default_context_host
+from moorage.cli.format.listing import Table, quiet_or, show
+from moorage.cli.options import FORMAT_HELP, Command, Option
 from moorage.cli.row import Row
 from moorage.cli.text import ellipsis, natural
-from moorage.client.contexts import DEFAULT, ContextStore
-from moorage.client.endpoint import host_from_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +59,10 @@ TABLE = Table(
 
 def run(session: Session, values: Values, _: list[str]) -> None:
     """List contexts."""
+    from moorage.cli.resolve import context_name, default_context_host
+    from moorage.client.contexts import DEFAULT, ContextStore
+    from moorage.client.endpoint import host_from_environment
+
     current = context_name(session)
     kind = ContextRow if values.text("format") else _StarredRow
     rows = [

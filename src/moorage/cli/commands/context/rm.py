@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.client.contexts import DEFAULT, ContextStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, names: list[str]) -> None:
     """Remove contexts; the current one only with --force."""
+    from moorage.client.contexts import DEFAULT, ContextStore
+
     store = ContextStore(session.config_directory)
     force = values.flag("force")
     failures: list[str] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from moorage.cli.commands.context import describing
 from moorage.cli.options import Command
-from moorage.client.contexts import ContextStore, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Change a context's description or endpoint."""
+    from moorage.client.contexts import ContextStore, check_name
+
     name = arguments[0]
     check_name(name)
     store = ContextStore(session.config_directory)

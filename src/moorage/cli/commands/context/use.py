@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from moorage.cli.options import Command
-from moorage.client.contexts import DEFAULT, ContextStore, check_name
-from moorage.client.endpoint import host_from_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +12,9 @@ if TYPE_CHECKING:
 
 def run(session: Session, _: Values, arguments: list[str]) -> None:
     """Make a context the current one."""
+    from moorage.client.contexts import DEFAULT, ContextStore, check_name
+    from moorage.client.endpoint import host_from_environment
+
     name = arguments[0]
     if name == DEFAULT:
         session.config.values.pop("currentContext", None)

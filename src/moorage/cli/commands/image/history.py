@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from moorage.cli.format.images import HISTORY_TABLE, HistoryRow
-from moorage.cli.format.listing import FORMAT_HELP, quiet_or, show
-from moorage.cli.options import Command, Option
+from moorage.cli.format.listing import quiet_or, show
+from moorage.cli.options import FORMAT_HELP, Command, Option
+from moorage.cli.references import platform_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,17 +24,6 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     format_, quiet = values.text("format"), values.flag("quiet")
     if not quiet_or(session, identifiers, HISTORY_TABLE, format_, quiet=quiet):
         show(session, listed, HISTORY_TABLE, format_)
-
-
-def platform_json(text: str) -> str | None:
-    """Return ``os/architecture/variant`` as the API's JSON; None for no platform."""
-    if not text:
-        return None
-    from moorage.client import jsonwire
-
-    parts = text.split("/")
-    names = ("os", "architecture", "variant")
-    return jsonwire.encode(dict(zip(names, parts, strict=False)))
 
 
 COMMAND = Command(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from moorage.cli.commands.image.history import platform_json
 from moorage.cli.inspecting import FORMAT_OPTION, inspect
 from moorage.cli.options import Command, Option
-from moorage.client.api import WITH_OLD_FIELDS
+from moorage.cli.references import platform_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, names: list[str]) -> int:
     """Show images as the daemon describes them."""
+    from moorage.client.api import WITH_OLD_FIELDS
+
     platform = platform_json(values.text("platform"))
 
     def fetch(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from moorage.cli.commands.image.history import platform_json
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.cli.progress import Display
+from moorage.cli.references import platform_json
 from moorage.cli.saving import file_chunks, open_source
 
 TYPE_CHECKING = False

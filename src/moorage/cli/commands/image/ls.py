@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from moorage.cli.failure import CommandError
 from moorage.cli.format.images import DIGEST_TABLE, TABLE, rows
-from moorage.cli.format.listing import FORMAT_HELP, quiet_or, show
-from moorage.cli.options import Command, Option
+from moorage.cli.format.listing import quiet_or, show
+from moorage.cli.options import FORMAT_HELP, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

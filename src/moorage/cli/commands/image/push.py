@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from moorage.cli.commands.image.history import platform_json
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
 from moorage.cli.progress import Display
-from moorage.cli.references import DEFAULT_TAG, check, split_tag
+from moorage.cli.references import DEFAULT_TAG, check, platform_json, split_tag
 from moorage.cli.refusals import NO_TRUST, refuse_trust
 
 TYPE_CHECKING = False

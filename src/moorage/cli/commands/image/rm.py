@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moorage.cli.commands.image.history import platform_json
 from moorage.cli.options import Command, Option
+from moorage.cli.references import platform_json
 from moorage.lib.errors import MoorageError, NotFound
 
 TYPE_CHECKING = False

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from moorage.cli import manifestlist
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.client.manifestlists import ManifestLists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +27,9 @@ _KNOWN = {  # as Go names what it compiles for
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Say for which platform a manifest of a list is."""
+    from moorage.cli import manifestlist
+    from moorage.client.manifestlists import ManifestLists
+
     target = manifestlist.named(arguments[0], " for manifest list")
     member = manifestlist.named(arguments[1])
     lists = ManifestLists(session.config_directory)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from moorage.cli import manifestlist
 from moorage.cli.failure import CommandError
 from moorage.cli.options import Command, Option
-from moorage.client.manifestlists import ManifestLists
-from moorage.spec import mediatype
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +15,9 @@ if TYPE_CHECKING:
 
 def run(session: Session, values: Values, arguments: list[str]) -> None:
     """Make a list of manifests that registries have; nothing is kept unless all are there."""
+    from moorage.cli import manifestlist
+    from moorage.client.manifestlists import ManifestLists
+
     target = manifestlist.named(arguments[0], " for manifest list")
     lists = ManifestLists(session.config_directory)
     if lists.manifests(target) and not values.flag("amend"):
@@ -33,6 +33,9 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
 
 
 def _fetch(session: Session, member: Reference, *, insecure: bool) -> Json:
+    from moorage.cli import manifestlist
+    from moorage.spec import mediatype
+
     found = manifestlist.fetch(session, member, insecure=insecure)
     if mediatype.is_index(found.descriptor.media_type):
         raise CommandError(f"{member.familiar} is a manifest list")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.cli import manifestlist
 from moorage.cli.options import Command
-from moorage.client.manifestlists import ManifestLists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +12,9 @@ if TYPE_CHECKING:
 
 def run(session: Session, _values: Values, arguments: list[str]) -> int:
     """Remove lists from this machine; registries keep what they have."""
+    from moorage.cli import manifestlist
+    from moorage.client.manifestlists import ManifestLists
+
     lists = ManifestLists(session.config_directory)
     targets = [manifestlist.named(text, " for manifest list") for text in arguments]
     missing = [target for target in targets if not lists.forget(target)]

@@ -15,8 +15,8 @@ from moorage.cli.format.disk import (
     items,
     summary_rows,
 )
-from moorage.cli.format.listing import FORMAT_HELP, Table, show
-from moorage.cli.options import Command, Option
+from moorage.cli.format.listing import Table, show
+from moorage.cli.options import FORMAT_HELP, Command, Option
 from moorage.lib import units
 
 COUNTS_ALONE = "1.52"  # from here on the objects come only when asked for

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-from moorage.cli.format.listing import INSPECT_FORMAT_HELP
-from moorage.cli.options import Command, Option
-from moorage.client.api import WITH_OLD_FIELDS
+from moorage.cli.options import INSPECT_FORMAT_HELP, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +17,8 @@ SECOND = 1_000_000_000
 
 def run(session: Session, values: Values, _: list[str]) -> None:
     """Print events as they happen."""
+    from moorage.client.api import WITH_OLD_FIELDS
+
     since, until = values.text("since"), values.text("until")
     if since or until:
         from moorage.cli import timestamps

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from moorage.cli import extension
-from moorage.cli.format.listing import INSPECT_FORMAT_HELP
-from moorage.cli.options import Command, Option
+from moorage.cli.options import INSPECT_FORMAT_HELP, Command, Option
 from moorage.cli.resolve import context_name
 from moorage.cli.tree import VERSION
 from moorage.lib.errors import MoorageError

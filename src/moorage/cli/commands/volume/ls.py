@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from moorage.cli.format.listing import FORMAT_HELP, quiet_or, show
+from moorage.cli.format.listing import quiet_or, show
 from moorage.cli.format.volumes import TABLE, VolumeRow
-from moorage.cli.options import Command, Option
+from moorage.cli.options import FORMAT_HELP, Command, Option
 from moorage.cli.text import natural
 
 TYPE_CHECKING = False
