@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import subprocess
 import tarfile
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.api import Api
+from support.api import Api, Response, wall_clock
 from support.builds import Project
 from support.cli import Cli
 from support.daemon import Daemon
@@ -157,10 +158,17 @@ def test_the_classic_stream_is_dockers(docker: Cli, api: Api, project: Project) 
     assert "\x1b[91merr" in said
     assert lines[-2].startswith("Successfully built ")
     assert lines[-1] == "Successfully tagged classic:1"
-    again = docker("build", project.root)
-    assert " ---> Using cache" in again
+    assert " ---> Using cache" not in lines
     quiet = docker("build", "-q", project.root)
     assert quiet == project.config("classic:1")["Id"]
+    again = docker("build", project.root).splitlines()
+    assert [again[n + 1] for n, line in enumerate(again) if line.startswith("Step ")][1:] == [
+        " ---> Using cache",
+        " ---> Using cache",  # of ENV too, which leaves no layer
+    ]
+    assert " ---> Using cache" not in docker("build", "--no-cache", project.root)
+    project.write(Dockerfile="FROM busybox\nRUN echo other\nENV A=1\n")
+    assert " ---> Using cache" not in docker("build", project.root)
     failed = docker.run("build", "-", stdin="FROM busybox\nRUN exit 9\n")
     assert failed.code == 9
     assert "The command '/bin/sh -c exit 9' returned a non-zero code: 9" in failed.err
@@ -168,7 +176,47 @@ def test_the_classic_stream_is_dockers(docker: Cli, api: Api, project: Project) 
     assert "dockerfile parse error on line 1: unknown instruction: FORM" in wrong.err
     assert api.request("POST", "/build", b"", query={"remote": "x y"}).status == 400
     assert api.request("POST", "/build", b"", query={"version": "2"}).status == 501
+    refused = api.request("POST", "/build", b"", query={"version": "3"})
+    assert (refused.status, refused.message) == (400, 'invalid version "3"')
+    nameless = api.request("POST", "/build/cancel")
+    assert (nameless.status, nameless.message) == (400, "build ID not provided")
     project.remove("classic:1")
+
+
+def test_a_quiet_build_says_its_id_alone(api: Api) -> None:
+    """dockerd's stream, which clients take the last line or the only one of."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as context:
+        text = b"FROM busybox\nENV QUIET=1\n"
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(text)
+        context.addfile(entry, io.BytesIO(text))
+    answer = api.request("POST", "/build", archive.getvalue(), query={"q": "1"}).ok()
+    (line,) = answer.lines()
+    assert set(line) == {"stream"}
+    assert line["stream"].startswith("sha256:")
+
+
+def test_pruning_takes_the_filters_of_system_prune_and_is_announced(api: Api) -> None:
+    since = wall_clock()
+
+    def prune(**filters: list[str]) -> Response:
+        return api.post("/build/prune", filters=filters)
+
+    assert prune(label=["x=y"]).ok().json()["CachesDeleted"] is None  # records have no labels
+    assert prune(**{"label!": ["x=y"]}).status == 200
+    several = prune(type=["regular", "source.local"])
+    assert (several.status, several.message) == (
+        400,
+        "failed to prune build cache: filters expect only one value (type)",
+    )
+    unknown = prune(colour=["red"])
+    assert (unknown.status, unknown.message) == (
+        400,
+        "failed to prune build cache: invalid filter 'colour'",
+    )
+    told = api.get("/events", since=since, until=wall_clock(), filters='{"type":["builder"]}')
+    assert [event["Action"] for event in told.ok().lines()] == ["prune", "prune"]
 
 
 def test_docker_py_builds(daemon: Daemon, project: Project) -> None:

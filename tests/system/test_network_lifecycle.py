@@ -166,10 +166,21 @@ def test_daemons_that_start_together_share_no_bridge_and_no_subnet(
         (("create", "-o", "com.docker.network.driver.mtu=x", "x1"), "mtu"),
         (("create", "-d", "macvlan", "-o", "parent=nosuch0", "x1"), "parent interface nosuch0"),
         (("create", "--ingress", "-d", "overlay", "x1"), "swarm"),
+        (("create", "--config-only", "--internal", "x1"),
+         "configuration network can only contain network specific fields"),
+        (("create", "--config-only", "--attachable", "x1"),
+         "configuration network can only contain network specific fields"),
+        (("create", "--ipam-driver", "null", "x1"), "ipv4 pool is empty"),
+        (("create", "--ipam-driver", "null", "--subnet", "10.94.0.0/24", "x1"),
+         "null ipam driver does not handle specific address pool requests"),
+        (("create", "-o", "com.docker.network.driver.mtu=-1", "x1"), "invalid MTU number: -1"),
+        (("create", "-d", "macvlan", "-o", "parent=eth0.5000", "x1"),
+         "vlan id must be between 1-4094, received: 5000"),
         (("connect", "taken", "one"), "endpoint with name one already exists in network taken"),
         (("connect", "host", "one"), "host network"),
         (("connect", "--ip", "10.93.0.9", "bridge", "two"), "user defined networks only"),
-        (("connect", "--ip", "10.9.9.9", "taken", "two"), "no configured subnet contains IP"),
+        (("connect", "--ip", "10.9.9.9", "taken", "two"),
+         "response from daemon: invalid endpoint settings:\nno configured subnet contains IP"),
         (("connect", "--ip", "10.93.0.2", "taken", "two"), "Address already in use"),
         (("disconnect", "taken", "two"), "is not connected to network taken"),
         (("disconnect", "-f", "taken", "two"), "is not connected to network taken"),
@@ -299,6 +310,55 @@ def test_a_sub_interface_goes_with_the_last_network_on_it(moored: HostedDaemon) 
     assert "eth0.7" not in links(moored.host)
 
 
+def test_a_container_off_its_last_network_stays_off(moored: HostedDaemon) -> None:
+    """At its restart it joins no network, until it is connected again."""
+    networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
+
+    def on() -> list[str]:
+        return moored.docker("inspect", "--format", networks, "one").split()
+
+    def interfaces() -> set[str]:
+        shown = moored.docker("exec", "one", "ls", "/sys/class/net").split()
+        return {name for name in shown if name.startswith("eth")}
+
+    moored.sleeper("one")
+    moored.docker("network", "disconnect", "bridge", "one")
+    assert on() == []
+    again = moored.cli.run("network", "disconnect", "--force", "bridge", "one")
+    assert "is not connected to network bridge" in again.err
+    moored.docker("restart", "--time", "0", "one")
+    assert (on(), interfaces()) == ([], set())
+    moored.restart(kill=True)
+    assert on() == []
+    moored.docker("network", "connect", "bridge", "one")
+    assert (on(), interfaces()) == (["bridge"], {"eth0"})
+    moored.docker("restart", "--time", "0", "one")
+    assert (on(), interfaces()) == (["bridge"], {"eth0"})
+    moored.docker("stop", "--time", "0", "one")
+    moored.docker("network", "disconnect", "bridge", "one")
+    moored.docker("start", "one")
+    assert (on(), interfaces()) == ([], set())
+
+
+def test_a_link_that_is_none_is_refused(moored: HostedDaemon) -> None:
+    """The official client looks at links itself; other clients do not."""
+    moored.docker("network", "create", "apart")
+    moored.sleeper("one")
+    body = {"Container": "one", "EndpointConfig": {"Links": ["a:b:c"]}}
+    answer = moored.api.post("/networks/apart/connect", body)
+    assert (answer.status, answer.message.partition(" (")[0]) == (
+        400,
+        "bad format for links: a:b:c",
+    )
+
+
+def test_a_container_of_the_hosts_network_joins_no_other(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "apart")
+    moored.sleeper("one", "--network", "host")
+    failed = moored.cli.run("network", "connect", "apart", "one")
+    assert "container sharing network namespace with another container or host" in failed.err
+
+
 def test_config_only_networks(moored: HostedDaemon) -> None:
     moored.docker("network", "create", "--config-only", "--subnet", "10.97.0.0/24", "plan")
     moored.docker("network", "create", "--config-from", "plan", "real")
@@ -306,6 +366,9 @@ def test_config_only_networks(moored: HostedDaemon) -> None:
     assert moored.address("one", "real").startswith("10.97.0.")
     failed = moored.cli.run("network", "rm", "plan")
     assert "in use" in failed.err
+    assert moored.docker("network", "inspect", "--format", "{{.Driver}}", "plan") == "null"
+    refused = moored.cli.run("run", "--rm", "--network", "plan", "busybox", "true")
+    assert "cannot create endpoint on configuration-only network" in refused.err
     moored.docker("rm", "-f", "one")
     moored.docker("network", "rm", "real", "plan")
 

@@ -15,6 +15,7 @@ from moorage.api.build_query import BuildQuery
 from moorage.api.results import JsonStream, NoContent
 from moorage.api.routing import route
 from moorage.build.prune import Limits
+from moorage.lib.errors import InvalidParameter
 from moorage.registry.credentials import decode_config_header
 from moorage.spec.engine.filters import Filters
 
@@ -64,7 +65,9 @@ async def build_prune(build: BuildStreams, query: PruneQuery) -> Pruned:
 
 @route("POST", "/build/cancel", "BuildCancel")
 async def build_cancel(build: BuildStreams, query: CancelQuery) -> NoContent:
-    """204; 404 no such build."""
+    """204; 400 without an id; 404 no such build."""
+    if not query.id:
+        raise InvalidParameter("build ID not provided")
     build.builder.cancel(query.id)
     return NoContent()
 

@@ -70,15 +70,15 @@ def options(query: BuildQuery, host: Platform) -> wanted.BuildOptions:
         raise NotImplemented_(
             "the session protocol of BuildKit is not built yet", hint="set DOCKER_BUILDKIT=0"
         )
+    if query.version not in {"", "1"}:
+        raise InvalidParameter(f'invalid version "{query.version}"')
     if query.isolation not in {"", "default"}:
-        raise InvalidParameter(f'Unsupported isolation: "{query.isolation}"')
+        raise InvalidParameter(f'unsupported isolation: "{query.isolation}"')
     if _json(query.securityopt, list[str]):
-        raise InvalidParameter(
-            "The daemon on this platform does not support setting security options on build"
-        )
+        raise InvalidParameter("security options are not supported on linux")
     for name in query.t:
         if reference.parse_normalized(name).digest is not None:
-            raise InvalidParameter("refusing to create a tag with a digest reference")
+            raise InvalidParameter("build tag cannot contain a digest")
     ulimits = _json(query.ulimits, list[_Ulimit])
     return wanted.BuildOptions(
         dockerfile=query.dockerfile.lstrip("/") or "Dockerfile",

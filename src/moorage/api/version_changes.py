@@ -84,6 +84,15 @@ def each(step: Callable[[Document], None]) -> Callable[[Document], None]:
     return every
 
 
+def of_containers(step: Callable[[Document], None]) -> Callable[[Document], None]:
+    """Return the step that does *step* to the containers that ``system df`` lists."""
+
+    def every(usage: Document) -> None:
+        each(step)(_get(usage, "Containers"))
+
+    return every
+
+
 # -- queries -----------------------------------------------------------------------------------
 
 
@@ -395,6 +404,12 @@ def without_dns_names(container: Document) -> None:
         _drop(endpoint, "DNSNames")
 
 
+def without_gateway_priority(container: Document) -> None:
+    """Which of the networks leads outwards could not be chosen."""
+    for endpoint in (_get(container, "NetworkSettings", "Networks") or {}).values():
+        _drop(endpoint, "GwPriority")
+
+
 def kernel_memory(container: Document) -> None:
     """Limits of kernel memory were shown when not set."""
     host_config = _get(container, "HostConfig")
@@ -437,7 +452,8 @@ def event_fields_of_old(event: Document) -> None:
     if event.get("Type") not in {"container", "image"}:
         return
     event["status"] = event.get("Action", "")
-    event["id"] = _get(event, "Actor", "ID") or ""
+    if identity := _get(event, "Actor", "ID"):  # a prune has none
+        event["id"] = identity
     if image := _get(event, "Actor", "Attributes", "image"):
         event["from"] = image
 
@@ -485,6 +501,11 @@ def without_warning_of_volume_driver(created: Document) -> None:
     warnings = _get(created, "Warnings")
     if warnings:
         created["Warnings"] = [text for text in warnings if text != VOLUME_DRIVER_IGNORED]
+
+
+def execution_driver(info: Document) -> None:
+    """There was a field for what had run containers before there were runtimes."""
+    info["ExecutionDriver"] = "<not supported>"
 
 
 def bare_security_options(info: Document) -> None:

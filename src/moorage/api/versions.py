@@ -23,6 +23,8 @@ OFFERED: Final = {"docker-compose/1.": "1.44"}
 
 LIFT_QUERY: Final[list[tuple[Version, str, QueryChange]]] = [
     ((1, 30), "ContainerWait", c.wait_for_not_running),
+    ((1, 32), "ImageBuild", c.unasked("platform")),
+    ((1, 32), "ImageCreate", c.unasked("platform")),
     ((1, 41), "ContainerCreate", c.unasked("platform")),
     ((1, 41), "ContainerStats", c.unasked("one-shot")),
     ((1, 41), "ImageList", c.image_filter_to_filters),
@@ -82,6 +84,7 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 52), "NetworkInspect", c.without("Status")),
     ((1, 52), "NetworkList", c.each(c.unlisted_containers)),
     ((1, 52), "SystemDataUsage", c.data_usage_as_lists),
+    ((1, 52), "SystemDataUsage", c.of_containers(c.without("Health"))),
     ((1, 52), "SystemEvents", c.event_fields_of_old),
     ((1, 51), "ImageList", c.each(c.uncounted_containers)),
     ((1, 50), "ImageInspect", c.image_config_of_container),
@@ -97,14 +100,20 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 48), "ImageInspect", c.without("Manifests")),
     ((1, 48), "ImageList", c.each(c.without("Descriptor"))),
     ((1, 48), "SystemDataUsage", c.without_descriptors_of_images),
+    ((1, 48), "SystemDataUsage", c.of_containers(c.without("ImageManifestDescriptor"))),
+    ((1, 48), "ContainerInspect", c.without_gateway_priority),
+    ((1, 48), "ContainerList", c.each(c.without_gateway_priority)),
+    ((1, 48), "SystemDataUsage", c.of_containers(c.without_gateway_priority)),
     ((1, 48), "NetworkInspect", c.without("EnableIPv4")),
     ((1, 48), "NetworkList", c.each(c.without("EnableIPv4"))),
     ((1, 47), "ImageList", c.each(c.without("Manifests"))),
     ((1, 46), "ContainerList", c.each(c.without_annotations)),
+    ((1, 46), "SystemDataUsage", c.of_containers(c.without_annotations)),
     ((1, 46), "SystemInfo", c.without("Containerd")),
     ((1, 45), "ContainerInspect", c.short_id_among_aliases),
     ((1, 45), "ImageInspect", c.container_of_image),
     ((1, 44), "ContainerInspect", c.without_dns_names),
+    ((1, 44), "SystemDataUsage", c.of_containers(c.without_dns_names)),
     ((1, 44), "ImageInspect", c.virtual_size),
     ((1, 44), "ImageList", c.each(c.virtual_size)),
     ((1, 44), "SystemDataUsage", c.virtual_size_of_images),
@@ -116,6 +125,7 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 42), "SystemInfo", c.kernel_memory_unlimited),
     ((1, 39), "SystemInfo", c.unknown_names),
     ((1, 25), "SystemInfo", c.bare_security_options),
+    ((1, 25), "SystemInfo", c.execution_driver),
 ]
 
 

@@ -33,7 +33,9 @@ SOURCE_HTTP: Final = "source.http"
 
 _MIGRATIONS: Final = (
     """CREATE TABLE build_cache (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT""",
+    """CREATE TABLE build_states (state TEXT PRIMARY KEY) STRICT""",
 )
+_MOST_STATES: Final = 10_000  # the oldest go first
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -173,6 +175,25 @@ class Cache:
             record.id,
             msgspec.json.encode(record),
         )
+
+    def knows_state(self, state: str) -> bool:
+        """Say whether a build by the classic API has been in *state* since they were forgotten."""
+        return bool(self._database.all("SELECT 1 FROM build_states WHERE state = ?", state))
+
+    def remember_states(self, states: Iterable[str]) -> None:
+        """Note the states a build by the classic API went through."""
+        with self._database.transaction():
+            for state in states:
+                self._database.execute("INSERT OR IGNORE INTO build_states VALUES (?)", state)
+            self._database.execute(
+                "DELETE FROM build_states WHERE rowid NOT IN"
+                " (SELECT rowid FROM build_states ORDER BY rowid DESC LIMIT ?)",
+                _MOST_STATES,
+            )
+
+    def forget_states(self) -> None:
+        """Forget the states: what comes next is new."""
+        self._database.execute("DELETE FROM build_states")
 
     def use(self, identity: str) -> None:
         """Protect a record from pruning while a build needs it."""

@@ -8,9 +8,9 @@ is not finished, and kept back otherwise.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from moorage.build.progress import Event, LogEvent, StatusEvent, VertexEvent
 from moorage.lib import ids
@@ -32,12 +32,40 @@ class _Line:
     cached: bool = False
     announced: bool = False
 
+    @property
+    def begins_stage(self) -> bool:
+        """Whether it is a FROM, after which the cache may be used again."""
+        return self.text.upper().startswith("FROM ")
+
+
+class Memory(Protocol):
+    """The states that earlier builds have been in; a state is a digest of how it came about."""
+
+    def knows_state(self, state: str) -> bool:
+        """Say whether a build has been there."""
+
+    def remember_states(self, states: Iterable[str]) -> None:
+        """Note where a build has been."""
+
 
 class ClassicView:
     """Turns events into the text of the stream."""
 
-    def __init__(self, converted: Converted, global_args: list[str], write: Write) -> None:
+    def __init__(
+        self,
+        converted: Converted,
+        global_args: list[str],
+        write: Write,
+        memory: Memory,
+        *,
+        no_cache: bool,
+    ) -> None:
+        """*memory* knows the steps that change the configuration alone, which leave no layer."""
         self._write = write
+        self._memory = memory
+        self._no_cache = no_cache
+        self._went_through: list[str] = []
+        self._is_new = False  # a step of this stage was not found in the cache
         self._lines = [_Line(text, "", done=True) for text in global_args]
         for stage in converted.stages:
             for step in stage.steps:
@@ -74,19 +102,30 @@ class ClassicView:
             line.output.clear()
             if not line.done:
                 return
-            if line.cached:
+            state = self._state()
+            if line.cached or self._was_configured(line, state):
                 self._write(" ---> Using cache\n")
-            self._write(f" ---> {self._state()}\n")
+            else:
+                self._is_new = not line.begins_stage
+            self._went_through.append(state)
+            self._write(f" ---> {ids.short(state)}\n")
             self._at += 1
 
+    def _was_configured(self, line: _Line, state: str) -> bool:
+        """Say whether an earlier build made the same change after the same steps."""
+        if line.vertex or self._is_new or self._no_cache:
+            return False
+        return self._memory.knows_state(state)
+
     def finish(self) -> None:
-        """Show what is left of the steps that were reached."""
+        """Show what is left of the steps that were reached, and note them for later builds."""
         self._advance()
+        self._memory.remember_states(self._went_through)
 
     def _state(self) -> str:
-        """Return a short name for the state after the current step."""
+        """Return a digest that names the state after the current step."""
         seed = "\n".join(f"{line.vertex} {line.text}" for line in self._lines[: self._at + 1])
-        return ids.short(hashlib.sha256(seed.encode()).hexdigest())
+        return hashlib.sha256(seed.encode()).hexdigest()
 
 
 def failure(command: str, code: int) -> str:

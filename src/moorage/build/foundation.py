@@ -96,6 +96,7 @@ async def lay(
         image_chains=chains_of_images,
         collect=images.collect,
         supervisor=supervisor,
+        events=images.events,
         rules=settings.cache_rules,
     )
     images.more_roots.append(upkeep.roots)

@@ -11,11 +11,12 @@ from typing import Final
 from msgspec import Struct
 
 from moorage.build.cache import Record
-from moorage.lib import clock, units
+from moorage.lib import timestamps
 from moorage.lib.errors import InvalidParameter
 
 FILTERS: Final = frozenset(
     {"until", "unused-for", "id", "parent", "type", "description", "inuse", "shared", "private"}
+    | {"label", "label!"}  # of ``system prune``, which asks every kind of object the same
 )
 
 
@@ -46,6 +47,7 @@ def matcher(
     def accepts(record: Record) -> bool:
         checks = (
             all(record.last_used_ns < limit for limit in until),
+            not filters.get("label"),  # records have none
             _any(filters.get("id"), record.id.startswith),
             _any(filters.get("parent"), lambda v: v in record.parents),
             _any(filters.get("type"), lambda v: record.kind == v),
@@ -68,8 +70,17 @@ def check(filters: Mapping[str, Collection[str]], now_ns: int) -> list[int]:
         if name not in FILTERS:
             raise InvalidParameter(f"invalid filter '{name}'")
     return [
-        _instant(value, now_ns) for key in ("until", "unused-for") for value in filters.get(key, ())
+        _instant(key, value, now_ns)
+        for key in ("until", "unused-for")
+        for value in filters.get(key, ())
     ]
+
+
+def refuse_alternatives(filters: Mapping[str, Collection[str]]) -> None:
+    """Refuse a second value of one filter, as dockerd does. Raises: InvalidParameter."""
+    for name, values in filters.items():
+        if len(values) > 1 and not name.startswith("label"):
+            raise InvalidParameter("filters expect only one value", hint=name)
 
 
 def choose(
@@ -129,15 +140,12 @@ def _truth(text: str) -> bool:
     return text.lower() not in {"false", "0", "f"}
 
 
-def _instant(text: str, now_ns: int) -> int:
-    """Return the time that *text* means: seconds, RFC 3339, or a duration before now."""
-    if text.isdigit():
-        return int(text) * 1_000_000_000
+def _instant(name: str, text: str, now_ns: int) -> int:
+    """Return the time that the filter *name* means by *text*."""
     try:
-        return now_ns - units.parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        return clock.parse_rfc3339(text if "T" in text else f"{text}T00:00:00Z")
+        return timestamps.parse(text, now_ns=now_ns)
     except ValueError as error:
-        raise InvalidParameter(f"invalid time or duration: {text!r}") from error
+        raise InvalidParameter(
+            f"\"{name}\" filter expects a duration (e.g., '24h') or a timestamp:"
+            f' failed to parse value as time or duration: "{text}"'
+        ) from error

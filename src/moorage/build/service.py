@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from moorage.build import contextfiles, entitlements, image, remotes
 from moorage.build.cache import Cache
+from moorage.build.classic import Memory
 from moorage.build.contextfiles import ContextFiles
 from moorage.build.contexts import Contexts
 from moorage.build.exporters.export import Exporters
@@ -111,6 +112,11 @@ class Builder:
     def platform(self) -> Platform:
         """Return the platform of this machine."""
         return self._settings.platform
+
+    @property
+    def states(self) -> Memory:
+        """Return what knows the states that earlier builds have been in."""
+        return self._cache
 
     def open(self) -> None:
         """Load the history; remove what builds of a former daemon left."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from moorage.build.classic import ClassicView, failure, success
+from moorage.build.classic import ClassicView, Memory, failure, success
 from moorage.build.failures import BuildFailed
 from moorage.build.options import BuildOptions
 from moorage.build.progress import Event, Progress, StatusEvent
@@ -136,7 +136,7 @@ class BuildStreams:
         await builder.ignore(plan)
         progress = Progress()
 
-        view = _ClassicOutput(plan, put)
+        view = _ClassicOutput(plan, put, builder.states)
         progress.listen(view.pulled)
         try:
             result = await builder.build(
@@ -212,9 +212,10 @@ class BuildStreams:
 class _ClassicOutput:
     """What a build by the classic API writes."""
 
-    def __init__(self, plan: Plan, put: Put) -> None:
+    def __init__(self, plan: Plan, put: Put, memory: Memory) -> None:
         self._plan = plan
         self._put = put
+        self._memory = memory
         self._held: list[StreamLine] = []
         self.steps: ClassicView | None = None
 
@@ -241,7 +242,13 @@ class _ClassicOutput:
     def planned(self, progress: Progress, converted: Converted) -> None:
         """Show the steps as *progress* tells of them."""
         arguments = [arg.line.original for arg in self._plan.dockerfile.global_args]
-        self.steps = ClassicView(converted, arguments, self._write)
+        self.steps = ClassicView(
+            converted,
+            arguments,
+            self._write,
+            self._memory,
+            no_cache=self._plan.options.no_cache,
+        )
         progress.listen(self.steps.hear)
 
     def end(self, result: BuildResult) -> None:
@@ -256,10 +263,10 @@ class _ClassicOutput:
             self._write(f"[Warning] {_short(warning, options.dockerfile)}\n")
         if result.image_id is None:
             return
-        self._put(StreamLine(aux=ImageID(id=result.image_id)))
         if options.quiet:
             self._put(StreamLine(stream=f"{result.image_id}\n"))
             return
+        self._put(StreamLine(aux=ImageID(id=result.image_id)))
         tags = [reference.parse_with_default_tag(name).familiar for name in options.tags]
         for text in success(result.image_id, tags):
             self._write(text)

@@ -14,7 +14,9 @@ from msgspec import Struct
 from moorage.build import prune
 from moorage.build.cache import Cache, Record
 from moorage.build.settings import GcRule
+from moorage.images.operations import Publisher
 from moorage.lib import clock, offload
+from moorage.lib.errors import InvalidParameter
 from moorage.lib.tasks import Supervisor
 from moorage.spec.digest import Digest
 from moorage.spec.engine.build import BuildCache, BuildCacheDiskUsage
@@ -41,6 +43,7 @@ class Upkeep:
         image_chains: Callable[[], set[Digest]],
         collect: Callable[[], object],
         supervisor: Supervisor,
+        events: Publisher,
         rules: Sequence[GcRule],
     ) -> None:
         """*collect* drops layers that nobody keeps; it blocks."""
@@ -49,6 +52,7 @@ class Upkeep:
         self._image_chains = image_chains
         self._collect = collect
         self._supervisor = supervisor
+        self._events = events
         self._rules = rules
         self._running: list[int] = []  # when the running builds began
 
@@ -106,11 +110,20 @@ class Upkeep:
     async def prune(self, filters: Filters, limits: prune.Limits, *, everything: bool) -> Pruned:
         """Remove records, and the layers that nothing else needs: ``builder prune``.
 
-        Raises: InvalidParameter.
+        Events: ``builder prune``. Raises: InvalidParameter.
         """
-        pruned = self._remove(filters, limits, everything=everything)
+        try:
+            prune.refuse_alternatives(filters.terms)
+            pruned = self._remove(filters, limits, everything=everything)
+        except InvalidParameter as error:
+            raise InvalidParameter(
+                f"failed to prune build cache: {error.message}", hint=error.hint
+            ) from error
+        if not filters:
+            self._cache.forget_states()
         if pruned.caches_deleted:
             await offload.run("fs", self._collect)
+        self._events.publish("builder", "prune", "", {"reclaimed": str(pruned.space_reclaimed)})
         return pruned
 
     def free_space_wanted(self, free_bytes: int) -> int | None:

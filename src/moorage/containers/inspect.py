@@ -158,7 +158,7 @@ def configured_networks(record: ContainerRecord) -> dict[str, EndpointSettings]:
     container that was taken off the network of its mode stays off it.
     """
     mode = record.host_config.network_mode
-    if mode.startswith("container:"):
+    if mode.startswith("container:") or (record.unplugged and not record.endpoints):
         return {}
     return {
         "bridge" if name in {"", "default"} else name: settings

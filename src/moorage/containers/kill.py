@@ -11,7 +11,7 @@ from moorage.containers import restart
 from moorage.containers.container import Container, Ended
 from moorage.containers.parts import Parts
 from moorage.containers.state import Event, State, advance
-from moorage.containers.validate_config import parse_signal
+from moorage.lib import signalnames
 from moorage.lib.errors import Conflict, System
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ async def kill(parts: Parts, container: Container, signal: str) -> None:
     Events: ``kill``, and what follows from it.
     Raises: InvalidParameter (unknown signal), Conflict (not running), System (it does not die).
     """
-    number = parse_signal(signal) if signal else int(_DEFAULT)
+    number = signalnames.parse(signal) if signal else int(_DEFAULT)
     async with container.lock:
         if not container.active:
             raise Conflict(f"container {container.id} is not running")
@@ -84,10 +84,10 @@ def _asks_for_end(container: Container, number: int) -> bool:
     configured = container.record.config.stop_signal
     if not configured or number == signals.SIGKILL:
         return True
-    return parse_signal(configured) == number
+    return signalnames.parse(configured) == number
 
 
 def stop_signal(container: Container) -> int:
     """Return the number of the container's stop signal."""
     configured = container.record.config.stop_signal
-    return parse_signal(configured) if configured else int(signals.SIGTERM)
+    return signalnames.parse(configured) if configured else int(signals.SIGTERM)

@@ -1,6 +1,7 @@
 """``network connect`` and ``disconnect``: of a container that runs, and for its next start.
 
-The record holds every network a container is to join; while it holds none, the network mode says.
+The record holds every network a container is to join; while it holds none, the network mode says,
+unless the container was taken off the last one.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ async def disconnect(parts: Parts, container: Container, network: str, *, force:
         if not unplugged and not recorded:
             raise System(f"container {container.id} is not connected to network {name}")
         failpoint("containers.disconnect.before_note")
-        parts.store.change(container, endpoints=rest)
+        parts.store.change(container, endpoints=rest, unplugged=not rest)
 
 
 def reconcile(parts: Parts, container: Container) -> None:
@@ -82,7 +83,7 @@ def reconcile(parts: Parts, container: Container) -> None:
     found = {**kept, **new}
     if found.keys() != known.keys() and found != (container.record.endpoints or {}):
         log.info("container %s: its networks are now %s", container.id, ", ".join(found))
-        parts.store.change(container, endpoints=found)
+        parts.store.change(container, endpoints=found, unplugged=not found)
 
 
 def _require_changeable(container: Container) -> None:

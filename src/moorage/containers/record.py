@@ -72,6 +72,7 @@ class ContainerRecord(Struct, frozen=True, kw_only=True):
     path: str = ""
     args: list[str] = []
     endpoints: dict[str, EndpointSettings] = {}  # asked for, by network name or id
+    unplugged: bool = False  # taken off its last network: it joins none by itself any more
     mounts: list[MountRecord] = []
     driver: str = ""
     platform: str = "linux"

@@ -26,6 +26,7 @@ def request_for(record: ContainerRecord, links: Iterable[Link]) -> SandboxReques
         hostname=config.hostname,
         domainname=config.domainname,
         endpoints=record.endpoints,
+        unplugged=record.unplugged,
         port_bindings=host.port_bindings or {},
         exposed_ports=list(config.exposed_ports or {}),
         publish_all=host.publish_all_ports,

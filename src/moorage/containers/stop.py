@@ -9,7 +9,7 @@ from typing import Final
 from moorage.containers import kill, lifecycle, release
 from moorage.containers.container import Container, Ended
 from moorage.containers.parts import Parts
-from moorage.containers.validate_config import parse_signal
+from moorage.lib import signalnames
 from moorage.lib.errors import System
 
 DEFAULT_TIMEOUT_S: Final = 10
@@ -24,7 +24,7 @@ async def stop(
     Events: ``kill`` for each signal, then ``die`` and ``stop``.
     Raises: InvalidParameter (unknown signal), System (it does not die).
     """
-    number = parse_signal(signal) if signal else kill.stop_signal(container)
+    number = signalnames.parse(signal) if signal else kill.stop_signal(container)
     wait_s = _timeout(container, timeout_s)
     async with container.lock:
         if not container.active:

@@ -64,7 +64,7 @@ class ContainerStore:
         """
         bare = reference.removeprefix("/")
         if not bare:
-            raise InvalidParameter(f"No container name or ID supplied: {reference!r}")
+            raise InvalidParameter(f'invalid name or ID supplied: "{reference}"')
         found = self._by_id.get(bare) or self._by_id.get(self._by_name.get(bare, ""))
         found = found or self._by_prefix(bare) or self._by_link(bare)
         if found is None or found.record.intent is Intent.CREATE:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import signal as signals
 from collections.abc import Iterable
 from typing import Final
 
 from moorage.containers import paths
+from moorage.lib import signalnames
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.container import ContainerConfig
 from moorage.spec.engine.health import HealthConfig
@@ -70,36 +70,9 @@ def _check_strings(config: ContainerConfig) -> None:
         )
 
 
-def parse_signal(text: str) -> int:
-    """Return the number of ``9``, ``KILL``, ``SIGKILL`` or ``SIGRTMIN+3``.
-
-    Raises: InvalidParameter, with Docker's sentence.
-    """
-    if text.isdecimal():
-        number = int(text)
-        if 0 < number <= signals.SIGRTMAX:
-            return number
-        raise InvalidParameter(f"invalid signal: {text}")
-    name = text.upper().removeprefix("SIG")
-    base, plus, offset = name.partition("+")
-    if plus and base == "RTMIN" and offset.isdecimal():
-        number = signals.SIGRTMIN + int(offset)
-        if number <= signals.SIGRTMAX:
-            return number
-    base, minus, offset = name.partition("-")
-    if minus and base == "RTMAX" and offset.isdecimal():
-        number = signals.SIGRTMAX - int(offset)
-        if number >= signals.SIGRTMIN:
-            return number
-    found = getattr(signals, f"SIG{name}", None) if name.isalnum() else None
-    if not isinstance(found, signals.Signals):
-        raise InvalidParameter(f"invalid signal: {text}")
-    return int(found)
-
-
 def parse_signal_option(text: str | None) -> int | None:
     """Return the number of a signal that may be left out."""
-    return parse_signal(text) if text else None
+    return signalnames.parse(text) if text else None
 
 
 def _check_health(health: HealthConfig) -> None:

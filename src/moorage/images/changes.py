@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from moorage.lib import units
+from moorage.lib import signalnames, units
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.health import HealthConfig
 from moorage.spec.oci.image import ContainerConfig
@@ -31,9 +31,11 @@ def apply(config: ContainerConfig, changes: Iterable[str]) -> ContainerConfig:
     """
     for change in changes:
         keyword, _, rest = change.strip().partition(" ")
+        if not keyword or keyword.startswith("#"):
+            raise InvalidParameter("file with no instructions", hint=f"--change {change!r}")
         handler = _HANDLERS.get(keyword.upper())
         if handler is None:
-            raise InvalidParameter(f"{keyword.lower()} is not a valid change command")
+            raise InvalidParameter(f"{keyword} is not a valid change command")
         rest = rest.strip()
         if not rest:
             raise InvalidParameter(f"{keyword.upper()} requires at least one argument")
@@ -154,6 +156,7 @@ def _on_build(config: ContainerConfig, text: str) -> ContainerConfig:
 
 
 def _stop_signal(config: ContainerConfig, text: str) -> ContainerConfig:
+    signalnames.parse(text)
     return structs.replace(config, stop_signal=text)
 
 

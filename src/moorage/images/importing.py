@@ -10,6 +10,7 @@ from moorage.images import changes as instructions
 from moorage.images.image import Image
 from moorage.images.operations import Parts
 from moorage.lib import clock
+from moorage.lib.errors import InvalidParameter
 from moorage.lib.failpoint import failpoint
 from moorage.spec import digest as digests
 from moorage.spec import gojson, mediatype
@@ -33,8 +34,10 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
 def import_image(parts: Parts, file: BinaryIO, options: ImportOptions) -> Image:
     """Make an image of *file*, a tar compressed or not. Blocks.
 
-    Events: ``import``. Raises: InvalidParameter, System (disk full).
+    Events: ``tag`` if it has a name, ``import``. Raises: InvalidParameter, System (disk full).
     """
+    if options.platform is not None and options.platform.os != parts.store.host.os:
+        raise InvalidParameter("operating system is not supported", hint=options.platform.os)
     run = instructions.apply(ContainerConfig(), options.changes)
     with parts.leases.acquire("import") as lease:
         try:
@@ -64,6 +67,8 @@ def import_image(parts: Parts, file: BinaryIO, options: ImportOptions) -> Image:
         finally:
             lease.release()
             parts.collect()
+    if options.name is not None:
+        parts.announce("tag", image.id, options.name.familiar)
     parts.announce("import", image.id, image.id)
     return image
 

@@ -62,7 +62,7 @@ def _condition(parts: Parts, filters: Filters) -> Callable[[Image], bool]:
     """Look up once what the filters name."""
     before = _times(parts, filters.get("before"))
     since = _times(parts, filters.get("since"))
-    until = timestamps.until(filters.get("until"))
+    until = timestamps.earliest(filters.get("until"))
 
     def holds(image: Image) -> bool:
         return (

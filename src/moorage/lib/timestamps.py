@@ -54,11 +54,24 @@ def until(values: Sequence[str]) -> int | None:
 
     Raises: InvalidParameter.
     """
-    if not values:
-        return None
     if len(values) > 1:
         raise InvalidParameter("more than one until filter specified")
+    return earliest(values)
+
+
+def earliest(values: Sequence[str]) -> int | None:
+    """Return the first of the times that a filter names, None without any.
+
+    Raises: InvalidParameter, in Docker's words.
+    """
+    return min((_filtered(value) for value in values), default=None)
+
+
+def _filtered(text: str) -> int:
     try:
-        return parse(values[0])
+        return parse(text)
     except ValueError as error:
-        raise InvalidParameter(f"invalid filter 'until={values[0]}': {error}") from error
+        raise InvalidParameter(
+            f'failed to parse value as time or duration: "{text}"',
+            hint="such as 24h, 2006-01-02 or 1136073845",
+        ) from error

@@ -19,11 +19,12 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 from msgspec import structs
 
 from moorage.lib import ids, offload
-from moorage.lib.errors import InvalidParameter, MoorageError, System
+from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError, System
 from moorage.lib.failpoint import failpoint
 from moorage.networks import endpoints, namefiles, nameport, naming, publishing, sandbox
 from moorage.networks.domain import Domain
@@ -38,6 +39,8 @@ from moorage.spec.engine.network import EndpointSettings
 
 log = logging.getLogger(__name__)
 
+CONFIGURATION_ONLY: Final = "cannot create endpoint on configuration-only network"
+
 
 async def join(domain: Domain, request: SandboxRequest, namespace: int | None = None) -> Sandbox:
     """Make the sandbox of a container that starts, in *namespace* if given: all or nothing."""
@@ -46,7 +49,7 @@ async def join(domain: Domain, request: SandboxRequest, namespace: int | None = 
     if request.container_id in domain.registry.sandboxes:
         await leave(domain, request.container_id)
     chosen = _choose(domain, request)
-    if chosen[0][0].name == "host":
+    if chosen and chosen[0][0].name == "host":
         return _host_sandbox(domain, request, chosen[0])
     async with AsyncExitStack() as undo:
         made = SandboxRecord(id=ids.new_id(), request=request)
@@ -135,7 +138,7 @@ def _choose(
     """
     first = _find(domain, request.network_mode or "default")
     by_id: dict[str, tuple[NetworkRecord, EndpointSettings]] = {}
-    if _is_wanted(domain, first, request.endpoints):
+    if not request.unplugged and _is_wanted(domain, first, request.endpoints):
         by_id[first.id] = (first, EndpointSettings(mac_address=request.mac_address))
     for ref, settings in request.endpoints.items():
         network = _find(domain, ref)
@@ -147,9 +150,7 @@ def _choose(
             refuse_lonely(network)
     for network, settings in by_id.values():
         if network.config_only:
-            raise InvalidParameter(
-                f"configuration-only network {network.name} cannot be used for containers"
-            )
+            raise Forbidden(CONFIGURATION_ONLY)
         endpoints.check_settings(
             network, settings, names_on_default=domain.config.names_on_default_bridge
         )

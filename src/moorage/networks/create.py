@@ -127,6 +127,13 @@ def _refuse(domain: Domain, request: NetworkCreateRequest) -> None:
         raise InvalidParameter(f"invalid name: {name!r}", hint="no '/' and no control characters")
     if name in {*BUILTIN, "default"} or name.startswith("container:"):
         raise Forbidden(f"operation is not permitted on predefined {name} network")
+    if request.config_only and (
+        request.internal or request.attachable or request.ingress or request.scope
+    ):
+        raise Forbidden(
+            "configuration network can only contain network specific fields. Network operator"
+            " fields like [ ingress | internal | attachable | scope ] are not supported."
+        )
     if request.ingress:
         raise Forbidden(
             "ingress networks are made by swarm mode, which this engine does not have",
@@ -238,12 +245,11 @@ def choose_subnets(
     Chosen ones keep clear of the networks of this daemon and of the host's *routes*.
     Raises: InvalidParameter, Forbidden (overlap).
     """
+    if network.ipam_driver == "null":
+        _check_without_addresses(network)
     if network.ipam_driver != "default" or not domain.driver(network).addressed:
         return network
-    for subnet in network.subnets:
-        if not subnet.cidr and (subnet.gateway or subnet.ip_range):
-            raise InvalidParameter(f"no matching subnet for gateway {subnet.gateway}")
-    given = [s for s in network.subnets if s.cidr]
+    given = [s for s in network.subnets if s.cidr or s.gateway or s.ip_range or s.auxiliary]
     wrong = ipam.check_subnets(given, ipv4=network.ipv4, ipv6=network.ipv6)
     if wrong:
         raise InvalidParameter("invalid network config:\n" + "\n".join(wrong))
@@ -271,6 +277,17 @@ def choose_subnets(
             )
             chosen.append(Subnet(cidr=str(found)))
     return structs.replace(network, subnets=[_with_gateway(network, s) for s in chosen])
+
+
+def _check_without_addresses(network: NetworkRecord) -> None:
+    """Refuse the IPAM driver that gives no addresses, where there must be some.
+
+    Raises: InvalidParameter, with Docker's sentences.
+    """
+    if network.subnets_given:
+        raise InvalidParameter("null ipam driver does not handle specific address pool requests")
+    if network.driver == bridge.Bridge.name:
+        raise InvalidParameter("ipv4 pool is empty", hint="leave --ipam-driver out")
 
 
 def _with_gateway(network: NetworkRecord, subnet: Subnet) -> Subnet:

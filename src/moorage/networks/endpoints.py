@@ -26,12 +26,20 @@ _LAST_RESORT = 64  # interfaces in one sandbox: more names than anybody needs
 
 
 def check_settings(
-    network: NetworkRecord, settings: EndpointSettings, *, names_on_default: bool
+    network: NetworkRecord,
+    settings: EndpointSettings,
+    *,
+    names_on_default: bool,
+    connecting: bool = False,
 ) -> None:
-    """Check what the user asked of one endpoint.
+    """Check what the user asked of one endpoint; who connects knows of which network it is.
 
     Raises: InvalidParameter, with Docker's sentences.
     """
+    for link in settings.links or []:
+        target, _, alias = link.partition(":")
+        if not target or ":" in alias:
+            raise InvalidParameter(f"bad format for links: {link}", hint="give name or name:alias")
     wrong = [
         *_check_addresses(network, settings.ipam_config or EndpointIPAMConfig()),
         *_check_aliases(network, settings.aliases or [], names_on_default=names_on_default),
@@ -41,10 +49,8 @@ def check_settings(
         options.interface_name(name, "interface name")
     options.endpoint_sysctls(settings.driver_opts or {}, "eth0")
     if wrong:
-        raise InvalidParameter(
-            f"invalid config for network {network.name}: invalid endpoint settings:\n"
-            + "\n".join(wrong)
-        )
+        of = "" if connecting else f"invalid config for network {network.name}: "
+        raise InvalidParameter(f"{of}invalid endpoint settings:\n" + "\n".join(wrong))
 
 
 def _check_addresses(network: NetworkRecord, ipam: EndpointIPAMConfig) -> Iterator[str]:

@@ -41,7 +41,7 @@ def list_all(domain: Domain, filters: Filters) -> list[NetworkSummary]:
         found = [
             network
             for network in found
-            if filters.exact("driver", network.driver)
+            if filters.exact("driver", _driver(network))
             and filters.match("name", network.name)
             and filters.match("id", network.id)
             and filters.exact("scope", network.scope)
@@ -52,6 +52,11 @@ def list_all(domain: Domain, filters: Filters) -> list[NetworkSummary]:
     if len(domain.summaries) > len(domain.registry.networks):  # some are gone
         domain.summaries.clear()
     return [_summary(domain, network) for network in found]
+
+
+def _driver(network: NetworkRecord) -> str:
+    """Return the driver that is shown: none makes a mere configuration."""
+    return "null" if network.config_only else network.driver
 
 
 def _is_dangling(domain: Domain, network: NetworkRecord) -> bool:
@@ -73,7 +78,7 @@ def _summarise(network: NetworkRecord) -> NetworkSummary:
         id=network.id,
         created=clock.rfc3339(network.created_ns),
         scope=network.scope,
-        driver=network.driver,
+        driver=_driver(network),
         enable_ipv4=network.ipv4,
         enable_ipv6=network.ipv6,
         ipam=_ipam(network),

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 from msgspec import structs
 
-from moorage.lib import clock, units
-from moorage.lib.errors import Forbidden, InvalidParameter, MoorageError
+from moorage.lib import timestamps
+from moorage.lib.errors import Forbidden, MoorageError
 from moorage.lib.failpoint import failpoint
 from moorage.networks import naming
 from moorage.networks.domain import Domain
@@ -110,7 +110,7 @@ async def prune(domain: Domain, filters: Filters) -> NetworkPruneResponse:
     Events: ``destroy`` for each, then ``prune``.
     """
     filters.require_known(_FILTERS)
-    until = _until(filters)
+    until = timestamps.until(filters.get("until"))
     deleted: list[str] = []
     for network in list(domain.registry.networks.values()):
         if (
@@ -131,23 +131,3 @@ async def prune(domain: Domain, filters: Filters) -> NetworkPruneResponse:
         deleted.append(network.name)
     domain.events.publish("network", "prune", "", {"reclaimed": "0"})
     return NetworkPruneResponse(networks_deleted=deleted or None)
-
-
-def _until(filters: Filters) -> int | None:
-    values = filters.get("until")
-    if not values:
-        return None
-    if len(values) > 1:
-        raise InvalidParameter("more than one until filter specified")
-    text = values[0]
-    try:
-        return clock.now_ns() - units.parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        whole, _, fraction = text.partition(".")
-        if whole.isdecimal():
-            return int(whole) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
-        return clock.parse_rfc3339(text if "T" in text else f"{text}T00:00:00Z")
-    except ValueError as error:
-        raise InvalidParameter(f"invalid filter 'until={text}'") from error

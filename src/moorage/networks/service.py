@@ -244,12 +244,20 @@ class Networks:
         domain = self._domain
         network = domain.registry.find(ref)
         if network.config_only:
-            raise Forbidden("cannot create endpoint on configuration-only network")
+            raise Forbidden(attach.CONFIGURATION_ONLY)
         on = [self._find_or_none(name) for name in {request.network_mode, *request.endpoints}]
+        if any(other is not None and other.name == "host" for other in on):
+            raise InvalidParameter(
+                "container sharing network namespace with another container or host cannot be"
+                " connected to any other network"
+            )
         for other in (network, *filter(None, on)):
             attach.refuse_lonely(other)
         endpoints.check_settings(
-            network, settings, names_on_default=domain.config.names_on_default_bridge
+            network,
+            settings,
+            names_on_default=domain.config.names_on_default_bridge,
+            connecting=True,
         )
         if not running:
             return network.name, structs.replace(settings, network_id=network.id)

@@ -34,6 +34,7 @@ class SandboxRequest(Struct, frozen=True, kw_only=True):
     hostname: str = ""
     domainname: str = ""
     endpoints: dict[str, EndpointSettings] = field(default_factory=dict)
+    unplugged: bool = False  # without endpoints it joins no network, whatever the mode
     port_bindings: dict[str, list[PortBinding] | None] = field(default_factory=dict)
     exposed_ports: list[str] = field(default_factory=list)  # "80/tcp"
     publish_all: bool = False

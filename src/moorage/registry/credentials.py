@@ -15,6 +15,7 @@ from moorage.lib.errors import InvalidParameter
 from moorage.spec import gojson
 
 HEADER: Final = "x-registry-auth"
+_CONFIG_HEADER: Final = "x-registry-config"
 CONFIG_HEADER: Final = "x-registry-config"
 DOCKER_HUB: Final = "https://index.docker.io/v1/"
 _LIMIT: Final = 64 << 10  # bytes of a header worth decoding
@@ -61,7 +62,7 @@ def decode_config_header(text: str | None) -> dict[str, Credentials]:
     """Decode ``X-Registry-Config`` of a build: credentials by registry."""
     if not text:
         return {}
-    found = gojson.decode(_decode(text), dict[str, Credentials])
+    found = gojson.decode(_decode(text, _CONFIG_HEADER), dict[str, Credentials])
     return {server: _with_pair(entry) for server, entry in found.items()}
 
 
@@ -75,15 +76,15 @@ def parse(data: bytes) -> Credentials:
         raise InvalidParameter(f"invalid {HEADER.title()} header: not the JSON expected") from None
 
 
-def _decode(text: str) -> bytes:
+def _decode(text: str, header: str = HEADER) -> bytes:
     text = text.strip()
     if len(text) > _LIMIT:
-        raise InvalidParameter(f"invalid {HEADER.title()} header: too long")
+        raise InvalidParameter(f"invalid {header.title()} header: too long")
     plain = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidParameter(f"invalid {HEADER.title()} header: not base64") from None
+        raise InvalidParameter(f"invalid {header.title()} header: not base64") from None
 
 
 def _with_pair(given: Credentials) -> Credentials:

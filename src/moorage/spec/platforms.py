@@ -101,7 +101,9 @@ def parse(text: str, *, default: Platform | None = None) -> Platform:
         only = normalize(Platform(os=here.os, architecture=parts[0]))
         if only.architecture in _KNOWN_ARCHITECTURES:
             return only
-        raise InvalidParameter(f'"{text}": unknown operating system or architecture')
+        raise InvalidParameter(
+            f'"{text}": unknown operating system or architecture: invalid argument'
+        )
     if len(parts) > 3:
         raise InvalidParameter(f'"{text}": cannot parse platform specifier: invalid argument')
     variant = parts[2] if len(parts) > 2 else ""

@@ -39,8 +39,13 @@ def test_lists_and_tables_are_decoded() -> None:
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        (BuildQuery(securityopt='["seccomp=unconfined"]'), "does not support setting security"),
-        (BuildQuery(isolation="hyperv"), 'Unsupported isolation: "hyperv"'),
+        (
+            BuildQuery(securityopt='["seccomp=unconfined"]'),
+            "security options are not supported on linux",
+        ),
+        (BuildQuery(isolation="hyperv"), 'unsupported isolation: "hyperv"'),
+        (BuildQuery(version="3"), 'invalid version "3"'),
+        (BuildQuery(t=["a@sha256:" + "0" * 64]), "build tag cannot contain a digest"),
     ],
 )
 def test_what_no_build_on_linux_does_is_refused(query: BuildQuery, sentence: str) -> None:

@@ -114,6 +114,8 @@ def test_events_of_containers_have_their_old_fields_before_1_52() -> None:
     old = lowered("SystemEvents", (1, 51), event)
     assert (old["status"], old["id"], old["from"]) == ("start", "abc", "nginx")
     assert "status" not in lowered("SystemEvents", (1, 52), event)
+    prune = {"Type": "image", "Action": "prune", "Actor": {"ID": "", "Attributes": {}}}
+    assert "id" not in lowered("SystemEvents", (1, 51), prune)
     network = {"Type": "network", "Action": "create", "Actor": actor}
     assert lowered("SystemEvents", (1, 51), network) == network
 
@@ -292,3 +294,29 @@ def test_an_unknown_origin_of_an_image_is_left_out_since_1_52() -> None:
     assert lowered("ImageInspect", (1, 52), dict(image)) == {"Id": "1", "Author": "me"}
     old = lowered("ImageInspect", (1, 51), dict(image))
     assert (old["Author"], old["Comment"], old["Parent"]) == ("me", "", "")
+
+
+def test_what_old_clients_did_not_know_of_containers_is_not_in_their_disk_usage() -> None:
+    endpoint = {"IPAddress": "10.0.0.2", "GwPriority": 3, "DNSNames": ["web"]}
+    container = {
+        "Id": "c" * 64,
+        "Health": {"Status": "none"},
+        "ImageManifestDescriptor": {},
+        "HostConfig": {"NetworkMode": "bridge", "Annotations": {"a": "b"}},
+        "NetworkSettings": {"Networks": {"bridge": endpoint}},
+    }
+    usage = {"ContainerUsage": {"Items": [container]}}
+    assert lowered("SystemDataUsage", (1, 52), usage)["Containers"] == [container]
+    (old,) = lowered("SystemDataUsage", (1, 43), usage)["Containers"]
+    assert old == {
+        "Id": "c" * 64,
+        "HostConfig": {"NetworkMode": "bridge"},
+        "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "10.0.0.2"}}},
+    }
+
+
+def test_the_platform_of_a_pull_or_build_had_no_effect_before_1_32() -> None:
+    for operation in ("ImageCreate", "ImageBuild"):
+        asked = {"platform": ["nonsense"]}
+        assert versions.lift_query(operation, (1, 31), asked) == {}
+        assert versions.lift_query(operation, (1, 32), asked) == asked

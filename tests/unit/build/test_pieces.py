@@ -125,9 +125,11 @@ def test_filters() -> None:
     assert matching(type="exec.cachemount") == ""
     assert matching(inuse="true") == "a"
     assert matching(private="true") == "abcd"
+    assert matching(label="x") == ""  # records have no labels
+    assert matching(**{"label!": "x"}) == "abcd"
     with pytest.raises(InvalidParameter, match="invalid filter 'bad'"):
         matching(bad="x")
-    with pytest.raises(InvalidParameter, match="invalid time"):
+    with pytest.raises(InvalidParameter, match="failed to parse value as time or duration"):
         matching(until="soon")
 
 

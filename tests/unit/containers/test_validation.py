@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from moorage.containers import names, validate_config, validate_namespaces, validate_resources
 from moorage.containers.validate_resources import HostResources
+from moorage.lib import signalnames
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.container import ContainerConfig
 from moorage.spec.engine.health import HealthConfig
@@ -74,13 +75,13 @@ def test_bad_configurations_are_refused(
     [("9", 9), ("KILL", 9), ("sigterm", 15), ("SIGRTMIN+3", 37), ("RTMAX-1", 63), ("HUP", 1)],
 )
 def test_signals_are_read(text: str, number: int) -> None:
-    assert validate_config.parse_signal(text) == number
+    assert signalnames.parse(text) == number
 
 
 @pytest.mark.parametrize("text", ["0", "65", "SIG", "RTMIN+90", "SIG_IGN", "1.5", "-9", ""])
 def test_what_is_no_signal_is_refused(text: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid signal"):
-        validate_config.parse_signal(text)
+        signalnames.parse(text)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_bad_flags_are_named(tmp_path: Path, flags: list[str], message: str) -> 
         ("builder", {"gc": {"policy": [{"keepStorage": "some"}]}}, "policy[0].reservedSpace"),
         ("builder", {"gc": {"policy": [{}, {"filter": ["unused-for"]}]}}, "policy[1].filter"),
         ("builder", {"gc": {"policy": [{"filter": ["color=red"]}]}}, "invalid filter 'color'"),
-        ("builder", {"gc": {"policy": [{"filter": ["unused-for=long"]}]}}, "'long'"),
+        ("builder", {"gc": {"policy": [{"filter": ["unused-for=long"]}]}}, '"long"'),
         ("hosts", ["tcp://0.0.0.0:2375"], "without TLS"),
         ("hosts", ["tcp://127.0.0.1:2375"], "without TLS"),
         ("hosts", ["http://x"], "known are unix://"),

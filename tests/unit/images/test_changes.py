@@ -43,8 +43,10 @@ def test_every_instruction() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("RUN rm -rf /", "run is not a valid change command"),
-        ("", "is not a valid change command"),
+        ("RUN rm -rf /", "RUN is not a valid change command"),
+        ("", "file with no instructions"),
+        ("# a comment", "file with no instructions"),
+        ("STOPSIGNAL soon", "invalid signal: soon"),
         ("CMD", "CMD requires at least one argument"),
         ("ENV A", "ENV must have two arguments"),
         ("ENV A=1 B", "can't find ="),

@@ -43,9 +43,12 @@ def mtu(options: Mapping[str, str], default: int) -> int:
     text = options.get(MTU, "")
     if not text:
         return default
-    if not text.isascii() or not text.isdecimal():
-        raise InvalidParameter(f"failed to parse {MTU} value: {text} (should be integer)")
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise InvalidParameter(
+            f"failed to parse {MTU} value: {text} (should be integer)"
+        ) from error
     if number and not _MIN_MTU <= number <= _MAX_MTU:
         raise InvalidParameter(f"invalid MTU number: {number}")
     return number

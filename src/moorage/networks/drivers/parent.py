@@ -16,7 +16,7 @@ from moorage.networks.drivers import options
 from moorage.networks.records import NetworkRecord
 
 PARENT: Final = "parent"
-_SUBINTERFACE: Final = re.compile(r"(.+)\.(\d{1,4})\Z")
+_SUBINTERFACE: Final = re.compile(r"(.+)\.(\d+)\Z")
 _VLAN_IDS: Final = range(1, 4095)
 _PASSTHRU: Final = "passthru"
 DRIVERS: Final = frozenset({"macvlan", "ipvlan"})  # whose devices are parents
@@ -92,10 +92,12 @@ def ensure(network: NetworkRecord) -> None:
                 hint="`ip link` lists what there is; eth0.10 makes an 802.1q sub-interface of eth0",
             )
         parent, tag = found[1], int(found[2])
-        if tag not in _VLAN_IDS or not _exists(host, parent):
+        if tag not in _VLAN_IDS:
+            raise InvalidParameter(f"vlan id must be between 1-4094, received: {tag}")
+        if not _exists(host, parent):
             raise InvalidParameter(
                 f"cannot make the 802.1q sub-interface {name}",
-                hint="the interface before the dot must exist, the id be 1 to 4094",
+                hint="the interface before the dot must exist",
             )
         try:
             host.run(link.vlan(name, parent=link.read(host, parent).index, tag=tag))

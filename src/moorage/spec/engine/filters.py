@@ -1,4 +1,7 @@
-"""The ``filters`` query parameter: ``{"label": ["a=b"]}``; older: ``{"label": {"a=b": true}}``."""
+"""The ``filters`` query parameter: ``{"label": ["a=b"]}``; older: ``{"label": {"a=b": true}}``.
+
+In the older form it is the key that counts, as in dockerd, whatever stands behind it.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,10 @@ class Filters:
         if not text:
             return cls()
         try:
-            raw = msgspec.json.decode(text, type=dict[str, list[str] | dict[str, bool]])
+            raw = msgspec.json.decode(text, type=dict[str, list[str] | dict[str, bool]] | None)
         except msgspec.DecodeError as error:
             raise InvalidParameter(f"invalid filter: {error}") from error
-        return cls(
-            {
-                name: values if isinstance(values, list) else [v for v, on in values.items() if on]
-                for name, values in raw.items()
-            }
-        )
+        return cls({name: list(values) for name, values in (raw or {}).items()})
 
     def require_known(self, known: Collection[str]) -> None:
         """Refuse names outside *known*.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,7 +30,8 @@ from moorage.build.frontends.dockerfile.lint import Linter
 from moorage.build.frontends.dockerfile.scope import Scope
 from moorage.build.frontends.dockerfile.source import SyntaxFault
 from moorage.build.graph import MakeDirectory, Operation, Vertex
-from moorage.lib import gotext
+from moorage.lib import gotext, signalnames
+from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.health import HealthConfig
 from moorage.spec.oci.image import ContainerConfig, History
 from moorage.spec.platforms import Platform
@@ -255,11 +255,10 @@ def _user(state: StageState, value: Value) -> None:
 
 def _stop_signal(state: StageState, value: Value) -> None:
     name = state.scope.expand(value.value)
-    bare = name.upper().removeprefix("SIG")
-    real_time = re.fullmatch(r"RTM(?:IN(?:\+\d+)?|AX(?:-\d+)?)", bare)
-    known = bare.isdigit() and 0 < int(bare) <= signal.SIGRTMAX
-    if not (known or real_time or f"SIG{bare}" in signal.Signals.__members__):
-        raise SyntaxFault(f"invalid signal: {name}", hint="expected a name as SIGTERM or a number")
+    try:
+        signalnames.parse(name)
+    except InvalidParameter as error:
+        raise SyntaxFault(error.message, hint="expected a name as SIGTERM or a number") from error
     state.set_config(stop_signal=name)
     _note(state, value.line, f"STOPSIGNAL {name}")
 
