@@ -118,7 +118,8 @@ def error_response(error: Exception, where: str) -> Raw:
     if isinstance(error, MoorageError):
         status = status_of(error)
         if status >= _SERVER_FAULT and status != 501:
-            log.error("%s: %s", where, error, exc_info=error.__cause__)
+            log.error("%s: %s", where, error)
+            log.debug("%s: for this reason", where, exc_info=error.__cause__)
         else:
             log.debug("%s: %s", where, error)
         return Raw(encode_json({"message": str(error)}), JSON, status)
