@@ -65,6 +65,29 @@ def test_the_authority_of_certs_d_is_trusted(
     assert resolve(registry.host, strict(tmp_path)).startswith("sha256:")
 
 
+def test_an_authority_that_is_replaced_counts_at_once(
+    registry: FakeRegistry, certificate: Certificate, tmp_path: Path
+) -> None:
+    directory = tmp_path / registry.host
+    directory.mkdir()
+    file = directory / "ca.crt"
+    file.write_bytes(make_certificate(tmp_path).certificate.read_bytes())
+    reference = references.parse_normalized(f"{registry.host}/app:1")
+
+    async def work() -> str:
+        registries = Registries(lambda: strict(tmp_path), user_agent="test")
+        try:
+            (way,) = await registries.repositories(reference)
+            with pytest.raises(System, match="x509"):
+                await way.resolve("1")
+            file.write_bytes(certificate.certificate.read_bytes())
+            return (await way.resolve("1")).digest
+        finally:
+            await registries.close()
+
+    assert asyncio.run(work()).startswith("sha256:")
+
+
 def test_an_insecure_registry_may_have_any_certificate(
     registry: FakeRegistry, tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ class TLS(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_TLS: Final = TLS()
+_Stamps = tuple[tuple[int, int, int], ...]  # of the files that a context was made of
 _Key = tuple[str, str, int, str, TLS]
 
 
@@ -114,7 +115,7 @@ class HttpClient:
     def __init__(self, *, user_agent: str) -> None:
         self._user_agent = user_agent
         self._idle: dict[_Key, list[tuple[float, Connection]]] = {}
-        self._contexts: dict[TLS, ssl.SSLContext] = {}
+        self._contexts: dict[TLS, tuple[_Stamps, ssl.SSLContext]] = {}
 
     async def request(
         self,
@@ -270,9 +271,10 @@ class HttpClient:
         connection.rest()
 
     async def _context(self, tls: TLS) -> ssl.SSLContext:
-        if tls not in self._contexts:
-            self._contexts[tls] = await offload.run("net", make_context, tls)
-        return self._contexts[tls]
+        known = self._contexts.get(tls)
+        if known is None or _files(tls):
+            known = self._contexts[tls] = await offload.run("net", _up_to_date, tls, known)
+        return known[1]
 
     async def close(self) -> None:
         """Close all idle connections."""
@@ -312,6 +314,19 @@ def _head(method: str, target: str, lines: Mapping[str, str]) -> bytes:
         message = "control characters in a request"
         raise ProtocolError(message)
     return ("\r\n".join(text) + "\r\n\r\n").encode("latin-1", "replace")
+
+
+def _files(tls: TLS) -> list[Path]:
+    return [*tls.authorities, *(path for pair in tls.clients for path in pair)]
+
+
+def _up_to_date(
+    tls: TLS, known: tuple[_Stamps, ssl.SSLContext] | None
+) -> tuple[_Stamps, ssl.SSLContext]:
+    """Return *known*, or another if its files have been replaced. Blocks. Raises: OSError."""
+    found = [path.stat() for path in _files(tls)]
+    stamps = tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in found)
+    return known if known is not None and known[0] == stamps else (stamps, make_context(tls))
 
 
 def make_context(tls: TLS) -> ssl.SSLContext:
