@@ -20,12 +20,16 @@ from moorage.spec.oci.runtime import LinuxSeccomp
 ANNOTATION: Final = "run.oci.seccomp_bpf_data"  # crun's: base64 of the program
 _FORMAT: Final = b"1"  # of the compilation; another gives other cache names
 _DEFAULT_ERRNO: Final = 1  # EPERM
+_READY_MAX: Final = 32  # programs kept in memory, some 20 KiB each
+_KEPT_MAX: Final = 256  # files
+_INSTRUCTION_SIZE: Final = 8  # bytes of a sock_filter
 
 
 class FilterCache:
     """Compiled filters.
 
-    ``directory/<sha256 of the filter's JSON>.bpf``, each whole (rename); any may be deleted.
+    ``directory/<sha256 of the filter's JSON>.bpf``, each whole (rename); any may be deleted. A
+    client may send as many profiles as it likes, so both are bounded.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -47,20 +51,34 @@ class FilterCache:
         if profile.listener_path or profile.flags:
             return None
         name = self._name(profile)
-        if name not in self._ready:
-            self._ready[name] = base64.b64encode(self._program(name, profile)).decode()
-        return self._ready[name]
+        ready = self._ready.get(name)
+        if ready is None:
+            ready = base64.b64encode(self._program(name, profile)).decode()
+            while len(self._ready) >= _READY_MAX:
+                del self._ready[next(iter(self._ready))]
+            self._ready[name] = ready
+        return ready
 
     def _program(self, name: str, profile: LinuxSeccomp) -> bytes:
         path = self._directory / f"{name}.bpf"
         try:
-            return path.read_bytes()
+            program = path.read_bytes()
         except FileNotFoundError:
-            pass
+            program = b""
+        if program and len(program) % _INSTRUCTION_SIZE == 0:
+            return program
         program = compile_profile(profile)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomicfile.write(path, program, sync=False)
+        self._make_room()
+        atomicfile.write(
+            path, program
+        )  # a filter that a power cut has emptied would filter nothing
         return program
+
+    def _make_room(self) -> None:
+        kept = sorted(self._directory.glob("*.bpf"), key=lambda path: path.stat().st_mtime_ns)
+        for oldest in kept[: max(0, len(kept) - _KEPT_MAX + 1)]:
+            oldest.unlink(missing_ok=True)
 
 
 def compile_profile(profile: LinuxSeccomp) -> bytes:

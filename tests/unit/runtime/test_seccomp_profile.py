@@ -155,6 +155,32 @@ def test_compiled_filters_are_kept_on_disk(tmp_path: Path) -> None:
     assert kept.read_bytes() == seccomp.compile_profile(profile)
 
 
+@pytest.mark.parametrize("left", [b"", b"cut off in the middle"])
+def test_a_filter_that_a_power_cut_has_spoiled_is_made_again(tmp_path: Path, left: bytes) -> None:
+    profile = resolve()
+    compiled = seccomp.FilterCache(tmp_path).annotation(profile)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(left)
+    assert seccomp.FilterCache(tmp_path).annotation(profile) == compiled
+    assert kept.read_bytes() == seccomp.compile_profile(profile)
+
+
+def test_any_number_of_profiles_takes_bounded_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seccomp, "_READY_MAX", 2)
+    monkeypatch.setattr(seccomp, "_KEPT_MAX", 3)
+    cache = seccomp.FilterCache(tmp_path)
+    profiles = [
+        LinuxSeccomp(default_action="SCMP_ACT_ERRNO", default_errno_ret=number, syscalls=[])
+        for number in range(1, 6)
+    ]
+    for profile in profiles:
+        assert cache.annotation(profile)
+    assert [cache.is_ready(profile) for profile in profiles] == [False] * 3 + [True] * 2
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_filter_with_a_listener_is_the_runtimes_matter(tmp_path: Path) -> None:
     profile = LinuxSeccomp(default_action="SCMP_ACT_ALLOW", listener_path="/run/agent")
     assert seccomp.FilterCache(tmp_path).annotation(profile) is None
