@@ -166,7 +166,8 @@ class Download:
         raise failure or System(f"no source for {self.descriptor.digest}")
 
     async def _from(self, source: Repository) -> None:
-        writer = await self._writer()
+        # one that nobody closes would keep all others from writing this blob
+        writer = await offload.obtain("cpu", self._writer, lambda writer: writer.close())
         try:
             self.progress.begin(writer.reader(), writer.offset)
             await self._fetch_from(source, writer)
@@ -181,18 +182,8 @@ class Download:
                 writer.abort()  # nothing to go on from
             writer.close()
 
-    async def _writer(self) -> BlobWriter:
+    def _writer(self) -> BlobWriter:
         """Go on with what is there, which is hashed anew and may take a while."""
-        opening = offload.start("cpu", self._open_writer)
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            await asyncio.wait({opening})
-            if opening.exception() is None:
-                opening.result().close()  # else nobody could ever write this blob again
-            raise
-
-    def _open_writer(self) -> BlobWriter:
         return self._content.writer(
             partial_name(self.descriptor),
             expected=self.descriptor.digest,

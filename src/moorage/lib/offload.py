@@ -93,6 +93,21 @@ async def run_to_end(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: 
         raise
 
 
+async def obtain(pool: Pool, work: Callable[[], T], give_back: Callable[[T], object]) -> T:
+    """Run blocking *work*, which returns something that somebody has to let go of.
+
+    Cancel: takes effect when the thread has finished, and *give_back* has got what it made.
+    """
+    running = start(pool, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if running.exception() is None:
+            give_back(running.result())
+        raise
+
+
 def start(pool: Pool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
     """Start blocking *work* in a thread of *pool*; somebody has to wait for it."""
     call = functools.partial(work, *args, **kwargs)

@@ -36,7 +36,7 @@ class Attachment:
                 return None
             try:
                 chunk = await loop.sock_recv(self._socket, _READ_SIZE)
-            except (ConnectionResetError, OSError):
+            except OSError:
                 chunk = b""
             if not chunk:
                 self._ended = True

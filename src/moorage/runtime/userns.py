@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,12 @@ class Lent:
 
     user: int
     network: int | None  # owned by the user namespace; None unless asked for
+
+    def close(self) -> None:
+        """Close them."""
+        os.close(self.user)
+        if self.network is not None:
+            os.close(self.network)
 
 
 class UserNamespace(Struct, frozen=True):
@@ -62,13 +69,12 @@ async def lend(uids: str, gids: str, *, network: bool = False) -> AsyncIterator[
         finally:
             os.close(read)
         try:
-            lent = await offload.run("fs", _mapped, helper.pid, uids, gids, network=network)
+            mapped = partial(_mapped, helper.pid, uids, gids, network=network)
+            lent = await offload.obtain("fs", mapped, Lent.close)
             try:
                 yield lent
             finally:
-                os.close(lent.user)
-                if lent.network is not None:
-                    os.close(lent.network)
+                lent.close()
         finally:
             helper.send_signal(signal.SIGKILL)
             await helper.wait()

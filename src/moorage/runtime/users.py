@@ -17,6 +17,7 @@ from moorage.kernel.openat2 import openat2
 from moorage.lib.errors import InvalidParameter
 
 _MAX_ID: Final = (1 << 31) - 1
+_MAX_DIGITS: Final = 20  # more are no number of 64 bits
 _FILE_LIMIT: Final = 16 << 20  # bytes
 
 
@@ -104,7 +105,7 @@ def _group(wanted: str, group: str) -> int:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").isdigit()
+    return text.isascii() and text.removeprefix("-").isdigit() and len(text) <= _MAX_DIGITS
 
 
 def _checked(number: int) -> int:
@@ -123,11 +124,11 @@ def _fields(text: str, count: int) -> Iterator[list[str]]:
 
 def _users(passwd: str) -> Iterator[tuple[str, int, int, str]]:
     for fields in _fields(passwd, 7):
-        if fields[2].isdecimal() and fields[3].isdecimal():
+        if _is_number(fields[2]) and _is_number(fields[3]):
             yield fields[0], int(fields[2]), int(fields[3]), fields[5]
 
 
 def _groups(group: str) -> Iterable[tuple[str, int, list[str]]]:
     for fields in _fields(group, 4):
-        if fields[2].isdecimal():
+        if _is_number(fields[2]):
             yield fields[0], int(fields[2]), [m for m in fields[3].split(",") if m]

@@ -112,3 +112,26 @@ async def test_without_a_thread_of_its_own_work_is_not_done(
 
 def refuse(*_: object) -> int:
     raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_cancelled_caller_was_to_get_is_given_back(fails: bool) -> None:  # noqa: FBT001
+    made, go = threading.Event(), threading.Event()
+    back: list[str] = []
+
+    def work() -> str:
+        made.set()
+        go.wait()
+        if fails:
+            raise OSError("no")
+        return "made"
+
+    task = asyncio.get_running_loop().create_task(offload.obtain("fs", work, back.append))
+    await offload.run("net", made.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done(), "the thread is at work"
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert back == ([] if fails else ["made"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,3 +28,12 @@ def test_any_files_give_numbers_in_range_or_a_refusal(user: str, passwd: str, gr
 def test_a_number_that_no_line_names_is_itself(number: int, passwd: str) -> None:
     files = UserFiles("\n".join(line for line in passwd.split("\n") if str(number) not in line))
     assert look_up(str(number), files).uid == number
+
+
+def test_a_number_longer_than_any_is_none() -> None:
+    endless = "9" * 5000
+    assert look_up("x", UserFiles(f"x:x:{endless}:0:::\nx:x:7:7:::")).uid == 7
+    with pytest.raises(InvalidParameter, match="unable to find user"):
+        look_up(endless, UserFiles())
+    with pytest.raises(InvalidParameter, match="unable to find group"):
+        look_up(f"0:{endless}", UserFiles(group=f"x:x:{endless}:"))

@@ -65,9 +65,11 @@ class V1:
 
     def kill(self) -> None:
         """Kill all; frozen ones are thawed, or they could not die."""
-        self.signal(SIGKILL)
-        with suppress(OSError):  # the group may go away meanwhile: then all is well
-            self.freeze(frozen=False)
+        try:
+            self.signal(SIGKILL)
+        finally:
+            with suppress(OSError):  # the group may go away meanwhile: then all is well
+                self.freeze(frozen=False)
 
     def freeze(self, *, frozen: bool) -> None:
         """Write ``freezer.state``; the kernel may need to be asked again (``FREEZING``)."""
