@@ -29,23 +29,22 @@ class Ended:
 
 
 class Waiters:
-    """Those who wait for an end of the container, or for its removal."""
+    """Those who wait for an end of the container, or for its removal.
+
+    Who waits no longer cancels its future: a container may run for years.
+    """
 
     def __init__(self) -> None:
-        self._exit: list[asyncio.Future[Ended]] = []
-        self._removal: list[asyncio.Future[Ended]] = []
+        self._exit: set[asyncio.Future[Ended]] = set()
+        self._removal: set[asyncio.Future[Ended]] = set()
 
     def next_exit(self) -> asyncio.Future[Ended]:
         """Return a future for the next end; removal ends it too."""
-        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
-        self._exit.append(future)
-        return future
+        return _waiting(self._exit)
 
     def removal(self) -> asyncio.Future[Ended]:
         """Return a future for the removal; it gives the last exit code."""
-        future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
-        self._removal.append(future)
-        return future
+        return _waiting(self._removal)
 
     def exited(self, ended: Ended) -> None:
         """Wake those who wait for an end."""
@@ -57,9 +56,16 @@ class Waiters:
         _resolve(self._removal, ended)
 
 
-def _resolve(futures: list[asyncio.Future[Ended]], ended: Ended) -> None:
+def _waiting(futures: set[asyncio.Future[Ended]]) -> asyncio.Future[Ended]:
+    future: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+    futures.add(future)
+    future.add_done_callback(futures.discard)
+    return future
+
+
+def _resolve(futures: set[asyncio.Future[Ended]], ended: Ended) -> None:
     for future in futures:
-        if not future.done():  # its waiter may have gone
+        if not future.done():  # its waiter has just gone
             future.set_result(ended)
     futures.clear()
 
@@ -82,6 +88,7 @@ class Container:
     back_off: BackOff | None = None
     waiting_clients: list[WaitingClient] = field(default_factory=list)  # attached before a start
     stop_asked: bool = False  # a stop or kill by a user is under way: no restart after this end
+    stays: bool = False  # it is being restarted by a user: --rm does not remove it after this end
 
     @property
     def id(self) -> str:

@@ -30,9 +30,9 @@ async def kill(parts: Parts, container: Container, signal: str) -> None:
     async with container.lock:
         if not container.active:
             raise Conflict(f"container {container.id} is not running")
-        ended = container.waiters.next_exit()
+        ended = container.waiters.next_exit() if number == signals.SIGKILL else None
         await send(parts, container, number)
-    if number == signals.SIGKILL:
+    if ended is not None:
         await wait_for_death(container, ended)
 
 
@@ -45,6 +45,7 @@ async def wait_for_death(container: Container, ended: asyncio.Future[Ended]) -> 
         async with asyncio.timeout(_GRACE_S):
             await asyncio.shield(ended)
     except TimeoutError:
+        ended.cancel()
         raise System(
             "tried to kill container, but did not receive an exit event",
             hint="a process of it may hang in the kernel",

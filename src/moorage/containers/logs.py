@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from moorage.containers.container import Container
 
 
-def read(container: Container, selection: Selection) -> AsyncIterator[Run]:
+def read(container: Container, selection: Selection) -> AsyncGenerator[Run, None]:
     """Return the records; following ends with the container's process.
 
     Raises: NotImplemented_ (the driver's logs cannot be read), in Docker's words.
@@ -24,10 +25,25 @@ def read(container: Container, selection: Selection) -> AsyncIterator[Run]:
     driver = record.host_config.log_config.type if record.host_config.log_config else ""
     if not record.log_path or not reader.is_readable(driver):
         raise NotImplemented_("configured logging driver does not support reading")
+    path = Path(record.log_path)
+    if selection.follow and container.alive:
+        return _follow(container, driver, path, selection)
     ended = asyncio.Event()
-    if container.alive:
-        exit_ = container.waiters.next_exit()
-        exit_.add_done_callback(lambda _: ended.set())
-    else:
+    ended.set()
+    return reader.read(driver, path, selection, ended=ended)
+
+
+async def _follow(
+    container: Container, driver: str, path: Path, selection: Selection
+) -> AsyncGenerator[Run, None]:
+    ended = asyncio.Event()
+    exit_ = container.waiters.next_exit()
+    exit_.add_done_callback(lambda _: ended.set())
+    if not container.alive:  # it has ended before anybody read
         ended.set()
-    return reader.read(driver, Path(record.log_path), selection, ended=ended)
+    try:
+        async with aclosing(reader.read(driver, path, selection, ended=ended)) as runs:
+            async for run in runs:
+                yield run
+    finally:
+        exit_.cancel()

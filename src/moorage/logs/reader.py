@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ def is_readable(driver: str) -> bool:
 
 async def read(
     driver: str, path: Path, selection: Selection, *, ended: asyncio.Event | None = None
-) -> AsyncIterator[Run]:
+) -> AsyncGenerator[Run, None]:
     """Yield the records of the log at *path*, in runs of one stream.
 
     Following goes on over rotations until *ended* is set and all has been read, or the time
