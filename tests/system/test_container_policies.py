@@ -109,3 +109,12 @@ def test_an_unhealthy_container_is_restarted_if_it_asks_for_it(api: Api) -> None
 def test_a_check_can_be_switched_off(api: Api) -> None:
     container_id = c.sleeper(api, Healthcheck={"Test": ["NONE"]})
     assert "Health" not in c.state(api, container_id)
+
+
+def test_a_restart_does_not_remove_a_container_with_rm(api: Api) -> None:
+    container_id = c.sleeper(api, host={"AutoRemove": True})
+    for _ in range(2):
+        api.post(f"/containers/{container_id}/restart", t=1).ok(204)
+    assert c.state(api, container_id)["Status"] == "running"
+    api.post(f"/containers/{container_id}/stop", t=1).ok(204)
+    c.until(lambda: api.get(f"/containers/{container_id}/json").status == 404)

@@ -33,7 +33,7 @@ async def ended(parts: Parts, container: Container, task: Task | None, status: E
     _note(parts, container, status, again=again)
     failpoint("containers.ending.after_note")
     await release.release(parts, container, task)
-    if not again and container.record.host_config.auto_remove:
+    if not again and container.record.host_config.auto_remove and not container.stays:
         await remove.discard(parts, container, volumes=True)
     return again
 

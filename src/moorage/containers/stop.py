@@ -74,8 +74,13 @@ async def restart(
 ) -> None:
     """Stop if it runs, then start; mounts and networks are made anew.
 
+    One with ``--rm`` is not removed in between.
     Events: those of stop and start, then ``restart``.
     """
-    await stop(parts, container, signal=signal, timeout_s=timeout_s)
+    container.stays = True
+    try:
+        await stop(parts, container, signal=signal, timeout_s=timeout_s)
+    finally:
+        container.stays = False
     await lifecycle.start(parts, container)
     parts.announce(container, "restart")
