@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -242,3 +245,22 @@ def test_many_clients_race_on_one_name(api: Api) -> None:
         thread.join(40)
     assert not any(thread.is_alive() for thread in threads)
     api.delete("/containers/raced", force=True).ok(204)
+
+
+def test_a_prune_goes_on_although_its_client_hangs_up(api: Api) -> None:
+    for _ in range(30):
+        c.create(api, Labels={"pruned": "yes"})
+
+    def left() -> int:
+        filters = {"label": ["pruned"]}
+        return len(api.get("/containers/json", all=True, filters=filters).ok().json())
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(api.path))
+        filters = quote(json.dumps({"label": ["pruned"]}))
+        client.sendall(
+            f"POST /containers/prune?filters={filters} HTTP/1.1\r\nHost: x\r\n"
+            "Content-Length: 0\r\n\r\n".encode()
+        )
+        c.until(lambda: left() < 30)
+    c.until(lambda: left() == 0)

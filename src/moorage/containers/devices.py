@@ -123,8 +123,8 @@ def resolve(mappings: Sequence[DeviceMapping]) -> GivenDevices:
 
 
 def _rule(node: LinuxDevice, permissions: dict[str, str]) -> LinuxDeviceCgroup:
-    access = next(
-        (a for path, a in permissions.items() if node.path == path or node.path.startswith(path)),
+    access = permissions.get(node.path) or next(
+        (a for path, a in permissions.items() if node.path.startswith(f"{path.rstrip('/')}/")),
         "rwm",
     )
     return LinuxDeviceCgroup(

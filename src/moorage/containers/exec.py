@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -35,6 +36,7 @@ class Execs:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._sessions: dict[str, ExecSession] = {}
+        self._ended_ones: deque[ExecSession] = deque()  # in the order of their ends
 
     def get(self, exec_id: str) -> ExecSession:
         """Return one.
@@ -154,6 +156,7 @@ class Execs:
         session.exit_code = code
         session.ended_at = clock.monotonic()
         session.end_noted.set()
+        self._ended_ones.append(session)
         self._announce(session, "exec_die", exitCode=str(code))
 
     def inspect(self, session: ExecSession) -> ExecInspectResponse:
@@ -197,10 +200,10 @@ class Execs:
 
     def _forget_old(self) -> None:
         limit = clock.monotonic() - _FORGET_AFTER_S
-        for session in list(self._sessions.values()):
-            if session.ended_at and session.ended_at < limit:
-                self._sessions.pop(session.id)
-                session.container.execs.pop(session.id, None)
+        while self._ended_ones and self._ended_ones[0].ended_at < limit:
+            session = self._ended_ones.popleft()
+            self._sessions.pop(session.id, None)
+            session.container.execs.pop(session.id, None)
 
     def _announce(self, session: ExecSession, action: str, **attributes: str) -> None:
         self._parts.announce(session.container, action, execID=session.id, **attributes)

@@ -52,7 +52,7 @@ class Parts:
     on_unhealthy: Callable[[Container], None] = field(init=False)
 
     def directory(self, container_id: str) -> Path:
-        """Return where the files of a container are kept (0700)."""
+        """Return where the files of a container are kept (0710)."""
         return self.settings.data_root / "containers" / container_id
 
     def runtime_directory(self, container_id: str) -> Path:

@@ -186,7 +186,9 @@ class Containers:
 
     async def prune(self, filters: Filters) -> ContainerPruneResponse:
         """Remove what does not run."""
-        return await prune.prune(self.parts, filters)
+        return await tasks.finish(
+            prune.prune(self.parts, filters), self.parts.supervisor, "container prune"
+        )
 
     async def commit(self, reference: str, options: CommitOptions) -> Image:
         """Make an image of what it changed."""

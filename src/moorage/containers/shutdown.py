@@ -53,7 +53,7 @@ async def _stop(parts: Parts, container: Container) -> None:
     by_user = container.record.stopped_by_user
     try:
         await stop.stop(parts, container, signal=None, timeout_s=limit_s)
-    except MoorageError as error:
+    except (MoorageError, OSError) as error:  # must not keep the others from being stopped
         log.warning("container %s: %s", container.name, error)
     if parts.store.find(container.id) is container:
         async with container.lock:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from moorage.containers import devices
 from moorage.lib.errors import InvalidParameter
+from moorage.spec.engine.hostconfig import DeviceMapping
 
 NUMBERS = st.none() | st.integers(0, (1 << 63) - 1)
 
@@ -39,3 +40,15 @@ def test_any_other_text_is_refused(text: str) -> None:
 def test_a_number_of_more_than_64_bits_is_refused(text: str) -> None:
     with pytest.raises(InvalidParameter, match=r"invalid (major|minor) value in device"):
         devices.parse_rules([text])
+
+
+def test_a_device_whose_name_begins_as_another_s_has_its_own_permissions() -> None:
+    given = devices.resolve(
+        [
+            DeviceMapping(
+                path_on_host="/dev/zero", path_in_container="/dev/x", cgroup_permissions="r"
+            ),
+            DeviceMapping(path_on_host="/dev/null", path_in_container="/dev/x1"),
+        ]
+    )
+    assert [rule.access for rule in given.rules] == ["r", "rwm"]
