@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from support import needs
 from support.netlab import Host, HostedDaemon, Lab
+
+collect_ignore = needs.unless_installed("h2", "test_buildkit.py")
 
 
 @pytest.fixture(scope="session")

@@ -382,7 +382,7 @@ class Connection(asyncio.Protocol):
             self._expects_continue = False
             self._out.write_continue()
 
-    async def hijack(self, content_type: str, *, upgrade: bool) -> Duplex:
+    async def hijack(self, content_type: str, *, upgrade: str) -> Duplex:
         """Take the connection out of HTTP; the rest of the request body is swallowed first."""
         stream = await self._leave_http()
         self._out.write_upgrade(content_type, upgrade=upgrade)

@@ -15,8 +15,6 @@ _IMAGE_PATHS: Final = ("/images/{name}", "/plugins/{name}", "/distribution/{name
 def _reason(path: str) -> str:
     if path.startswith("/plugins"):
         return "managed plugins are not built yet"
-    if path == "/session":
-        return "the session protocol of BuildKit is not built yet; set DOCKER_BUILDKIT=0"
     return "not built yet"
 
 

@@ -132,6 +132,7 @@ OWN: Final = (
     ("POST", "/build/session/{id}/build", "BuildSessionBuild"),
     ("GET", "/build/session/{id}/output", "BuildSessionOutput"),
     ("DELETE", "/build/session/{id}", "BuildSessionDelete"),
+    ("POST", "/grpc", "BuildkitControl"),
     ("GET", "/build/history", "BuildHistoryList"),
     ("GET", "/build/history/{id}", "BuildHistoryInspect"),
     ("GET", "/build/history/{id}/log", "BuildHistoryLog"),

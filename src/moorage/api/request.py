@@ -44,8 +44,8 @@ class Channel(Protocol):
         """Answer ``Expect: 100-continue`` once, before the body is first read."""
         ...
 
-    async def hijack(self, content_type: str, *, upgrade: bool) -> Duplex:
-        """Take the connection out of HTTP."""
+    async def hijack(self, content_type: str, *, upgrade: str) -> Duplex:
+        """Take the connection out of HTTP; *upgrade* names what it becomes, "" answers 200."""
         ...
 
     async def websocket(self, key: str, protocol: str | None) -> Duplex:
@@ -111,11 +111,10 @@ class Request:
         """Whether the client has gone."""
         return self._channel.is_disconnected
 
-    @property
-    def wants_upgrade(self) -> bool:
-        """Whether the client sent ``Connection: Upgrade`` with ``Upgrade: tcp``."""
+    def _wants_upgrade(self, protocol: str) -> bool:
+        """Whether the client sent ``Connection: Upgrade`` with ``Upgrade:`` *protocol*."""
         tokens = self.headers.get("connection", "").lower().replace(" ", "").split(",")
-        return "upgrade" in tokens and self.headers.get("upgrade", "").lower() == "tcp"
+        return "upgrade" in tokens and self.headers.get("upgrade", "").lower() == protocol
 
     async def body_stream(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; the socket is read only as fast as this is."""
@@ -147,12 +146,13 @@ class Request:
         self._replayed = b"".join(parts)
         return self._replayed
 
-    async def hijack(self, *, content_type: str) -> Duplex:
-        """Take the connection over: 101 UPGRADED if the client asked for it, else 200.
+    async def hijack(self, *, content_type: str = "", protocol: str = "tcp") -> Duplex:
+        """Take the connection over: 101 UPGRADED if the client asked for *protocol*, else 200.
 
         What the client sends from here on is the stream's, what is written reaches it raw.
         """
-        return await self._channel.hijack(content_type, upgrade=self.wants_upgrade)
+        upgrade = protocol if self._wants_upgrade(protocol) else ""
+        return await self._channel.hijack(content_type, upgrade=upgrade)
 
     async def websocket(self) -> Duplex:
         """Take the connection over as a WebSocket with binary messages.

@@ -22,6 +22,7 @@ MODULES: Final = (
     "networks",
     "build",
     "build_session",
+    "buildkit",
     "system",
     "plugins",
     "swarm",

@@ -62,14 +62,15 @@ class Writer:
         if not self.http_1_0:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def write_upgrade(self, content_type: str, *, upgrade: bool) -> None:
-        """Write the head behind which the stream is raw."""
+    def write_upgrade(self, content_type: str, *, upgrade: str) -> None:
+        """Write the head behind which the stream is raw, or *upgrade* is spoken."""
         if upgrade:
-            start = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            start = f"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: {upgrade}\r\n"
             start += self._common_headers()
         else:
             start = "HTTP/1.1 200 OK\r\n"
-        self._transport.write(f"{start}Content-Type: {content_type}\r\n\r\n".encode("latin-1"))
+        kind = f"Content-Type: {content_type}\r\n" if content_type else ""
+        self._transport.write(f"{start}{kind}\r\n".encode("latin-1"))
 
     def write_websocket(self, accept: str, protocol: str | None) -> None:
         """Write the head behind which there are frames."""

@@ -88,7 +88,11 @@ class Contexts:
         name = key if key and key.isalnum() and key not in self._busy else f"once{ids.token()}"
         self._busy.add(name)
         update = Update(self._kept / name, facts, lambda: self._busy.discard(name))
-        wanted = await offload.run("fs", update.plan)
+        try:
+            wanted = await whole.blocking(update.plan)
+        except BaseException:
+            await whole.blocking(update.give_up)
+            raise
         return update, wanted
 
 

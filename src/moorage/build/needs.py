@@ -5,7 +5,7 @@ The wiring gives objects that fit: images and networks of the daemon.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +43,7 @@ class BaseImages(Protocol):
         ...
 
 
+CredentialsOf = Callable[[str], Awaitable[Credentials]]  # of a registry
 Report = Callable[[str, int, int], None]  # what, bytes so far, bytes in all (0: not known)
 
 
@@ -55,7 +56,7 @@ class ImageFinder(Protocol):
         platform: Platform,
         *,
         pull: bool,
-        credentials: Mapping[str, Credentials],
+        credentials: CredentialsOf,
         report: Report,
     ) -> BaseImage:
         """As ``BaseImages.resolve``, with the client's credentials; pulling is reported."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from moorage.build.needs import BaseImage, Namespace, Report
+from moorage.build.needs import BaseImage, CredentialsOf, Namespace, Report
 from moorage.build.result import LayerRef
 from moorage.images import load
 from moorage.images.image import Image
@@ -16,7 +16,7 @@ from moorage.lib import offload
 from moorage.lib.errors import NotFound, NotImplemented_
 from moorage.networks.service import Networks
 from moorage.networks.values import SandboxRequest
-from moorage.registry.credentials import ANONYMOUS, Credentials, server_of
+from moorage.registry.credentials import ANONYMOUS, Credentials
 from moorage.registry.repository import Repository
 from moorage.spec import mediatype, platforms
 from moorage.spec import reference as references
@@ -68,7 +68,7 @@ class DaemonImages:
         platform: Platform,
         *,
         pull: bool,
-        credentials: Mapping[str, Credentials],
+        credentials: CredentialsOf,
         report: Report,
     ) -> BaseImage:
         """Find a base image.
@@ -82,7 +82,7 @@ class DaemonImages:
                 str(full),
                 tag="",
                 platform=str(platform),
-                credentials=credentials_for(full.domain, credentials),
+                credentials=await credentials(full.domain),
             )
             await _tell(messages, report)
         found = found or self._parts.store.resolve(reference)
@@ -102,7 +102,7 @@ class DaemonImages:
             return None
         return self._parts.content.read(image.id, limit=MANIFEST_LIMIT)
 
-    async def push(self, name: str, credentials: Mapping[str, Credentials], report: Report) -> None:
+    async def push(self, name: str, credentials: CredentialsOf, report: Report) -> None:
         """Push a tagged image. Raises: as ``Pushes.push``."""
         if self._registry is None:
             raise NotImplemented_("pushing is not available in this daemon")
@@ -111,7 +111,7 @@ class DaemonImages:
             str(full),
             tag="",
             platform=None,
-            credentials=credentials_for(full.domain, credentials),
+            credentials=await credentials(full.domain),
         )
         await _tell(messages, report)
 
@@ -162,14 +162,6 @@ async def _tell(messages: AsyncIterator[Message], report: Report) -> None:
         detail = message.progress_detail
         text = f"{message.id} {message.status}".strip() or message.stream
         report(text, detail.current if detail else 0, detail.total if detail else 0)
-
-
-def credentials_for(domain: str, given: Mapping[str, Credentials]) -> Credentials:
-    """Return what a client gave for a registry."""
-    for server, entry in given.items():
-        if server_of(server) == domain:
-            return entry
-    return ANONYMOUS
 
 
 class DaemonNetworks:

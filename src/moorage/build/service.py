@@ -134,12 +134,13 @@ class Builder:
         Raises: DockerfileError, NotFound, InvalidParameter.
         """
         main = session.contexts.get(converting.CONTEXT)
-        if main is None:
+        if main is None and (dockerfile is None or session.client is None):
             main = session.contexts[converting.CONTEXT] = self.contexts.empty()
         if options.remote:
-            main, dockerfile = await self._fetch_context(options, session, dockerfile)
+            dockerfile = await self._fetch_context(options, session, dockerfile)
         name = options.dockerfile or "Dockerfile"
         if dockerfile is None:
+            main = session.contexts[converting.CONTEXT]
             dockerfile = await offload.run("fs", _find_dockerfile, main, name)
         parsed = parser.parse(dockerfile, name)
         _check_syntax(parsed)
@@ -155,8 +156,8 @@ class Builder:
 
     async def _fetch_context(
         self, options: BuildOptions, session: Session, dockerfile: bytes | None
-    ) -> tuple[ContextFiles, bytes | None]:
-        """Fetch a remote context: a repository, an archive, or a single Dockerfile."""
+    ) -> bytes | None:
+        """Fetch a remote context: a repository, an archive, or a single Dockerfile, returned."""
         git = remotes.parse_git(options.remote)
         if git is not None:
             keep = options.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") in {"1", "true"}
@@ -184,7 +185,7 @@ class Builder:
                 f"remote context {options.remote!r} is neither a Git repository nor an http(s) URL"
             )
         session.contexts[converting.CONTEXT] = main
-        return main, dockerfile
+        return dockerfile
 
     # --- the build -----------------------------------------------------------------------------
 
@@ -469,7 +470,7 @@ class _ClientImages:
             reference,
             platform,
             pull=pull,
-            credentials=self._session.credentials,
+            credentials=self._session.credentials_for,
             report=report,
         )
 

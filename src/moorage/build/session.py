@@ -7,8 +7,9 @@ no part of operations, keys, history or progress.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +19,12 @@ from moorage.build.contextfiles import ContextFiles
 from moorage.build.ignore import Matcher
 from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import NotFound
-from moorage.registry.credentials import Credentials
+from moorage.registry.credentials import ANONYMOUS, Credentials, server_of
 
 IDLE_S: Final = 600.0
 SECRET_LIMIT: Final = 512 << 10  # bytes, as BuildKit
+
+Report = Callable[[int], None]  # bytes that have come so far
 
 
 class Update(Protocol):
@@ -33,6 +36,26 @@ class Update(Protocol):
 
     def give_up(self) -> None:
         """They will not come. Blocking."""
+        ...
+
+
+class Client(Protocol):
+    """A client that is asked for things when a step wants them, and has not sent them before."""
+
+    async def context(self, name: str, report: Report) -> ContextFiles | None:
+        """Return a directory of the client; None if it offers none of that name."""
+        ...
+
+    async def secret(self, name: str) -> bytes | None:
+        """Return a secret."""
+        ...
+
+    async def agent(self, name: str) -> Path | None:
+        """Return a socket that leads to an SSH agent, until the session is closed."""
+        ...
+
+    async def credentials(self, domain: str) -> Credentials:
+        """Return what the client shows to a registry."""
         ...
 
 
@@ -51,6 +74,50 @@ class Session:
     updates: dict[str, Update] = field(default_factory=dict)  # contexts on their way
     ignored: Matcher | None = None  # what .dockerignore leaves out of the main context
     outputs: dict[str, Path] = field(default_factory=dict)  # what the client fetches at the end
+    client: Client | None = None  # asked for what is not here
+    _asking: dict[str, asyncio.Lock] = field(default_factory=dict)  # nothing is asked for twice
+
+    async def context(self, name: str, report: Report) -> ContextFiles | None:
+        """Return a context; *report* is told how far its coming is."""
+        async with self._once(f"context {name}"):
+            if name not in self.contexts and self.client is not None:
+                found = await self.client.context(name, report)
+                if found is not None:
+                    self.contexts[name] = found
+            return self.contexts.get(name)
+
+    async def secret(self, name: str) -> bytes | None:
+        """Return a secret."""
+        async with self._once(f"secret {name}"):
+            if name not in self.secrets and self.client is not None:
+                found = await self.client.secret(name)
+                if found is not None:
+                    self.secrets[name] = found
+            return self.secrets.get(name)
+
+    async def agent(self, name: str) -> Path | None:
+        """Return the socket of an SSH agent."""
+        async with self._once(f"agent {name}"):
+            if name not in self.agents and self.client is not None:
+                found = await self.client.agent(name)
+                if found is not None:
+                    self.agents[name] = found
+            return self.agents.get(name)
+
+    async def credentials_for(self, domain: str) -> Credentials:
+        """Return what to show to the registry *domain*; anonymous if nothing is known."""
+        for server, entry in self.credentials.items():
+            if server_of(server) == domain:
+                return entry
+        if self.client is None:
+            return ANONYMOUS
+        async with self._once(f"credentials {domain}"):
+            if domain not in self.credentials:
+                self.credentials[domain] = await self.client.credentials(domain)
+            return self.credentials[domain]
+
+    def _once(self, what: str) -> asyncio.Lock:
+        return self._asking.setdefault(what, asyncio.Lock())
 
     @contextmanager
     def building(self) -> Iterator[None]:

@@ -92,6 +92,19 @@ class Upkeep:
 
         return prune.Facts(in_use=self._cache.in_use, shared=shared)
 
+    def select(self, filters: Filters) -> list[Record]:
+        """Return the records that *filters* mean. Raises: InvalidParameter."""
+        wanted = prune.matcher(dict(filters.terms), self._facts(), clock.now_ns())
+        return [record for record in self._cache.records() if wanted(record)]
+
+    def is_in_use(self, record: Record) -> bool:
+        """Say whether a running build needs it."""
+        return self._cache.in_use(record.id)
+
+    def is_shared(self, record: Record) -> bool:
+        """Say whether its layer belongs to an image too."""
+        return record.chain_id in self._image_chains()
+
     def _remove(self, filters: Filters, limits: prune.Limits, *, everything: bool) -> Pruned:
         facts = self._facts()
         chosen = prune.choose(

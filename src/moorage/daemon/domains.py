@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from moorage.build import assembly, foundation, neighbours, streams
 from moorage.build.foundation import Foundation, Roots
+from moorage.buildkit import service as buildkit
 from moorage.cdi.directories import Directories
 from moorage.containers import host_facts
 from moorage.containers.parts import Parts
@@ -28,7 +29,7 @@ from moorage.images.service import Images
 from moorage.images.store import ImageStore
 from moorage.kernel.idmap import IdMap
 from moorage.lib import offload
-from moorage.lib.errors import System
+from moorage.lib.errors import NotFound, System
 from moorage.lib.httpclient import HttpClient
 from moorage.lib.tasks import Supervisor
 from moorage.lib.version import VERSION
@@ -48,6 +49,7 @@ from moorage.volumes.service import Volumes
 
 if TYPE_CHECKING:
     from moorage.build.streams import BuildStreams
+    from moorage.buildkit.service import BuildKit
 
 log = logging.getLogger(__name__)
 DATABASE: Final = "moorage.db"  # below the data-root
@@ -302,3 +304,19 @@ def builds(
         return streams.BuildStreams(builder, common.background)
 
     return make
+
+
+def buildkits(common: Common, networks: Networks) -> Callable[[BuildStreams], BuildKit]:
+    """Return what makes BuildKit's protocol: few daemons are asked for it."""
+
+    def host_gateway() -> str:
+        if common.config.host_gateway_ips:
+            return common.config.host_gateway_ips[0]
+        try:
+            ipam = networks.inspect("bridge").ipam
+        except NotFound:  # --bridge none
+            return ""
+        pools = ipam.config if ipam is not None else None
+        return next((pool.gateway for pool in pools or () if pool.gateway), "")
+
+    return lambda streams: buildkit.BuildKit(streams.builder, host_gateway)

@@ -61,6 +61,7 @@ async def build(config: Config, stack: AsyncExitStack, *, database: Path | None 
         make_build=domains.builds(
             common, ground, registry=images, repositories=registries, networks=networks
         ),
+        make_buildkit=domains.buildkits(common, networks),
         registries=registries,
     )
 

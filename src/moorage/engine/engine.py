@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moorage.build.streams import BuildStreams
+    from moorage.buildkit.service import BuildKit
     from moorage.containers.service import Containers
     from moorage.engine.system import System
     from moorage.events.bus import Bus
@@ -31,8 +32,14 @@ class Engine:
     volumes: Volumes
     registries: Registries
     make_build: Callable[[], BuildStreams]
+    make_buildkit: Callable[[BuildStreams], BuildKit]
 
     @cached_property
     def build(self) -> BuildStreams:
         """The builder, made when it is first asked for."""
         return self.make_build()
+
+    @cached_property
+    def buildkit(self) -> BuildKit:
+        """BuildKit's protocol before the builder, made when a client of it first comes."""
+        return self.make_buildkit(self.build)

@@ -23,6 +23,7 @@ SELDOM: Final = (
             "api": "websocket",
             "build": "agents assembly contexts graph neighbours options session streams",
             "build.frontends.dockerfile": "convert lint parser source",
+            "buildkit": "service",
             "cdi": "catalogue guarded reading requests",
             "cluster": "etcd",
             "containers": "archive changes commit filesystem_view prune stats top update",

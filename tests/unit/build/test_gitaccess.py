@@ -21,10 +21,10 @@ TOKEN = "basic " + base64.b64encode(b"x-access-token:t").decode()
         ({"GIT_AUTH_TOKEN": b"t"}, "git://a/r.git", None),
     ],
 )
-def test_secrets_become_a_header_for_their_host(
+async def test_secrets_become_a_header_for_their_host(
     secrets: dict[str, bytes], url: str, header: str | None
 ) -> None:
-    found = environment(Session("s", secrets=secrets), url)
+    found = await environment(Session("s", secrets=secrets), url)
     if header is None:
         assert found == {}
         return
@@ -33,7 +33,7 @@ def test_secrets_become_a_header_for_their_host(
 
 
 @pytest.mark.parametrize("url", ["git@a:r.git", "ssh://a/r.git"])
-def test_ssh_has_the_clients_agent(url: str) -> None:
+async def test_ssh_has_the_clients_agent(url: str) -> None:
     session = Session("s", agents={"default": Path("/agent")})
-    assert environment(session, url) == {"SSH_AUTH_SOCK": "/agent"}
-    assert environment(Session("s"), url) == {}
+    assert await environment(session, url) == {"SSH_AUTH_SOCK": "/agent"}
+    assert await environment(Session("s"), url) == {}

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ import msgspec
 from moorage.build import image, layout
 from moorage.build.exporters import provenance, sbom
 from moorage.build.exporters.product import Product
-from moorage.build.needs import ImageSink, Report
+from moorage.build.needs import CredentialsOf, ImageSink, Report
 from moorage.build.options import BuildOptions, Output
 from moorage.build.progress import Progress, StatusEvent
 from moorage.build.recovery import new_layer_id
@@ -32,7 +32,6 @@ from moorage.build.views import Views
 from moorage.lib import atomicfile, clock, ids, offload
 from moorage.lib.errors import InvalidParameter, NotImplemented_
 from moorage.lib.failpoint import failpoint
-from moorage.registry.credentials import Credentials
 from moorage.spec import digest as digests
 from moorage.spec import mediatype, reference
 from moorage.spec.digest import Digest
@@ -58,9 +57,7 @@ _COMPRESSIONS: Final[dict[str, mediatype.Compression]] = {
 class Pusher(Protocol):
     """Pushes an image of the store."""
 
-    async def __call__(
-        self, name: str, credentials: Mapping[str, Credentials], report: Report
-    ) -> None:
+    async def __call__(self, name: str, credentials: CredentialsOf, report: Report) -> None:
         """Push *name*."""
         ...
 
@@ -181,7 +178,7 @@ class Exporters:
                     StatusEvent(id=f"push {name}", name=item, current=current, total=total)
                 )
 
-            await self._push(name, session.credentials, report)
+            await self._push(name, session.credentials_for, report)
 
     def _squash(self, product: Product) -> Product:
         """Lay all layers of the build into one."""

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 from moorage.build.session import Session
 
 
-def environment(session: Session, url: str) -> dict[str, str]:
+async def environment(session: Session, url: str) -> dict[str, str]:
     """Return what git needs in its environment for *url*; empty for anonymous access."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"}:
-        agent = session.agents.get("default")
+        agent = await session.agent("default")
         is_ssh = parts.scheme in {"ssh", ""}
         return {"SSH_AUTH_SOCK": str(agent)} if agent is not None and is_ssh else {}
-    value = _header(session.secrets, parts.hostname or "")
+    value = await _header(session, parts.hostname or "")
     if value is None:
         return {}
     return {
@@ -30,10 +30,10 @@ def environment(session: Session, url: str) -> dict[str, str]:
     }
 
 
-def _header(secrets: dict[str, bytes], host: str) -> str | None:
+async def _header(session: Session, host: str) -> str | None:
     for name in (f".{host}", ""):
-        header = secrets.get(f"GIT_AUTH_HEADER{name}")
-        token = secrets.get(f"GIT_AUTH_TOKEN{name}")
+        header = await session.secret(f"GIT_AUTH_HEADER{name}")
+        token = await session.secret(f"GIT_AUTH_TOKEN{name}")
         if header is not None:
             return header.decode("utf-8", "replace").strip()
         if token is not None:

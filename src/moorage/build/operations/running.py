@@ -256,16 +256,18 @@ class Running:
                     destination=mount.target, type="tmpfs", source="tmpfs", options=options
                 ), True
             case "secret":
-                return self._secret(mount, number, session)
+                return await self._secret(mount, number, session)
             case "ssh":
-                return self._agent(mount, session)
+                return await self._agent(mount, session)
             case "cache":
                 return await self._cache(mount, number)
             case _:
                 return await self._bind_input(mount, number)
 
-    def _secret(self, mount: ExecMount, number: int, session: Session) -> tuple[Mount, bool] | None:
-        value = session.secrets.get(mount.id)
+    async def _secret(
+        self, mount: ExecMount, number: int, session: Session
+    ) -> tuple[Mount, bool] | None:
+        value = await session.secret(mount.id)
         if value is None:
             if mount.required:
                 raise NotFound(f"secret {mount.id}: not found", hint="give it with --secret")
@@ -280,8 +282,8 @@ class Running:
         _write_secret(path, value, mount, self._users.owner(mount.uid, mount.gid))
         return _bind(path, mount.target, readonly=True), False
 
-    def _agent(self, mount: ExecMount, session: Session) -> tuple[Mount, bool] | None:
-        socket = session.agents.get(mount.id)
+    async def _agent(self, mount: ExecMount, session: Session) -> tuple[Mount, bool] | None:
+        socket = await session.agent(mount.id)
         if socket is None:
             if mount.required:
                 raise NotFound(f"unset ssh forward key {mount.id}", hint="give an agent with --ssh")

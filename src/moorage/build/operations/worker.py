@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from moorage.build import cache as caches
 from moorage.build.cache import Cache, Record
@@ -42,6 +43,8 @@ from moorage.spec.digest import Digest
 from moorage.spec.oci.image import EMPTY_LAYER_DIFF_ID
 from moorage.storage import stacking
 from moorage.storage.layers import Layer
+
+_TRANSFER: Final = "transferring context:"
 
 
 class BuildJob(Build):
@@ -218,7 +221,7 @@ class DaemonWorker:
         """Fetch what lies elsewhere: for a step, or the context of a build."""
         step = step or _Silent()
         if isinstance(source, GitSource):
-            access = gitaccess.environment(session, source.url)
+            access = await gitaccess.environment(session, source.url)
             return await self._fetching.checkout(source, step, access)
         return await self._fetching.download(source, step)
 
@@ -238,7 +241,7 @@ class DaemonWorker:
             case ImageSource():
                 return await offload.run("fs", self._image, vertex.operation)
             case ContextSource(name=name):
-                files = _context(build.session, name)
+                files = await _context(build.session, name, step)
                 return Files(
                     root=files.root,
                     identity=files.identity,
@@ -396,8 +399,17 @@ class _Silent:
         """Drop it."""
 
 
-def _context(session: Session, name: str) -> ContextFiles:
-    files = session.contexts.get(name)
+async def _context(session: Session, name: str, step: Step) -> ContextFiles:
+    come = 0
+
+    def report(size: int) -> None:
+        nonlocal come
+        come = size
+        step.status(_TRANSFER, size, 0)
+
+    files = await session.context(name, report)
+    if come:
+        step.status(_TRANSFER, come, 0, completed=True)
     if files is None:
         raise NotFound(
             f"no build context {name!r}: this build has none", hint="send one, or name it"

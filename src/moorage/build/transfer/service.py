@@ -11,7 +11,7 @@ from typing import Final
 from moorage.build.cache import Cache
 from moorage.build.layout import Blobs, OpenLayer
 from moorage.build.needs import ImageFinder
-from moorage.build.neighbours import Repositories, credentials_for
+from moorage.build.neighbours import Repositories
 from moorage.build.options import BuildOptions, CacheOption
 from moorage.build.progress import Progress, WarningEvent
 from moorage.build.session import Session
@@ -100,7 +100,7 @@ class Transfers:
         if self._repositories is None:
             raise NotImplemented_("registries are not available in this daemon")
         full = references.parse_with_default_tag(name)
-        given = credentials_for(full.domain, session.credentials)
+        given = await session.credentials_for(full.domain)
         ways = await self._repositories.repositories(full, given, push=push)
         return [(way, str(full.digest or full.tag)) for way in ways]
 
