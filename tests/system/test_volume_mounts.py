@@ -11,6 +11,7 @@ import pytest
 
 from moorage.kernel import mount as k
 from moorage.lib.errors import InvalidParameter, NotFound, System
+from moorage.lib.tasks import Supervisor
 from moorage.plugins.discovery import Discovery
 from moorage.plugins.registry import Plugins
 from moorage.storage.metadata import Database
@@ -42,6 +43,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
                 database=database,
                 events=Events(),
                 plugins=Plugins(Discovery((), ()), user_agent="test"),
+                supervisor=Supervisor("test"),
             )
             await volumes.open()
             await body(volumes)

@@ -151,6 +151,7 @@ async def volumes(common: Common) -> Volumes:
         database=common.database,
         events=common.events,
         plugins=common.plugins,
+        supervisor=common.background,
     )
     await opened.open()
     common.stack.push_async_callback(opened.close)

@@ -19,6 +19,7 @@ from typing import Final
 from moorage.kernel import mount as k
 from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import System
+from moorage.storage.snapshots.projectquota import ProjectQuota
 from moorage.volumes import limited, localoptions, usage
 from moorage.volumes.driver import DriverVolume
 from moorage.volumes.localoptions import LocalOptions
@@ -40,6 +41,8 @@ class LocalDriver:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._quota: ProjectQuota | None = None
+        self._looking = threading.Lock()  # for the quota: two would give out the same numbers
 
     def data_path(self, name: str) -> Path:
         """Return where a volume's content is; *name* was checked by the caller."""
@@ -58,7 +61,7 @@ class LocalDriver:
     async def _make_limited(self, name: str, size_bytes: int) -> None:
         """Bound the volume before anything is in it: only what is made later is counted."""
         directory = self.root / name
-        quota = await offload.run("fs", limited.quota, self.root)
+        quota = await offload.run("fs", self._find_quota)
         await offload.run("fs", lambda: directory.mkdir(mode=0o701, exist_ok=True))
         if quota is None:
             await limited.make_image(directory, size_bytes)
@@ -67,6 +70,11 @@ class LocalDriver:
             await offload.run("fs", quota.limit, directory, size_bytes)
         except OSError as error:
             raise System(f"failed to set the size limit: {error.strerror}") from error
+
+    def _find_quota(self) -> ProjectQuota | None:
+        with self._looking:
+            self._quota = self._quota or limited.quota(self.root)
+            return self._quota
 
     def _make(self, name: str) -> None:
         self.root.mkdir(mode=0o701, parents=True, exist_ok=True)

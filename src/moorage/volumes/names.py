@@ -38,4 +38,5 @@ def operation(verb: str, name: str) -> Iterator[None]:
     try:
         yield
     except MoorageError as error:
-        raise type(error)(f"{verb} {name}: {error.message}", hint=error.hint) from error
+        error.message = f"{verb} {name}: {error.message}"
+        raise

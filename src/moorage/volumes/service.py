@@ -15,10 +15,11 @@ from typing import Final, Protocol
 
 from msgspec import UNSET, structs
 
-from moorage.lib import clock, ids, offload
+from moorage.lib import clock, ids, offload, tasks
 from moorage.lib.errors import Conflict, InvalidParameter, MoorageError, NotFound, System
 from moorage.lib.failpoint import failpoint
 from moorage.lib.namedlock import NamedLocks
+from moorage.lib.tasks import Supervisor
 from moorage.plugins.registry import Plugins
 from moorage.spec.engine.filters import Filters
 from moorage.spec.engine.volume import (
@@ -40,6 +41,7 @@ from moorage.volumes.record import ANONYMOUS_LABEL, VolumeRecord, VolumeTable
 log = logging.getLogger(__name__)
 _LIST_FILTERS: Final = ("dangling", "driver", "label", "name")
 _SIZE_TIMEOUT_S: Final = 20.0
+_SIZES_AT_ONCE: Final = 16  # each takes a thread
 
 
 class Publisher(Protocol):
@@ -54,7 +56,8 @@ class Volumes:
 
     A *container* refers to its volumes from its creation to its removal (``acquire``, ``release``)
     and has them mounted while it runs (``mount``, ``unmount``). Both are remembered over a restart
-    of the daemon and may be repeated.
+    of the daemon and may be repeated. What creates, removes or renames runs to its end although the
+    client hangs up.
     """
 
     def __init__(
@@ -65,7 +68,9 @@ class Volumes:
         database: Database,
         events: Publisher,
         plugins: Plugins,
+        supervisor: Supervisor,
     ) -> None:
+        self._supervisor = supervisor
         self.table = VolumeTable(database)
         self.drivers = Drivers(LocalDriver(root), plugins)
         self._subpaths = exec_root / "volumes"
@@ -103,13 +108,27 @@ class Volumes:
         Events: ``create``.
         Raises: InvalidParameter, Conflict (name taken by another driver), NotFound (driver).
         """
-        anonymous = not name
-        if anonymous:
+        adopt = bool(name) and not driver
+        if not name:
             name = ids.new_id()
             labels = {**(labels or {}), ANONYMOUS_LABEL: ""}
+        work = self._find_or_create(name, driver, options, labels, container_id, adopt=adopt)
+        return await tasks.finish(work, self._supervisor, f"create volume {name}")
+
+    async def _find_or_create(
+        self,
+        name: str,
+        driver: str,
+        options: dict[str, str] | None,
+        labels: dict[str, str] | None,
+        container_id: str | None,
+        *,
+        adopt: bool,
+    ) -> Volume:
+        """*adopt*: a volume that a plugin has of its own accord will do."""
         async with self._locks.hold(name):
             record = self.table.get(name)
-            if record is None and not driver and not anonymous:
+            if record is None and adopt:
                 record = await self._adopt(name)
             if record is None:
                 record = await self._create(name, driver, options, labels, container_id)
@@ -227,6 +246,10 @@ class Volumes:
         Events: ``destroy``.
         Raises: NotFound, Conflict (in use).
         """
+        work = self._remove(name, force=force)
+        await tasks.finish(work, self._supervisor, f"remove volume {name}")
+
+    async def _remove(self, name: str, *, force: bool) -> None:
         async with self._locks.hold(name):
             if force and self.table.get(name) is None:
                 return
@@ -255,6 +278,10 @@ class Volumes:
         Events: ``destroy`` of the old name, ``create`` of the new.
         Raises: NotFound, InvalidParameter, Conflict (in use, or *new* exists).
         """
+        work = self._rename(name, new)
+        await tasks.finish(work, self._supervisor, f"rename volume {name}")
+
+    async def _rename(self, name: str, new: str) -> None:
         if name == new:
             raise Conflict(f"rename {name}: volume '{new}' exists already")
         first, second = sorted((name, new))  # as everybody who takes two
@@ -292,7 +319,10 @@ class Volumes:
         Events: ``destroy`` for each, then ``prune``.
         Raises: InvalidParameter.
         """
-        selection = Selection(filters)
+        work = self._prune(Selection(filters))
+        return await tasks.finish(work, self._supervisor, "prune volumes")
+
+    async def _prune(self, selection: Selection) -> VolumePruneResponse:
         removed: list[str] = []
         reclaimed = 0
         for record in self.table.all():
@@ -304,6 +334,9 @@ class Volumes:
                 await self.remove(record.name)
             except (Conflict, NotFound):
                 continue  # somebody was quicker
+            except MoorageError as error:
+                log.warning("%s", error)
+                continue
             removed.append(record.name)
             reclaimed += max(size, 0)
         self._events.publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
@@ -315,8 +348,14 @@ class Volumes:
         A volume whose server does not answer in time has size -1, as one of a plugin has.
         """
         records = [record for record in self.table.all() if record.ready]
+        slots = asyncio.Semaphore(_SIZES_AT_ONCE)
+
+        async def measure(record: VolumeRecord) -> int:
+            async with slots:
+                return await self.size(record)
+
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.size(record)) for record in records]
+            measured = [group.create_task(measure(record)) for record in records]
         return [
             structs.replace(
                 self._shown(record),
@@ -324,7 +363,7 @@ class Volumes:
                     size=task.result(), ref_count=len(self.table.references(record.name))
                 ),
             )
-            for record, task in zip(records, tasks, strict=True)
+            for record, task in zip(records, measured, strict=True)
         ]
 
     async def size(self, record: VolumeRecord) -> int:

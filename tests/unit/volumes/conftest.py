@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from moorage.lib.tasks import Supervisor
 from moorage.plugins.discovery import Discovery
 from moorage.plugins.registry import Plugins
 from moorage.storage.metadata import Database
@@ -42,6 +43,7 @@ def open_volumes(tmp_path: Path, events: Recorder) -> Iterator[OpenVolumes]:
             database=database,
             events=events,
             plugins=Plugins(Discovery((tmp_path / "plugins",), ()), user_agent="test"),
+            supervisor=Supervisor("test"),
         )
         await volumes.open()
         return volumes

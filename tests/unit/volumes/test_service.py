@@ -1,15 +1,19 @@
 # ruff: noqa: ASYNC240 - a test may touch files between two steps
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 from msgspec import structs
 
-from moorage.lib.errors import Conflict, InvalidParameter, NotFound
+from moorage.lib import offload
+from moorage.lib.errors import Conflict, InvalidParameter, NotFound, System
 from moorage.spec.engine.filters import Filters
+from moorage.volumes import limited
 from moorage.volumes.service import Volumes
 
 OpenVolumes = Callable[[], Awaitable[Volumes]]
@@ -208,3 +212,95 @@ def test_creating_one_name_from_many_sides_makes_one_volume(
 
     run(body())
     assert len(events.events) == 1
+
+
+@pytest.mark.parametrize("operation", ["remove", "prune", "rename"])
+def test_what_is_begun_is_finished_although_the_client_hangs_up(
+    open_volumes: OpenVolumes, events: Recorder, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slowly(work: Callable[..., None]) -> Callable[..., None]:
+        def slow(*arguments: str) -> None:
+            begun.set()
+            assert go.wait(20)
+            work(*arguments)
+
+        return slow
+
+    async def body() -> None:
+        volumes = await open_volumes()
+        await volumes.create("web")
+        local = volumes.drivers.local
+        monkeypatch.setattr(local, "_remove", slowly(local._remove))  # noqa: SLF001
+        monkeypatch.setattr(local, "rename", slowly(local.rename))
+        works: dict[str, Callable[[], Coroutine[None, None, object]]] = {
+            "remove": partial(volumes.remove, "web"),
+            "prune": partial(volumes.prune, Filters({"all": ["true"]})),
+            "rename": partial(volumes.rename, "web", "new"),
+        }
+        client = asyncio.get_running_loop().create_task(works[operation]())
+        await offload.run("net", begun.wait)
+        client.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client
+        go.set()
+        await volumes._supervisor.wait_idle()  # noqa: SLF001
+        assert volumes.table.get("web") is None
+        assert (volumes.table.get("new") is not None) == (operation == "rename")
+
+    run(body())
+    assert ("volume", "destroy", "web") in [e[:3] for e in events.events]
+
+
+def test_two_limited_volumes_made_at_once_share_no_project(
+    open_volumes: OpenVolumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Quota:
+        """As much of a project quota as is asked; each gives its numbers from the first on."""
+
+        def __init__(self) -> None:
+            self.given = 0
+
+        def limit(self, _directory: Path, _size_bytes: int) -> None:
+            self.given += 1
+            numbers.append(self.given)
+
+    def quota(root: Path) -> Quota:
+        root.mkdir(exist_ok=True)
+        return Quota()
+
+    numbers: list[int] = []
+    monkeypatch.setattr(limited, "quota", quota)
+
+    async def body() -> None:
+        volumes = await open_volumes()
+        async with asyncio.TaskGroup() as group:
+            for name in ("one", "two", "three"):
+                group.create_task(volumes.create(name, options={"size": "10m"}))
+
+    run(body())
+    assert sorted(numbers) == [1, 2, 3]
+
+
+def test_one_volume_that_cannot_be_pruned_keeps_no_other(
+    open_volumes: OpenVolumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        volumes = await open_volumes()
+        for name in ("aa", "bb", "cc"):
+            await volumes.create(name)
+        local = volumes.drivers.local
+        remove = local._remove  # noqa: SLF001
+
+        def refuse(name: str) -> None:
+            if name == "bb":
+                raise System("busy")
+            remove(name)
+
+        monkeypatch.setattr(local, "_remove", refuse)
+        pruned = await volumes.prune(Filters({"all": ["true"]}))
+        assert pruned.volumes_deleted == ["aa", "cc"]
+        assert volumes.get("bb").name == "bb"
+
+    run(body())
