@@ -13,6 +13,7 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 INT64_MAX = (1 << 63) - 1
 UINT16_MAX = (1 << 16) - 1
+_UNPAIRED = 'extraneous or missing " in quoted-field'
 
 
 def convert(kind: str, text: str) -> object:
@@ -137,17 +138,22 @@ def split_csv(text: str) -> list[str]:
         if text[at : at + 1] != '"':
             end = text.find(",", at)
             end = len(text) if end < 0 else end
-            if '"' in text[at:end]:
-                raise ValueError('parse error on line 1: bare " in non-quoted field')
+            if (quote := text.find('"', at, end)) >= 0:
+                raise _csv_error(text, quote, 'bare " in non-quoted-field')
             fields.append(text[at:end])
             at = end + 1
             continue
         field, at = _quoted(text, at + 1)
         fields.append(field)
         if at < len(text) and text[at] != ",":
-            raise ValueError('parse error on line 1: extraneous or missing " in quoted-field')
+            raise _csv_error(text, at - 1, _UNPAIRED)
         at += 1
     return fields
+
+
+def _csv_error(text: str, at: int, reason: str) -> ValueError:
+    column = len(text[:at].encode("utf-8", "surrogateescape")) + 1  # Go counts bytes
+    return ValueError(f"parse error on line 1, column {column}: {reason}")
 
 
 def _quoted(text: str, at: int) -> tuple[str, int]:
@@ -156,7 +162,7 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
     while True:
         quote = text.find('"', at)
         if quote < 0:
-            raise ValueError('parse error on line 1: extraneous or missing " in quoted-field')
+            raise _csv_error(text, len(text), _UNPAIRED)
         out += text[at:quote]
         if text[quote + 1 : quote + 2] != '"':
             return out, quote + 1

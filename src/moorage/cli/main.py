@@ -12,7 +12,7 @@ import sys
 from moorage.cli import tree
 from moorage.cli.failure import CommandError
 from moorage.cli.globaloptions import GLOBAL_OPTIONS
-from moorage.cli.options import HelpWanted, UsageError, Values, parse
+from moorage.cli.options import HelpWanted, UsageError, Values, WrongCount, parse
 from moorage.cli.session import Session
 from moorage.cli.tree import PROGRAM, VERSION
 
@@ -141,9 +141,13 @@ def _run_command(session: Session, typed: str, canonical: str, rest: list[str]) 
 
         session.out.write(help_pages.command_page(typed, canonical, command))
         return 0
-    if wrong := command.check_count(len(arguments)):
-        return _count_failure(session, wrong, command.arguments, bool(command.options))
-    return command.run(session, values, arguments) or 0
+    wrong = command.check_count(len(arguments))
+    if not wrong:
+        try:
+            return command.run(session, values, arguments) or 0
+        except WrongCount as e:
+            wrong = str(e)
+    return _count_failure(session, wrong, command.arguments, bool(command.options))
 
 
 def _about_commands(session: Session, words: list[str]) -> int:
@@ -157,8 +161,11 @@ def _about_commands(session: Session, words: list[str]) -> int:
 
 def _group(session: Session, group: str, rest: list[str]) -> int:
     """Show a group's page; any flag but --help is refused."""
-    if rest and rest[0] not in {"--help", "-h"}:
-        raise UsageError(f"unknown flag: {rest[0].partition('=')[0]}")
+    asked_for = not group
+    try:
+        parse((), rest, interspersed=False)
+    except HelpWanted:
+        asked_for = True
     from moorage.cli import help as help_pages
 
     page = (
@@ -166,7 +173,6 @@ def _group(session: Session, group: str, rest: list[str]) -> int:
         if group
         else help_pages.top_page(GLOBAL_OPTIONS, _extensions(session))
     )
-    asked_for = bool(rest) or not group
     (session.out if asked_for else session.err).write(page)
     return 0
 
@@ -208,6 +214,8 @@ def _unknown(session: Session, unknown: tree.Unknown) -> int:
         lines += [why, ""]
     elif close := summaries.nearest(unknown.typed, unknown.parent):
         lines += ["Did you mean?", *(f"  {PROGRAM} {path}" for path in close), ""]
+    if unknown.parent:
+        lines += [f"Usage:  {parent} COMMAND", ""]
     lines.append(f"Run '{parent} --help' for more information")
     session.err.line("\n".join(lines))
     return 1

@@ -7,7 +7,6 @@ from binascii import a2b_base64, b2a_base64
 from moorage.cli.failure import CommandError
 from moorage.client import jsonwire
 from moorage.lib.errors import InvalidParameter, NotFound
-from moorage.registry.ways import wanted_name
 from moorage.spec import digest as digests
 from moorage.spec import mediatype
 from moorage.spec.reference import parse_with_default_tag
@@ -33,11 +32,11 @@ def named(text: str, what: str = "") -> Reference:
 
 def fetch(session: Session, reference: Reference, *, insecure: bool) -> FetchedManifest:
     """Return what a registry has under *reference*. Raises: CommandError, MoorageError."""
+    from moorage.cli import registries
+    from moorage.registry.ways import wanted_name
 
     async def work(repository: Repository) -> FetchedManifest:
         return await repository.manifest(wanted_name(reference))
-
-    from moorage.cli import registries
 
     try:
         return registries.ask(session, reference, work, insecure=insecure)

@@ -25,6 +25,10 @@ class UsageError(Exception):
     """The command line is malformed: message, usage, exit status 125."""
 
 
+class WrongCount(Exception):
+    """A command whose arguments decide how many there may be got another number of them."""
+
+
 class Option:
     """One flag of one command."""
 
@@ -66,7 +70,9 @@ class Option:
                 return self.check(text)
             return kinds.convert(self.kind, text)
         except ValueError as e:
-            raise UsageError(f'invalid argument "{text}" for "{self.label}" flag: {e}') from e
+            from moorage.lib.gotext import quote
+
+            raise UsageError(f'invalid argument {quote(text)} for "{self.label}" flag: {e}') from e
 
 
 class Command:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from moorage.lib import gotext
+
 TYPE_CHECKING = False  # typing and re would double the client's start-up time
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -50,13 +53,19 @@ def parse_duration(text: str) -> int:
     if rest == "0":
         return 0
     total = 0
-    message = f'invalid duration "{text}"'
+    message = f"invalid duration {gotext.quote(text)}"
     if not rest:
         raise ValueError(message)
     while rest:
         number, rest = _split_number(rest)
-        unit = rest[:2] if rest[:2] in _DURATION_NS else rest[:1]
-        if unit not in _DURATION_NS or number in {"", "."} or number.count(".") > 1:
+        if number in {"", "."}:
+            raise ValueError(message)
+        unit = _leading(rest, lambda char: char not in _NUMBER)
+        if number.count(".") > 1 or not unit:
+            message = f"missing unit in duration {gotext.quote(text)}"
+            raise ValueError(message)
+        if unit not in _DURATION_NS:
+            message = f"unknown unit {gotext.quote(unit)} in duration {gotext.quote(text)}"
             raise ValueError(message)
         nanoseconds = float(number) * _DURATION_NS[unit]
         if total + nanoseconds > _LARGEST:
@@ -68,10 +77,16 @@ def parse_duration(text: str) -> int:
 
 def _split_number(text: str) -> tuple[str, str]:
     """Split the leading digits and points off *text*."""
+    number = _leading(text, _NUMBER.__contains__)
+    return number, text[len(number) :]
+
+
+def _leading(text: str, wanted: Callable[[str], bool]) -> str:
+    """Return the characters at the beginning that are *wanted*."""
     end = 0
-    while end < len(text) and text[end] in _NUMBER:
+    while end < len(text) and wanted(text[end]):
         end += 1
-    return text[:end], text[end:]
+    return text[:end]
 
 
 def human_size(size: float, *, binary: bool = False, precision: int = 4) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from moorage.cli import kinds
@@ -163,7 +165,27 @@ def test_the_number_of_arguments(least: int, most: int | None, count: int, wrong
     assert Command(lambda *_: None, least=least, most=most).check_count(count) == wrong
 
 
-@pytest.mark.parametrize("text", ['a"b', '"a', '"a"b', '"a""'])
-def test_a_malformed_csv_field_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="parse error on line 1"):
+@pytest.mark.parametrize(
+    ("text", "column", "reason"),
+    [
+        ('a"b', 2, 'bare " in non-quoted-field'),
+        ('é"b', 3, 'bare " in non-quoted-field'),
+        ('"a",b"', 6, 'bare " in non-quoted-field'),
+        ('"a', 3, 'extraneous or missing " in quoted-field'),
+        ('"a"b', 3, 'extraneous or missing " in quoted-field'),
+        ('x,"a"b', 5, 'extraneous or missing " in quoted-field'),
+        ('"a""', 5, 'extraneous or missing " in quoted-field'),
+    ],
+)
+def test_a_malformed_csv_field_is_refused_where_it_breaks(
+    text: str, column: int, reason: str
+) -> None:
+    said = re.escape(f"parse error on line 1, column {column}: {reason}")
+    with pytest.raises(ValueError, match=f"^{said}$"):
         kinds.split_csv(text)
+
+
+def test_a_refused_value_is_quoted_as_go_quotes() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(OPTIONS, ["-m", 'a"\t\\'], interspersed=True)
+    assert str(refused.value).startswith(r'invalid argument "a\"\t\\" for "-m, --memory" flag')

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,10 +36,17 @@ def test_durations_as_go_reads_them(text: str, ns: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "s", "1s2", "1 s", "--1s", "1d", "9999999h", "9" * 400 + "h"]
+    ("text", "reason"),
+    [
+        *((text, "invalid") for text in ("", "s", "--1s", "9999999h", "9" * 400 + "h")),
+        *((text, "missing unit in") for text in ("1", "1s2", "-1", "1.5.5s")),
+        *(("1 s", 'unknown unit " s" in'), ("1d", 'unknown unit "d" in')),
+        ('5"', r'unknown unit "\"" in'),
+    ],
 )
-def test_a_malformed_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="invalid duration"):
+def test_a_malformed_duration_is_refused_in_gos_words(text: str, reason: str) -> None:
+    shown = text.replace('"', r"\"")
+    with pytest.raises(ValueError, match="^" + re.escape(f'{reason} duration "{shown}"') + "$"):
         units.parse_duration(text)
 
 

@@ -70,16 +70,8 @@ def body(
         "CpusetMems": values.text("cpuset-mems"),
         "ShmSize": values.number("shm-size"),
         "CgroupParent": values.text("cgroup-parent"),
-        "Ulimits": [_ulimit(item) for item in values.many("ulimit")],
+        "Ulimits": values.many("ulimit"),
     }
-
-
-def _ulimit(item: Any) -> dict[str, Any]:
-    if isinstance(item, dict):
-        return item
-    name, _, limits = str(item).partition("=")
-    soft, _, hard = limits.partition(":")
-    return {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
 
 
 def _pair(text: str) -> tuple[str, str]:

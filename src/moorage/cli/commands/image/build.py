@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 
 from moorage.cli.failure import CommandError
-from moorage.cli.options import Command, Option, UsageError, parse
+from moorage.cli.options import Command, Option, UsageError, WrongCount, parse
 from moorage.cli.refusals import NO_TRUST, refuse_trust
 from moorage.client import files
 
@@ -23,7 +23,7 @@ _REMOTE = ("http://", "https://", "git://", "git@", "ssh://", "github.com/")
 
 def run(session: Session, values: Values, arguments: list[str]) -> int:
     """Build an image."""
-    where = arguments[0] if arguments else "."
+    where = arguments[0] if arguments else ""
     if where == "history" and not files.is_directory(where):
         from moorage.cli.commands.builder import history
 
@@ -31,8 +31,8 @@ def run(session: Session, values: Values, arguments: list[str]) -> int:
             if option.name != "quiet" and values.changed(option.name):
                 raise UsageError(f"--{option.name} is for a build, not for its history")
         return history.show(session, arguments[1:], quiet=values.flag("quiet"))
-    if len(arguments) > 1:
-        raise UsageError(f'"{session.typed}" takes one argument, the context')
+    if len(arguments) != 1:
+        raise WrongCount("requires 1 argument")
     _refuse(session, values)
     from moorage.cli import authorising
     from moorage.cli.building import request, view
@@ -285,6 +285,12 @@ def _debug(session: Session, ending: dict[str, Any], values: Values) -> int:
     return 1
 
 
+def _ulimit(text: str) -> object:
+    from moorage.cli.specs import devices
+
+    return devices.ulimit(text)
+
+
 COMMAND = Command(
     run,
     arguments="PATH | URL | -",
@@ -344,6 +350,6 @@ COMMAND = Command(
         Option("ssh", "", "list", "Give commands an SSH agent or key (default, or id=path)"),
         Option("tag", "t", "list", "Name of the image (name:tag)"),
         Option("target", "", "string", "Stage to build"),
-        Option("ulimit", "", "ulimit", "Resource limits of commands"),
+        Option("ulimit", "", "ulimit", "Resource limits of commands", check=_ulimit),
     ),
 )
