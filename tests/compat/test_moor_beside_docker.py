@@ -513,3 +513,20 @@ def test_contexts_are_shared(docker: Cli, moor: Cli, same: Compare, tmp_path: Pa
     assert docker("context", "inspect", "-f", "{{.Metadata}}", "copied").startswith("{copied {d ")
     docker("context", "rm", "theirs", "ours", "again", "copied")
     same("context", "ls", "-q")
+
+
+SWARM = (
+    "swarm init", "swarm init --advertise-addr 127.0.0.1", "swarm join --token x 127.0.0.1:2377",
+    "swarm leave", "swarm ca", "swarm join-token worker", "swarm update --task-history-limit 3",
+    "node ls", "node ps", "node rm x", "node promote x", "node update --role worker x",
+    "secret ls", "secret rm x", "config ls", "config rm x", "stack ls", "stack ps x", "stack rm x",
+    "stack services x", "service ls", "service create --name x busybox true", "service rm x",
+    "service ps x", "service logs -f x", "service update --image y x", "service rollback x",
+    "swarm init --availability nope", "swarm init --data-path-port 99999999999", "swarm join",
+    "swarm init --max-snapshots=-1", "swarm leave x",
+)  # fmt: skip
+
+
+def test_commands_about_a_swarm_show_what_the_daemon_says(same: Compare) -> None:
+    for command in SWARM:
+        same(*command.split())

@@ -69,12 +69,15 @@ def top_page(global_options: tuple[Option, ...], extensions: dict[str, str]) -> 
     common = {name: names[name] for name in summaries.COMMON}
     others = {name: names[name] for name in sorted(names) if name not in common}
     starred = {f"{name}*": summary for name, summary in extensions.items()}
-    groups = dict(sorted({**summaries.GROUPS, **starred}.items()))
+    swarm = {group: text for group, text in summaries.GROUPS.items() if group in tree.SWARM}
+    groups = {group: text for group, text in summaries.GROUPS.items() if group not in swarm}
+    groups = dict(sorted({**groups, **starred}.items()))
     return (
         f"Usage:  {PROGRAM} [OPTIONS] COMMAND\n\n"
         "A container engine with Docker's interface\n\n"
         f"Common Commands:\n{_listing(common)}\n"
         f"Management Commands:\n{_listing(groups)}\n"
+        f"Swarm Commands:\n{_listing(swarm)}\n"
         f"Commands:\n{_listing(others)}\n"
         f"Global Options:\n{flag_lines(global_options)}\n\n"
         f"Run '{PROGRAM} COMMAND --help' for more information on a command.\n"

@@ -7,12 +7,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REPEATABLE = frozenset(
-    {"list", "strings", "map", "filter", "ulimit", "mount", "network", "stringToString"}
+    {
+        "list",
+        "strings",
+        "map",
+        "filter",
+        "ulimit",
+        "mount",
+        "network",
+        "stringToString",
+        "ipNetSlice",
+    }
 )
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 INT64_MAX = (1 << 63) - 1
-UINT16_MAX = (1 << 16) - 1
+UINT16_MAX, UINT32_MAX, UINT64_MAX = (1 << 16) - 1, (1 << 32) - 1, (1 << 64) - 1
 _UNPAIRED = 'extraneous or missing " in quoted-field'
 
 
@@ -37,10 +47,13 @@ def _int(text: str) -> int:
     return _integer(text, "strconv.ParseInt", -INT64_MAX - 1, INT64_MAX)
 
 
-def _uint16(text: str) -> int:
-    if text.startswith(("-", "+")):
-        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
-    return _integer(text, "strconv.ParseUint", 0, UINT16_MAX)
+def _unsigned(highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if text.startswith(("-", "+")):
+            raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+        return _integer(text, "strconv.ParseUint", 0, highest)
+
+    return read
 
 
 def _integer(text: str, function: str, low: int, high: int) -> int:
@@ -173,7 +186,10 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
 _READERS: dict[str, Callable[[str], object]] = {
     "bool": _bool,
     "int": _int,
-    "uint16": _uint16,
+    "uint16": _unsigned(UINT16_MAX),
+    "uint32": _unsigned(UINT32_MAX),
+    "uint": _unsigned(UINT64_MAX),
+    "ipNetSlice": _strings,
     "bytes": _bytes,
     "swap": _swap_bytes,
     "decimal": _nano_cpus,

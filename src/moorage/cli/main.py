@@ -134,6 +134,8 @@ def _take_globals(session: Session, words: list[str]) -> list[str]:
 def _run_command(session: Session, typed: str, canonical: str, rest: list[str]) -> int:
     """Parse a command's own flags and run it."""
     command = tree.load(canonical)
+    if not command.parsed and "--help" not in rest:
+        return command.run(session, Values(()), rest) or 0
     try:
         values, arguments = parse(command.options, rest, interspersed=command.interspersed)
     except HelpWanted:

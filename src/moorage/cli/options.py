@@ -86,6 +86,7 @@ class Command:
         "least",
         "most",
         "options",
+        "parsed",
         "run",
     )
 
@@ -98,6 +99,7 @@ class Command:
         most: int | None = 0,
         options: tuple[Option, ...] = (),
         interspersed: bool = True,
+        parsed: bool = True,
         complete: str = "",
         details: str = "",
     ) -> None:
@@ -107,6 +109,7 @@ class Command:
         self.most = most  # None: any number
         self.options = options
         self.interspersed = interspersed
+        self.parsed = parsed  # False: flags are words like all others, but for --help
         self.complete = complete  # source of words for the arguments, see completion.py
         self.details = details  # paragraphs of help after the summary
 

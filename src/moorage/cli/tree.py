@@ -20,14 +20,22 @@ GROUPS: dict[str, str] = {  # the verbs of each: a text is there at once, a tabl
     "builder": "df history prune",
     "container": "attach commit cp create diff exec export inspect kill logs ls pause port prune"
     " rename restart rm run start stats stop top unpause update wait",
+    "config": "create inspect ls rm",
     "context": "create export import inspect ls rm show update use",
     "image": "build history import inspect load ls prune pull push rm save tag",
     "manifest": "annotate create inspect push rm",
     "network": "connect create disconnect inspect ls prune rm",
+    "node": "demote inspect ls promote ps rm update",
     "plugin": "create disable enable inspect install ls push rm set upgrade",
+    "secret": "create inspect ls rm",
+    "service": "create inspect logs ls ps rm rollback scale update",
+    "stack": "config deploy ls ps rm services",
+    "swarm": "ca init join join-token leave unlock unlock-key update",
     "system": "check df dial-stdio events info prune",
     "volume": "backup cp create inspect ls prune rename restore rm",
 }
+SWARM = frozenset({"config", "node", "secret", "service", "stack", "swarm"})
+_OF_A_NODE = frozenset({"swarm init", "swarm join", "swarm leave"})
 HIDDEN = frozenset({"system dial-stdio"})
 
 _SYNONYMS = {"list": "ls", "remove": "rm"}
@@ -38,6 +46,8 @@ _SHORT = {
     "rmi": "image rm",
     "builder build": "image build",
     "builder du": "builder df",
+    "stack down": "stack rm",
+    "stack up": "stack deploy",
     "container ps": "container ls",
 }
 _ALSO_ALONE = {  # verbs of a group that are known without it
@@ -145,6 +155,8 @@ def load_module(name: str) -> object:
 
 def module_name(canonical: str) -> str:
     """Return where a command lives; a Python keyword gets an underscore."""
+    if canonical.partition(" ")[0] in SWARM and canonical not in _OF_A_NODE:
+        return "moorage.cli.commands.swarm.asking"
     path = canonical.replace(" ", ".").replace("-", "_")
     if path.endswith("import"):
         path += "_"

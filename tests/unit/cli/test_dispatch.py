@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import socketserver
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
 import pytest
 
 from moorage.cli.main import run
+from support.serving import Serving
+
+MOOR = Path(sys.executable).parent / "moor"
 
 
 @pytest.mark.parametrize(
@@ -34,3 +44,56 @@ def test_a_wrong_command_line_is_refused_in_dockers_words(
 def test_a_group_shows_its_page_when_asked(words: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(words.split()) == 0
     assert capfd.readouterr().out.startswith("Usage:  moor ")
+
+
+class Manager(BaseHTTPRequestHandler):
+    """A daemon that manages a swarm; it keeps what it is asked."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[str]
+
+    def setup(self) -> None:
+        super().setup()
+        self.client_address = ("", 0)
+
+    def do_HEAD(self) -> None:
+        self.answer(b"")
+
+    def do_GET(self) -> None:
+        self.asked.append(f"GET {self.path}")
+        self.answer(b"[]")
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(f"POST {self.path} {body['AdvertiseAddr']} {body['Spec']['Raft']}")
+        self.answer(b'"abc"')
+
+    def answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Api-Version", "1.44")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+def test_a_swarm_is_formed_but_not_looked_after(tmp_path: Path) -> None:
+    socket, asked = tmp_path / "s", list[str]()
+    handler = type("Handler", (Manager,), {"asked": asked})
+
+    def moor(words: str) -> tuple[int, str, str]:
+        command = [str(MOOR), "-H", f"unix://{socket}", *words.split()]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    with Serving(socketserver.ThreadingUnixStreamServer(str(socket), handler)):
+        formed = moor("swarm init --advertise-addr eth0 --max-snapshots 2")
+        status, _, refusal = moor("service rm --what x")
+    assert formed == (0, "Swarm initialized: current node (abc) is now a manager.\n", "")
+    assert (status, "use 'docker service'" in refusal) == (1, True)
+    assert asked == [
+        "POST /v1.44/swarm/init eth0 {'SnapshotInterval': 10000, 'KeepOldSnapshots': 2}",
+        "GET /v1.44/services",
+    ]
