@@ -119,6 +119,7 @@ def make(
 
     Raises: Conflict (address in use), InvalidParameter, System (pool exhausted).
     """
+    interface = _interface(network, settings, taken_names)
     held: list[tuple[Pool, ipaddress.IPv4Address | ipaddress.IPv6Address]] = []
     ipam = settings.ipam_config or EndpointIPAMConfig()
     try:
@@ -137,7 +138,7 @@ def make(
     return Endpoint(
         id=ids.new_id(),
         network_id=network.id,
-        interface=_interface(network, settings, taken_names),
+        interface=interface,
         mac=mac,
         confined=request.confined and bool(mac),
         ipv4=ipv4,
