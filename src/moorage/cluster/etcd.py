@@ -265,7 +265,7 @@ class Etcd:
                 self._demote(endpoint)
                 raise
             if status == 200:
-                return msgspec.json.decode(content, type=answer)
+                return _decode(content, answer)
             text = content[:300].decode(errors="replace")
             if status == 503 or (b"etcdserver:" in content and b"leader" in content):
                 last = Unavailable(text)
@@ -295,8 +295,20 @@ class Etcd:
                 watch.release()  # who reads it is told that the connection has ended
 
 
+def _decode(text: bytes, answer: type[Answer]) -> Answer:
+    """Read what the store says; a proxy before it may say something else.
+
+    Raises: Unavailable.
+    """
+    try:
+        return msgspec.json.decode(text, type=answer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        shown = text[:100].decode(errors="replace")
+        raise Unavailable(f"the cluster store's answer makes no sense: {shown}") from error
+
+
 def _changes(line: bytes) -> list[Change]:
-    told = msgspec.json.decode(line, type=_Watch)
+    told = _decode(line, _Watch)
     if told.error is not None:
         raise Unavailable(f"the cluster store ended the watch: {told.error.message}")
     result = told.result

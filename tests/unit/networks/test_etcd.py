@@ -104,3 +104,25 @@ async def test_a_watch_that_the_store_breaks_off_says_why() -> None:
         await anext(etcd.watch("/x/", 1))
     await etcd.close()
     server.close()
+
+
+async def test_a_proxy_that_answers_in_the_stores_place_is_a_store_that_cannot_be_reached() -> None:
+    """A watch that broke with anything else would never be begun again."""
+    page = b"<html>502 Bad Gateway</html>\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    etcd = Etcd([f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"], timeout_s=20)
+    try:
+        with pytest.raises(Unavailable, match="makes no sense: <html>"):
+            await etcd.grant(3)
+        with pytest.raises(Unavailable, match="makes no sense: <html>"):
+            await anext(aiter(etcd.watch("/a/", 1)))
+    finally:
+        await etcd.close()
+        server.close()

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 import pytest
 
+from moorage.cluster.etcd import Put
 from moorage.lib.errors import Unavailable
 from moorage.networks.drivers.overlay.membership import Membership
 from moorage.networks.drivers.overlay.records import Keys, Member, Node
@@ -188,3 +190,17 @@ async def test_who_cannot_renew_is_cut_off_in_time_and_once(host: Host) -> None:
     found.append(host.membership.is_confirmed)
     guard.cancel()
     assert (found, host.notes.fenced) == ([False, True], 1)
+
+
+async def test_what_makes_no_sense_in_the_store_keeps_nobody_from_following(host: Host) -> None:
+    host.notes.address_taken = lambda _network, text, _node: str(ip_address(text))  # type: ignore[assignment,method-assign]
+    await host.membership.register()
+    async with host.running():
+        await until(lambda: host.store.watches > 0)
+        await host.store.put(Put(KEYS.address("net", "no address"), b"there"))
+        await host.store.put(Put(KEYS.node("strange"), b"{"))
+        await host.store.put(Put(ADDRESS, b"\xff"))
+        await host.store.put(
+            Put(KEYS.node("there"), b'{"id":"there","name":"there","address":"10.77.0.2"}')
+        )
+        await until(lambda: "there" in host.membership.nodes)

@@ -312,7 +312,7 @@ class Membership:
                 self._apply_member(change)
             elif change.key.startswith(self.keys.addresses):
                 self._apply_address(change)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError) as error:
             log.warning("%s in the cluster store makes no sense: %s", change.key, error)
 
     def _apply_network(self, change: etcd.Change) -> None:
