@@ -139,6 +139,7 @@ class Keeper:
     async def settle(self) -> None:
         """Wait until every change noted so far is in force; before ``open`` they only wait.
 
+        Cancel: what was not applied is by the next caller.
         Raises: System, if the kernel refuses even the whole afresh.
         """
         if self._nft is None:
@@ -153,6 +154,9 @@ class Keeper:
                 except NftError as error:
                     log.info("nftables differ from what was last applied (%s); replacing", error)
                     await self._replace()
+                except BaseException:  # cancelled, or no thread: who knows what is in force
+                    self._broken = True
+                    raise
 
     async def _replace(self) -> None:
         self._broken = True
