@@ -1,10 +1,16 @@
 """The name server's pure parts, with dnslib as the other side."""
 
+import socket
+import struct
+from contextlib import suppress
+
 import dnslib  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.networks.nameserver import message
+from moorage.networks.nameserver.loop import Loop
+from moorage.networks.nameserver.server import Connection, Sandbox, Server
 from moorage.networks.nameserver.zones import View, Zone, resolve
 
 
@@ -122,3 +128,42 @@ def test_any_name_is_packed_to_something_readable(name: str) -> None:
     packed = message.pack_name(name)
     assert packed[-1] == 0
     assert len(packed) <= 255
+
+
+def test_a_client_that_reads_no_answers_is_not_heard_on() -> None:
+    """It would fill the memory of the program that serves all containers."""
+    server = Server(Loop())
+    server.zones = zones()
+    mine, client = socket.socketpair()
+    with mine, client, socket.socket() as udp, socket.socket() as tcp:
+        mine.settimeout(0)
+        client.settimeout(0)
+        sandbox, connection = Sandbox(udp, tcp, -1), Connection(mine)
+        sandbox.view = VIEW
+        sandbox.connections.add(connection)
+        server._watch(sandbox, connection)  # noqa: SLF001
+        query = dnslib.DNSRecord.question("www").pack()
+        asked, number = struct.pack("!H", len(query)) + query, 15_000
+        unasked, received, most = asked * number, 0, 0
+        for _ in range(1000):
+            with suppress(BlockingIOError):
+                unasked = unasked[client.send(unasked[:4096]) :]
+            server.loop.turn(0)
+            most = max(most, len(connection.unsent))
+        assert most < 1 << 17
+        wanted = number * (2 + len(answer_of(query)))
+        while received < wanted:  # it is again, once it reads
+            with suppress(BlockingIOError):
+                unasked = unasked[client.send(unasked[:4096]) :] if unasked else b""
+            with suppress(BlockingIOError):
+                received += len(client.recv(1 << 20))
+            server.loop.turn(0)
+        assert not unasked
+
+
+def answer_of(query: bytes) -> bytes:
+    parsed = message.parse_query(query)
+    assert parsed is not None
+    turns = resolve(VIEW, zones(), parsed)
+    assert turns is not None
+    return turns[0]

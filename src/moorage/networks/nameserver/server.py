@@ -23,6 +23,7 @@ _BURST: Final = 64  # datagrams of one socket before others have their turn
 _CACHED: Final = 4096  # answers kept for one sandbox
 _MAX_QUERY: Final = 4096
 _MAX_CONNECTIONS: Final = 64  # of one sandbox
+_MAX_UNSENT: Final = 1 << 16  # bytes of answers; a client that has more of them is not heard on
 _IDLE_S: Final = 10.0
 
 
@@ -182,7 +183,8 @@ class Server:
         self._watch(sandbox, connection)
 
     def _watch(self, sandbox: Sandbox, connection: Connection) -> None:
-        events = select.EPOLLIN | (select.EPOLLOUT if connection.unsent else 0)
+        events = select.EPOLLIN if len(connection.unsent) < _MAX_UNSENT else 0
+        events |= select.EPOLLOUT if connection.unsent else 0
         self.loop.watch(
             connection.socket.fileno(), events, lambda got: self._step(sandbox, connection, got)
         )
