@@ -11,9 +11,9 @@ from moorage.api import attaching
 from moorage.api.results import Created, Hijacked
 from moorage.api.routing import route
 from moorage.api.streams import STDOUT, stdcopy_frame, stream_type
-from moorage.containers import detach_keys
+from moorage.containers import detach_keys, terminal
 from moorage.containers.exec import require_runnable
-from moorage.lib.errors import Conflict, InvalidParameter, MoorageError
+from moorage.lib.errors import Conflict, MoorageError
 from moorage.spec.engine.container import IDResponse
 from moorage.spec.engine.exec import ExecConfig, ExecInspectResponse, ExecStartConfig
 
@@ -81,12 +81,9 @@ async def _serve(
 
 
 def _size(pair: list[int] | None) -> tuple[int, int] | None:
-    """Check a console size. Raises: InvalidParameter."""
-    if not pair or not any(pair):
-        return None
-    if len(pair) != 2 or min(pair) < 0:
-        raise InvalidParameter("Invalid console size")
-    return pair[0], pair[1]
+    """Read a console size; None if none is given. Raises: InvalidParameter."""
+    size = terminal.size(pair)
+    return size if any(size) else None
 
 
 class ResizeQuery(Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
+from moorage.containers import terminal
 from moorage.containers.settings import ContainerSettings
 from moorage.runtime import defaults as runtime_defaults
 from moorage.spec.engine.hostconfig import HostConfig, LogConfig, RestartPolicy, Ulimit
@@ -38,7 +39,7 @@ def host_config(
         runtime=given.runtime or runtime,
         masked_paths=masked,
         readonly_paths=readonly,
-        console_size=given.console_size or [0, 0],
+        console_size=list(terminal.size(given.console_size)),
     )
 
 

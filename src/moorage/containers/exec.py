@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from moorage.containers import environment, prepare, security, security_options, spec_from_config
+from moorage.containers import (
+    environment,
+    prepare,
+    security,
+    security_options,
+    spec_from_config,
+    terminal,
+)
 from moorage.containers.container import Container
 from moorage.containers.exec_session import ExecNote, ExecSession
 from moorage.containers.parts import Parts
@@ -183,10 +190,13 @@ class Execs:
         )
 
     async def resize(self, session: ExecSession, height: int, width: int) -> None:
-        """Set the size of its terminal. Raises: Conflict, if it does not run."""
+        """Set the size of its terminal.
+
+        Raises: Conflict, if it does not run; InvalidParameter (no size of a terminal).
+        """
         if session.task is None or not session.running:
             raise Conflict(f"exec process is not running: {session.id}")
-        await session.task.resize(height, width)
+        await session.task.resize(*terminal.size((height, width)))
 
     def detached(self, session: ExecSession) -> None:
         """Note that a client left by the detach keys. Events: ``exec_detach``."""

@@ -29,6 +29,7 @@ from moorage.containers import (
     shutdown,
     stats,
     stop,
+    terminal,
     top,
     update,
     wait,
@@ -244,9 +245,12 @@ class Containers:
         self.parts.announce(container, "detach")
 
     async def resize(self, reference: str, height: int, width: int) -> None:
-        """Set the size of its terminal. Events: ``resize``."""
+        """Set the size of its terminal. Events: ``resize``.
+
+        Raises: InvalidParameter (no size of a terminal), NotFound, Conflict (not running).
+        """
         container = self.get(reference)
-        await container.running_task().resize(height, width)
+        await container.running_task().resize(*terminal.size((height, width)))
         self.parts.announce(container, "resize", height=str(height), width=str(width))
 
     def export(self, reference: str) -> AsyncIterator[bytes]:
