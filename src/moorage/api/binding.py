@@ -7,6 +7,7 @@ Values are read as dockerd reads them: a boolean is true unless it is empty, ``0
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -24,6 +25,9 @@ from moorage.spec import gojson
 from moorage.spec.engine.filters import Filters
 
 Convert = Callable[[list[str]], object]
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}\Z")
+_LARGEST: Final = (1 << 63) - 1  # as of a number of Go's
+_SHOWN: Final = 40  # characters of what is refused
 _FALSE: Final = frozenset({"", "0", "no", "false", "none"})
 
 
@@ -177,14 +181,12 @@ def _filters(values: list[str]) -> Filters:
 _TAKES_EMPTY: Final[frozenset[Convert]] = frozenset({_first_text, _all_texts, _first_boolean})
 
 
-def _number(kind: type[int | float], name: str) -> Convert:
+def _number(name: str) -> Convert:
     def convert(values: list[str]) -> object:
-        try:
-            return kind(values[0])
-        except ValueError as error:
-            raise InvalidParameter(
-                f'invalid value for "{name}": {values[0]!r} is not a number'
-            ) from error
+        if not _NUMBER.match(values[0]) or abs(number := int(values[0])) > _LARGEST:
+            shown = values[0][:_SHOWN]
+            raise InvalidParameter(f'invalid value for "{name}": {shown!r} is not a number')
+        return number
 
     return convert
 
@@ -201,8 +203,8 @@ def _converter(annotation: Any, name: str) -> Convert:
         return _first_boolean
     if annotation is str:
         return _first_text
-    if annotation in {int, float}:
-        return _number(annotation, name)
+    if annotation is int:
+        return _number(name)
     if annotation is Filters:
         return _filters
     message = f"query parameter {name}: no conversion to {annotation!r}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct, field
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from moorage.api.request import Request
     from moorage.containers.service import Containers
 
+_RECORDS: Final = re.compile(r"[0-9]{1,18}\Z")  # anything else is "all", as for dockerd
 _TAR = "application/x-tar"
 _PATH_STAT = "X-Docker-Container-Path-Stat"
 
@@ -142,7 +144,7 @@ async def container_logs(
         until_ns=_time("until", query.until),
         timestamps=query.timestamps,
         details=query.details,
-        tail=int(query.tail) if query.tail.isdecimal() else None,
+        tail=int(query.tail) if _RECORDS.match(query.tail) else None,
     )
     tty = container.record.config.tty
     runs = containers.logs(id, wanted)

@@ -14,7 +14,7 @@ from moorage.api.routing import route
 from moorage.api.streams import event_type
 from moorage.engine.usage import DataUsage
 from moorage.events.matching import condition
-from moorage.lib import clock
+from moorage.lib import timestamps
 from moorage.lib.errors import InvalidParameter
 from moorage.registry.credentials import Credentials
 from moorage.spec.engine.events import EventMessage
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from moorage.images.service import Images
     from moorage.registry.registries import Registries
 
+_SHOWN: Final = 40  # characters of what is refused
 _TEXT: Final = "text/plain; charset=utf-8"
 _PING_FIELDS: Final = {
     "Builder-Version": "1",
@@ -122,16 +123,14 @@ async def system_check(images: Images, query: CheckQuery) -> Findings:
 
 
 def timestamp_ns(name: str, text: str) -> int | None:
-    """Read ``seconds[.nanoseconds]`` since the epoch, or RFC 3339; empty is None.
+    """Read a time as ``lib.timestamps`` does; empty is None.
 
     Raises: InvalidParameter.
     """
     if not text:
         return None
-    whole, dot, fraction = text.partition(".")
-    if whole.lstrip("-").isdecimal() and (not dot or fraction.isdecimal()):
-        return int(whole) * 1_000_000_000 + int(fraction[:9].ljust(9, "0") if fraction else 0)
     try:
-        return clock.parse_rfc3339(text)
+        return timestamps.parse(text)
     except ValueError as error:
-        raise InvalidParameter(f'invalid value for "{name}": {text!r} is no time') from error
+        shown = text[:_SHOWN]
+        raise InvalidParameter(f'invalid value for "{name}": {shown!r} is no time') from error

@@ -1,7 +1,8 @@
 """The steps between versions of the Engine API; ``versions.py`` says which applies where.
 
-A document is parsed JSON, changed in place; a step must bear any field being absent or null, for
-bodies come from clients.
+A document is parsed JSON, changed in place; a step must bear any field being absent, null or of
+another type, for bodies come from clients. What has the wrong type is left as it is: whoever
+decodes the body refuses it.
 """
 
 from __future__ import annotations
@@ -145,18 +146,24 @@ def ask_for_items(query: Query) -> None:
 # -- bodies ------------------------------------------------------------------------------------
 
 
-def _host_config(body: Document) -> Document:
-    return _get(body, "HostConfig") or {}
+def _mapping(value: Document) -> dict[str, Document]:
+    return value if isinstance(value, dict) else {}
+
+
+def _host_config(body: Document) -> dict[str, Document]:
+    return _mapping(_get(body, "HostConfig"))
 
 
 def _mounts(body: Document) -> Iterator[tuple[str, Document]]:
     """Yield (type, mount) of the new kind of mounts."""
-    for mount in _get(body, "HostConfig", "Mounts") or ():
-        yield str(_get(mount, "Type") or ""), mount
+    mounts = _get(body, "HostConfig", "Mounts")
+    for mount in mounts if isinstance(mounts, list) else ():
+        if isinstance(mount, dict):
+            yield str(_get(mount, "Type") or ""), mount
 
 
 def _endpoints(body: Document) -> dict[str, Document]:
-    return _get(body, "NetworkingConfig", "EndpointsConfig") or {}
+    return _mapping(_get(body, "NetworkingConfig", "EndpointsConfig"))
 
 
 def keep_when_it_ends(body: Document) -> None:
@@ -166,7 +173,7 @@ def keep_when_it_ends(body: Document) -> None:
 
 def share_ipc(body: Document) -> None:
     """The default IPC mode was shareable."""
-    if not isinstance(body, dict):
+    if not isinstance(_get(body, "HostConfig"), dict | None) or not isinstance(body, dict):
         return
     host_config = _host_config(body)
     if not _get(host_config, "IpcMode"):
@@ -212,6 +219,8 @@ def shallow_read_only(body: Document) -> None:
             continue
         key = _key(mount, "BindOptions")
         options = mount.get(key) or {}
+        if not isinstance(options, dict):
+            continue
         if _get(options, "ReadOnlyForceRecursive"):
             raise InvalidParameter("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer")
         if _get(mount, "ReadOnly"):
@@ -257,7 +266,7 @@ def refuse_image_mounts(body: Document) -> None:
 
 def publish_anywhere(body: Document) -> None:
     """An empty list of places published the port at any free one."""
-    bindings = _get(_host_config(body), "PortBindings") or {}
+    bindings = _mapping(_get(_host_config(body), "PortBindings"))
     for port, places in bindings.items():
         bindings[port] = places or [{}]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -84,6 +85,24 @@ def test_a_result_without_the_fields_is_no_error(operation: str, value: dict[str
 )
 def test_a_body_without_the_fields_is_no_error(operation: str, body: dict[str, Any]) -> None:
     lifted(operation, (1, 24), body)
+
+
+@pytest.mark.parametrize("operation", sorted({name for _, name, _ in LIFT}))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "3",
+        '{"HostConfig": [1], "NetworkingConfig": 2}',
+        '{"HostConfig": {"Mounts": 4, "PortBindings": [1]}}',
+        '{"HostConfig": {"Mounts": [5, {"Type": "bind", "BindOptions": [6], "ReadOnly": true}]}}',
+        '{"NetworkingConfig": {"EndpointsConfig": ["a", "b"]}, "Healthcheck": 7}',
+    ],
+)
+def test_a_body_of_other_types_is_left_to_who_decodes_it(operation: str, text: str) -> None:
+    given, body = json.loads(text), lifted(operation, (1, 24), json.loads(text))
+    if isinstance(given, dict) and isinstance(given.get("HostConfig"), list):
+        assert body["HostConfig"] == given["HostConfig"]
 
 
 def test_old_clients_get_the_defaults_of_their_time() -> None:
