@@ -1,9 +1,12 @@
 """Published ports, driven through the official client with sockets at both ends."""
 
 import os
+import signal
 import socket
+import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,102 @@ def test_ipv6_loopback_is_served_or_refused_at_once(moored: HostedDaemon) -> Non
     got = moored.host.word("::1", 18081)
     assert got == ("web" if calls == "0" else "")
     assert time.monotonic() - started < 1  # a refusal, not a time-out: clients try 127.0.0.1 next
+    web.close()
+
+
+def forwarders(daemon: HostedDaemon) -> set[int]:
+    """The processes that forward ports of a daemon."""
+    found: set[int] = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with suppress(OSError):  # it has just ended
+                words = (process / "cmdline").read_bytes()
+                if b"portforwarder" in words and f"{daemon.exec_root}/".encode() in words:
+                    found.add(int(process.name))
+    return found
+
+
+def test_ipv6_loopback_leads_to_a_container_without_ipv6(moored: HostedDaemon) -> None:
+    """The kernel does not translate between IP versions; a process of its own carries the bytes."""
+    host = moored.host
+    moored.docker("network", "create", "four")
+    web = moored.sleeper("web", "--network", "four", "-p", "[::1]:18091:80")
+    web.serve(80, "web")
+    assert moored.address6("web", "four") == ""
+    assert host.word("::1", 18091) == "web"
+    assert host.word("127.0.0.1", 18091) == ""  # it was published there alone
+    assert moored.docker("port", "web") == "80/tcp -> [::1]:18091"
+    taken = moored.cli.run("run", "--rm", "--network", "four", "-p", "[::1]:18091:80", "busybox")
+    assert "port is already allocated" in taken.err
+    (process,) = forwarders(moored)
+    moored.restart(kill=True)  # what is carried does not need the daemon
+    assert forwarders(moored) == {process}
+    assert host.word("::1", 18091) == "web"
+    os.kill(process, signal.SIGKILL)
+    wait_until(lambda: host.word("::1", 18091) == "web")  # another has taken its place
+    assert forwarders(moored) not in (set(), {process})
+    web.close()
+    moored.docker("rm", "-f", "web")
+    assert forwarders(moored) == set()
+    assert host.word("::1", 18091) == ""
+    again = moored.sleeper("again", "--network", "four", "-p", "[::1]:18091:80")
+    again.serve(80, "again")
+    assert host.word("::1", 18091) == "again"
+    again.close()
+
+
+def test_what_is_carried_arrives_whole_and_in_both_directions(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "four")
+    place = moored.sleeper("echo", "--network", "four", "-p", "[::1]:18092:80")
+    sent = os.urandom(3 << 20)
+    received: list[bytes] = []
+    with place.socket("0.0.0.0", socket.SOCK_STREAM, 10) as listener:
+        listener.bind(("0.0.0.0", 80))
+        listener.listen()
+
+        def answer() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.settimeout(10)
+                whole = b"".join(iter(lambda: peer.recv(1 << 16), b""))
+                received.append(whole)
+                peer.sendall(whole[::-1])  # after the other direction has ended
+
+        server = threading.Thread(target=answer)
+        server.start()
+        with moored.host.socket("::1", socket.SOCK_STREAM, 10) as client:
+            client.connect(("::1", 18092))
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            back = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        server.join()
+    assert received == [sent]
+    assert back == sent[::-1]
+    with moored.host.socket("::1", socket.SOCK_STREAM, 10) as client:
+        client.connect(("::1", 18092))
+        with suppress(ConnectionResetError):
+            assert client.recv(1) == b""  # nobody listens in the container: it is told at once
+
+
+def test_udp_is_carried_to_a_container_without_ipv6(moored: HostedDaemon) -> None:
+    moored.docker("network", "create", "four")
+    place = moored.sleeper("dns", "--network", "four", "-p", "[::1]:15391:53/udp")
+    place.serve_udp(53, "udp")
+    wait_until(lambda: moored.host.ask_udp("::1", 15391, timeout=0.3).startswith("udp "))
+    place.close()
+
+
+def test_a_port_that_is_carried_follows_the_networks_of_its_container(
+    moored: HostedDaemon,
+) -> None:
+    moored.docker("network", "create", "four")
+    moored.docker("network", "create", "other")
+    web = moored.sleeper("web", "--network", "four", "-p", "[::1]:18093:80")
+    web.serve(80, "web")
+    moored.docker("network", "connect", "other", "web")
+    moored.docker("network", "disconnect", "four", "web")
+    wait_until(lambda: moored.host.word("::1", 18093, timeout=0.3) == "web")
+    assert len(forwarders(moored)) == 1
     web.close()
 
 

@@ -265,23 +265,24 @@ def wire(domain: Domain, made: SandboxRecord, endpoint: Endpoint) -> Wire | None
 def _note_rules(domain: Domain, made: SandboxRecord) -> None:
     for endpoint in made.endpoints:
         domain.keeper.add_links(endpoint.links)
-    domain.keeper.publish(made.published)
+    publishing.open_ports(domain, made.id, made.published)
 
 
 def note_existing(domain: Domain, made: SandboxRecord) -> None:
     """Note the rules and hold the ports of a sandbox that was there before this daemon."""
     domain.keeper.add_owners(endpoints.owners(made.endpoints))
-    _note_rules(domain, made)
     publishing.adopt(domain, made.published, owner=made.request.name)
+    _note_rules(domain, made)
 
 
 async def _withdraw_rules(domain: Domain, made: SandboxRecord) -> None:
-    domain.keeper.unpublish(made.published)
+    publishing.close_ports(domain, made.published)
     domain.keeper.remove_owners(endpoints.owners(made.endpoints))
     for endpoint in made.endpoints:
         domain.keeper.remove_links(endpoint.links)
     try:
         await domain.keeper.settle()
+        await domain.forwarding.settle()
     except MoorageError as error:
         log.warning("rules of container %s stay for now: %s", made.container_id, error)
 

@@ -16,6 +16,7 @@ from moorage.networks.drivers import remote
 from moorage.networks.drivers.contract import Driver
 from moorage.networks.files import Resolver
 from moorage.networks.firewall.keeper import Keeper
+from moorage.networks.forwarding import Forwarding
 from moorage.networks.hostwatch import HostWatch
 from moorage.networks.names import Names
 from moorage.networks.ports import HostPorts
@@ -51,6 +52,7 @@ class Domain:
     keeper: Keeper
     names: Names
     host_ports: HostPorts
+    forwarding: Forwarding
     events: Publisher
     supervisor: Supervisor
     watch: HostWatch

@@ -128,8 +128,8 @@ async def publish(domain: Domain, made: SandboxRecord, request: SandboxRequest) 
         failpoint("networks.publish.after_record")
         if published and not made.published:
             await offload.run("net", sandbox.set_ports, _wires(domain, new))
-        _swap(domain, made.published, published)
-        undo.callback(_swap, domain, published, made.published)
+        _swap(domain, made.id, made.published, published)
+        undo.callback(_swap, domain, made.id, published, made.published)
         await domain.keeper.settle()
         undo.pop_all()
     failpoint("networks.publish.after_rules")
@@ -180,14 +180,14 @@ def _republish(
         published = publishing.take(domain, new.request, new.endpoints)
         undo.callback(publishing.release, domain, published)
     if published != old.published:
-        _swap(domain, old.published, published)
-        undo.callback(_swap, domain, published, old.published)
+        _swap(domain, new.id, old.published, published)
+        undo.callback(_swap, domain, new.id, published, old.published)
     return published
 
 
-def _swap(domain: Domain, old: list[Published], new: list[Published]) -> None:
-    domain.keeper.unpublish([port for port in old if port not in new])
-    domain.keeper.publish(new)
+def _swap(domain: Domain, sandbox_id: str, old: list[Published], new: list[Published]) -> None:
+    publishing.close_ports(domain, [port for port in old if port not in new])
+    publishing.open_ports(domain, sandbox_id, new)
 
 
 def _refresh(domain: Domain, made: SandboxRecord) -> None:

@@ -11,6 +11,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
@@ -198,6 +199,15 @@ class HostPorts:
                     hint="another program of this host listens there",
                 ) from error
             raise System(f"{message}: {error.strerror}") from error
+
+    def listener(self, protocol: str, address: str, port: int) -> socket.socket | None:
+        """Return the socket that holds a port; None if it is held by somebody else's."""
+        holders = self._held.get((protocol, port), {})
+        holder = holders.get(address)
+        if holder is not None and holder.socket is None:
+            with suppress(OSError):
+                holder = holders[address] = _Holder(holder.owner, _bind(protocol, address, port))
+        return holder.socket if holder is not None else None
 
     def free(self, protocol: str, address: str, port: int) -> None:
         """Let go of a port; one that is not held is fine."""

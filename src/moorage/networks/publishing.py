@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _ANY4 = "0.0.0.0"  # noqa: S104 - Docker's word for every address
 _ANY6 = "::"
+FORWARDED = frozenset(
+    {"tcp", "udp"}
+)  # protocols that can be carried from one IP version to another
 
 
 def take(domain: Domain, request: SandboxRequest, endpoints: list[Endpoint]) -> list[Published]:
@@ -132,6 +135,18 @@ def _key(port: Published) -> tuple[str, str, int]:
     return port.protocol, port.host, port.host_port
 
 
+def open_ports(domain: Domain, sandbox_id: str, published: list[Published]) -> None:
+    """Note that what comes to *published* is to be led to the sandbox."""
+    domain.keeper.publish(published)
+    domain.forwarding.publish(domain.handle(sandbox_id), published)
+
+
+def close_ports(domain: Domain, published: list[Published]) -> None:
+    """Note that what comes to *published* is to be led nowhere."""
+    domain.keeper.unpublish(published)
+    domain.forwarding.unpublish(published)
+
+
 def release(domain: Domain, published: Iterable[Published]) -> None:
     """Let go of host ports."""
     for port in published:
@@ -222,13 +237,27 @@ def _pairs(domain: Domain, wish: ports.Wish, targets: tuple[Target, Target]) -> 
             continue
         inside = (endpoint.ipv4 if version == 4 else endpoint.ipv6).partition("/")[0]
         pairs.append((str(ipaddress.ip_address(host)), network, inside))
-    if not pairs:
-        raise InvalidParameter(
-            f"cannot publish port {wish.port}/{wish.protocol} on"
-            f" {wish.host_ip or domain.config.ip}: the container has no address of that IP version",
-            hint="make the network with --ipv6, or give a host address of the other version",
-        )
-    return pairs
+    return pairs or [_forwarded_pair(domain, wish, targets)]
+
+
+def _forwarded_pair(domain: Domain, wish: ports.Wish, targets: tuple[Target, Target]) -> _Pair:
+    """Return what a process is to forward, from one IP version to the other.
+
+    Raises: InvalidParameter, if the network is one that routes or the protocol no process forwards.
+    """
+    host = wish.host_ip or domain.config.ip
+    target = targets[0] or targets[1]
+    if target is not None and wish.protocol in FORWARDED and host:
+        network, endpoint = target
+        inside = (endpoint.ipv4 if target is targets[0] else endpoint.ipv6).partition("/")[0]
+        mode = network.options.get(bridge.MODE4 if target is targets[0] else bridge.MODE6)
+        if mode != "routed":
+            return str(ipaddress.ip_address(host)), network, inside
+    raise InvalidParameter(
+        f"cannot publish port {wish.port}/{wish.protocol} on {host}:"
+        " the container has no address of that IP version",
+        hint="make the network with --ipv6, or give a host address of the other version",
+    )
 
 
 def _published(wish: ports.Wish, pair: _Pair, number: int) -> Published:

@@ -38,6 +38,7 @@ from moorage.networks.drivers.macvlan import Macvlan
 from moorage.networks.drivers.none import Bare
 from moorage.networks.drivers.overlay.driver import Overlay
 from moorage.networks.firewall.keeper import Keeper
+from moorage.networks.forwarding import Forwarding
 from moorage.networks.hostwatch import HostWatch
 from moorage.networks.names import Names, Packet
 from moorage.networks.ports import HostPorts
@@ -81,6 +82,7 @@ class Networks:
         keeper = Keeper(config.instance, supervisor, admit=config.firewall == "accept")
         registry = Registry(Records(database))
         remains = Remains(registry.records, supervisor, config.instance)
+        host_ports = HostPorts()
         self._background: list[asyncio.Task[object]] = []
         self._overlay = Overlay(
             config,
@@ -114,7 +116,12 @@ class Networks:
                 lambda: chain(naming.account(self._domain), self._overlay.account()),
                 lambda: naming.handles(self._domain),
             ),
-            host_ports=HostPorts(),
+            host_ports=host_ports,
+            forwarding=Forwarding(
+                config.exec_root,
+                supervisor,
+                lambda port: host_ports.listener(port.protocol, port.host, port.host_port),
+            ),
             events=events,
             supervisor=supervisor,
             watch=HostWatch(self._lost),
@@ -158,8 +165,10 @@ class Networks:
         for network in networks:
             if network.name != "bridge":
                 await self._revive(network)
+        await domain.forwarding.open()
         for sandbox in domain.registry.sandboxes.values():
             attach.note_existing(domain, sandbox)
+        domain.forwarding.end_unclaimed()
         await domain.keeper.open()
         await domain.names.open()
         self._overlay.attended()

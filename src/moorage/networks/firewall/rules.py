@@ -62,6 +62,11 @@ class Published(Struct, frozen=True, kw_only=True):
     container_port: int
     routed: bool = False  # the network routes: open the port instead of translating it
 
+    @property
+    def forwarded(self) -> bool:
+        """Whether a process forwards it, for the kernel does not translate between IP versions."""
+        return (":" in self.host) != (":" in self.container)
+
 
 class PortLink(Struct, frozen=True, kw_only=True):
     """One port that a linked container may use although ``enable_icc`` is false."""
@@ -324,6 +329,8 @@ def unpublish(table: str, ports: Iterable[Published]) -> str:
 def _elements(verb: str, table: str, ports: Iterable[Published], *, with_target: bool) -> str:
     found: dict[str, list[str]] = {}
     for port in ports:
+        if port.forwarded:
+            continue
         version = "6" if ":" in port.container else "4"
         if port.routed:
             key = f"{port.protocol} . {port.container} . {port.container_port}"
