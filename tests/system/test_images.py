@@ -271,12 +271,49 @@ def test_import_fetches_from_an_address_and_from_no_other_scheme(api: Any, tmp_p
         api.request("POST", "/images/create", query=query).ok()
         query["fromSrc"] = f"{base}/absent.tar"
         assert "status 404" in api.request("POST", "/images/create", query=query).message
+        query["fromSrc"] = f"127.0.0.1:{server.server_port}/root.tar"  # http is meant
+        api.request("POST", "/images/create", query=query).ok()
         server.shutdown()
+    gone = api.request("POST", "/images/create", query={"fromSrc": f"{base}/root.tar"})
+    place = f"dial tcp {base.removeprefix('http://')}: connect: connection refused"
+    assert (gone.status, gone.message) == (500, f'Get "{base}/root.tar": {place}')
     assert api.get("/images/fetched/json").ok().json()["RootFS"]["Layers"]
-    for url in ("file:///etc/passwd", "unix:///x", "ftp://x/y", "x"):
+    for url in ("file:///etc/passwd", "unix:///x", "ftp://x/y"):
         answer = api.request("POST", "/images/create", query={"fromSrc": url})
         assert answer.status == 400
         assert "only http and https" in answer.message
+
+
+def test_import_tells_of_the_name_and_takes_no_other_system(api: Any) -> None:
+    since = api.clock()
+    query = {"fromSrc": "-", "repo": "named", "tag": "1"}
+    api.request("POST", "/images/create", images.layer([]), query=query).ok()
+    told = api.get("/events", since=since, until=api.clock(), filters={"type": ["image"]})
+    assert [event["Action"] for event in told.ok().lines()] == ["tag", "import"]
+    query["platform"] = "windows/amd64"
+    refused = api.request("POST", "/images/create", images.layer([]), query=query)
+    assert (refused.status, refused.message) == (400, "operating system is not supported (windows)")
+
+
+def test_a_load_for_a_platform_that_is_not_in_the_archive_is_refused(api: Any) -> None:
+    archive = make("amd64 alone", "alone:1")
+    why = refusal(load(api, archive, platform='{"os":"linux","architecture":"arm64"}'))
+    assert why == "requested platform linux/arm64 not found in the archive"
+    assert api.get("/images/alone:1/json").status == 404
+    load(api, archive, platform='{"os":"linux","architecture":"amd64"}').ok()
+    assert api.get("/images/alone:1/json").status == 200
+
+
+def test_what_is_no_name_for_a_registry_is_refused_before_it_is_asked(api: Any) -> None:
+    scratch = api.post("/images/create", fromImage="scratch")
+    assert (scratch.status, scratch.message.partition(" (")[0]) == (
+        400,
+        "'scratch' is a reserved name",
+    )
+    for name in ("f" * 64, "sha256:" + "f" * 64):
+        answer = api.get(f"/distribution/{name}/json")
+        assert answer.status == 400
+        assert answer.message.startswith("no manifest found for full image ID")
 
 
 def test_import_refuses_a_bad_change_and_a_bad_tar(api: Any) -> None:

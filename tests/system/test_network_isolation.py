@@ -68,11 +68,12 @@ def test_outgoing_traffic_is_masqueraded_unless_told_otherwise(
     moored.docker("network", "create", "-o", option, "plain")
     plain = moored.sleeper("plain1", "--network", "plain")
     assert plain.fetch(neighbour.address, 8081, timeout=0.7) == ""  # nobody routes back to it
-    ip("route", "add", "172.18.0.0/15", "via", moored.host.address, netns=neighbour.netns)
+    address = moored.address("plain1", "plain")
+    ip("route", "add", address, "via", moored.host.address, netns=neighbour.netns)
     try:
-        assert plain.fetch(neighbour.address, 8081) == f"seen {moored.address('plain1', 'plain')}"
+        assert plain.fetch(neighbour.address, 8081) == f"seen {address}"
     finally:
-        ip("route", "del", "172.18.0.0/15", netns=neighbour.netns)
+        ip("route", "del", address, netns=neighbour.netns)
     neighbour.close()
 
 

@@ -56,6 +56,8 @@ def test_login_by_the_api(api: Api, registry: str) -> None:
     refused = api.post("/auth", {**body, "password": "wrong"})
     assert refused.status == 401
     assert "unauthorized" in refused.json()["message"]
+    nowhere = api.post("/auth", {**body, "serveraddress": ":::"})
+    assert (nowhere.status, "invalid registry address: :::" in nowhere.message) == (400, True)
 
 
 def test_i9_no_secret_is_in_logs_events_or_errors(

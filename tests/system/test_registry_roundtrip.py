@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import images
+from support.api import Api
 from support.cli import Cli
 from support.daemon import Daemon
 from support.dockerregistry import docker_registry
@@ -83,6 +84,26 @@ def test_a_second_pull_is_up_to_date_and_fetches_nothing(docker: Cli, image: str
         f"Status: Image is up to date for {image}",
         image,
     ]
+
+
+def test_a_pull_tells_every_state_a_layer_has_been_in(docker: Cli, api: Api, image: str) -> None:
+    """However short it was: clients count them."""
+    docker("push", image)
+    docker("rmi", image)
+    told = api.post("/images/create", fromImage=image).ok().lines()
+    states: dict[str, list[str]] = {}
+    for line in told:
+        if "progressDetail" in line:
+            states.setdefault(line["id"], []).append(line["status"])
+    assert states
+    for passed in states.values():
+        unique = [s for s in dict.fromkeys(passed) if s not in {"Waiting", "Downloading"}]
+        assert [s for s in unique if s != "Extracting"] == [
+            "Pulling fs layer",
+            "Verifying Checksum",
+            "Download complete",
+            "Pull complete",
+        ]
 
 
 def test_pull_by_digest(docker: Cli, image: str) -> None:

@@ -6,7 +6,6 @@ Sources are looked at elsewhere: here nothing touches the file system.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,13 +17,14 @@ from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.container import ContainerConfig
 from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.engine.mount import Mount
+from moorage.volumes import names
 
 PROPAGATIONS: Final = frozenset({"shared", "slave", "private", "rshared", "rslave", "rprivate"})
 _ACCESS: Final = frozenset({"ro", "rw"})
 _LABELS: Final = frozenset({"z", "Z"})
 _MAP_OWNER: Final = frozenset({"U"})
 _CONSISTENCY: Final = frozenset({"consistent", "cached", "delegated", "default"})
-_VOLUME_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
+
 _TMPFS_WORDS: Final = """
 exec noexec suid nosuid dev nodev rw ro size mode uid gid nr_inodes nr_blocks atime noatime relatime
 norelatime strictatime nostrictatime diratime nodiratime sync async dirsync mand nomand defaults
@@ -120,12 +120,9 @@ def parse_bind(text: str, volume_driver: str = "") -> MountRecord:
 
 
 def _check_volume_name(name: str) -> None:
-    if name and not _VOLUME_NAME.match(name):
-        raise InvalidParameter(
-            f'create {name}: "{name}" includes invalid characters for a local volume name,'
-            ' only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed.'
-            " If you intended to pass a host directory, use absolute path"
-        )
+    if name:
+        with names.operation("create", name):
+            names.check_name(name)
 
 
 def _is_mode(text: str) -> bool:
@@ -236,10 +233,10 @@ def _bind(mount: Mount, _driver: str) -> MountRecord:
 
 def _volume(mount: Mount, volume_driver: str) -> MountRecord:
     options = mount.volume_options
-    _check_volume_name(mount.source)
     subpath = options.subpath if options else ""
     if subpath and (subpath.startswith("/") or ".." in subpath.split("/")):
         raise _bad(mount, "subpath must be a relative path within the volume")
+    _check_volume_name(mount.source)
     if subpath and not mount.source:
         raise _bad(mount, "must not set Subpath when using anonymous volumes")
     driver = options.driver_config.name if options and options.driver_config else ""

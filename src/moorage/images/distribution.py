@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from moorage.images import remote
 from moorage.images.store import decode_config
+from moorage.lib.errors import InvalidParameter
 from moorage.registry.credentials import ANONYMOUS, Credentials
 from moorage.registry.ways import first_answer, wanted_name
 from moorage.spec import digest as digests
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from moorage.registry.registries import Registries
 
 
+_IMAGE_ID: Final = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+
+
 async def inspect(
     registries: Registries, name: str, credentials: Credentials = ANONYMOUS
 ) -> DistributionInspect:
@@ -25,6 +30,8 @@ async def inspect(
 
     Raises: InvalidParameter, NotFound, Unauthorized, System.
     """
+    if _IMAGE_ID.fullmatch(name):
+        raise InvalidParameter("no manifest found for full image ID", hint="give a name")
     reference = references.parse_with_default_tag(name)
     ways = await registries.repositories(reference, credentials)
     way, fetched = await first_answer(

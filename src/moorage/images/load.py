@@ -119,6 +119,10 @@ def _record(parts: Parts, found: list[_Found]) -> list[str]:
     return lines
 
 
+def _not_found(wanted: Platform) -> NotFound:
+    return NotFound(f"requested platform {wanted} not found in the archive")
+
+
 class _Loader:
     """Makes images of what an archive holds."""
 
@@ -170,7 +174,11 @@ class _Loader:
 
     def _from_item(self, item: DockerManifestItem) -> _Found:
         config = self._document(item.config)
-        diff_ids = decode_config(config).rootfs.diff_ids
+        decoded = decode_config(config)
+        for wanted in self._wanted:
+            if platforms.best(wanted, [(decoded.platform, item)]) is None:
+                raise _not_found(wanted)
+        diff_ids = decoded.rootfs.diff_ids
         paths = item.layers or []
         if len(paths) != len(diff_ids):
             raise InvalidParameter(
@@ -283,7 +291,7 @@ class _Loader:
         for wanted in self._wanted:
             chosen = platforms.best(wanted, offers)
             if chosen is None:
-                raise NotFound(f"requested platform {wanted} not found in the archive")
+                raise _not_found(wanted)
             found.append((wanted, chosen))
         return found
 

@@ -97,12 +97,20 @@ class Line:
         self._queue = queue
         self._id = short_id
         self._status = ""
+        self._said: set[str] = set()
         self._next = 0.0
+
+    def passed(self, *states: str) -> None:
+        """Say which states the layer has been through, those that were too short to be noticed."""
+        for status in states:
+            if status not in self._said:
+                self.state(status)
 
     def state(self, status: str) -> None:
         """Say that the layer's state is *status* now; the same twice is said once."""
         if status != self._status:
             self._status = status
+            self._said.add(status)
             self._queue.put_nowait(Message(status=status, progress_detail=Detail(), id=self._id))
 
     def advance(self, status: str, current: int, total: int) -> None:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from moorage.registry.repository import Repository
     from moorage.storage.leases import Lease, Leases
 
+_SCRATCH: Final = "scratch"
 _RESUMABLE: Final = (Unavailable, DeadlineExceeded, asyncio.CancelledError)
 
 
@@ -116,6 +117,8 @@ class Pulls:
         Raises: InvalidParameter, NotFound, Unavailable, System, DataLoss.
         """
         reference = parse_target(name, tag)
+        if reference.familiar_name == _SCRATCH:
+            raise InvalidParameter("'scratch' is a reserved name", hint="it is the empty image")
         wanted = platforms.parse(platform, default=self._store.host) if platform else None
         reporter = Reporter()
         work = self._pull(reporter, reference, wanted, credentials)

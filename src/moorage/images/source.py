@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
-from moorage.lib.errors import InvalidParameter, System
+from moorage.lib.errors import InvalidParameter
 from moorage.lib.httpclient import HttpClient
 from moorage.lib.version import VERSION
+from moorage.registry import failures
 
 _REDIRECTS_MAX: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -16,10 +17,13 @@ _OK: Final = 200
 
 
 async def fetch(url: str) -> AsyncIterator[bytes]:
-    """Yield the body of *url*; only http and https, also behind redirects.
+    """Yield the body of *url*, http without a scheme; only http and https, also behind redirects.
 
-    Raises: InvalidParameter (the address, or what its server answers), System (the network).
+    Raises: InvalidParameter (the address, or what its server answers), and what
+    ``registry.failures.of_connection`` makes of a network that fails.
     """
+    if "://" not in url:
+        url = f"http://{url}"
     client = HttpClient(user_agent=f"moorage/{VERSION}")
     try:
         for _ in range(_REDIRECTS_MAX):
@@ -35,7 +39,7 @@ async def fetch(url: str) -> AsyncIterator[bytes]:
                 return
         raise InvalidParameter(f"cannot import {url}: too many redirects")
     except OSError as error:
-        raise System(f"cannot import {url}: {error}") from error
+        raise failures.of_connection("GET", url, error) from error
     finally:
         await client.close()
 

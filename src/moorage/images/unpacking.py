@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _TICK_S: Final = 0.1
+_DOWNLOADED: Final = ("Verifying Checksum", "Download complete")
 _UNPACKING_AT_ONCE: Final = max(2, os.cpu_count() or 1)
 
 
@@ -156,6 +157,7 @@ class _Job:
                 if not self._unpacker.layers.has(self._layer.chain_id):
                     await self._unpack(feed)
                 await download.wait()  # a layer unpacked from elsewhere lacks only this blob
+                self._line.passed(*_DOWNLOADED)
             finally:
                 download.leave()
         failpoint("images.pull.after_layer")
@@ -234,6 +236,7 @@ class _Job:
         if progress.state == "Downloading":
             self._line.advance("Downloading", progress.offset, total)
         elif progress.state == "Download complete":
+            self._line.passed(*_DOWNLOADED)
             self._line.advance("Extracting", feed.follower.position, total)
         else:
             self._line.state(progress.state)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from typing import Final
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
@@ -108,7 +109,11 @@ def _with_pair(given: Credentials) -> Credentials:
 def server_of(address: str) -> str:
     """Reduce a server's address to the name that references use: no scheme, no path.
 
-    Docker Hub's many names are one.
+    Docker Hub's many names are one. Raises: InvalidParameter, for what is no host and port.
     """
     host = address.removeprefix("https://").removeprefix("http://").partition("/")[0].lower()
+    try:
+        _ = urlsplit(f"//{host}").port
+    except ValueError as error:
+        raise InvalidParameter(f"invalid registry address: {address}: {error}") from error
     return "docker.io" if host in {"", "index.docker.io", "registry-1.docker.io"} else host

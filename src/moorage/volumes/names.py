@@ -19,7 +19,7 @@ def check_name(name: str) -> None:
 
     Raises: InvalidParameter, with Docker's sentences.
     """
-    if len(name) <= 1:
+    if len(name.encode()) <= 1:
         raise InvalidParameter(
             "volume name is too short, names should be at least two alphanumeric characters"
         )

@@ -44,6 +44,7 @@ def test_nocopy_keeps_a_volume_empty() -> None:
         ("/a:/b:nocopy", 'type "bind": field VolumeOptions must not be specified'),
         ("vol:/b:rshared", 'type "volume": field BindOptions must not be specified'),
         ("foo!:/b", "includes invalid characters for a local volume name"),
+        ("x:/b", "volume name is too short, names should be at least two alphanumeric"),
         ("../x:/b", "includes invalid characters for a local volume name"),
     ],
 )

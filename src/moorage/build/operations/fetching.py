@@ -36,6 +36,7 @@ from moorage.kernel.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from moorage.lib import atomicfile, clock, offload
 from moorage.lib.errors import Forbidden, InvalidParameter, NotFound, System
 from moorage.lib.httpclient import HttpClient, Response
+from moorage.registry import failures
 
 _REDIRECTS: Final = 10
 _GIT_TIMEOUT_S: Final = 600.0
@@ -85,8 +86,9 @@ class Fetching:
         try:
             response = await self._open(source.url, headers)
         except OSError as error:
-            reason = error.strerror or error
-            raise System(f"failed to fetch {remotes.redact(source.url)}: {reason}") from error
+            address = remotes.redact(source.url)
+            reason = failures.of_connection("GET", address, error).message
+            raise System(f"failed to fetch {address}: {reason}") from error
         async with response:
             if response.status == 304 and known is not None:
                 record = self._cache.touch(known)
