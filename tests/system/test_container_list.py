@@ -242,6 +242,7 @@ def test_commit_makes_an_image_that_runs(api: Api) -> None:
         assert {"image tag", "container commit"} <= set(found)
         shown = api.get("/images/made:1/json").ok().json()
         assert (shown["Id"], shown["Author"], shown["Comment"]) == (image, "who", "why")
+        assert shown["Parent"] == api.get("/images/busybox/json").ok().json()["Id"]
         assert "A=1" in shown["Config"]["Env"]
         body = {"Image": "made:1", "HostConfig": {"NetworkMode": "none"}}
         heir = api.post("/containers/create", body).ok(201).json()["Id"]

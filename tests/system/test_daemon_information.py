@@ -124,3 +124,11 @@ def test_disk_usage_by_type_and_in_full(daemon: Daemon, api: Api) -> None:
     assert {"LayersSize", "Images", "Containers", "Volumes", "BuildCache"} <= set(old)
     assert api.get("/system/df", type="galaxy").status == 400
     daemon.clean()
+
+
+def test_runtimes_say_what_they_can_do_since_1_44(api: Api) -> None:
+    shown = api.get("/info").ok().json()["Runtimes"]["runc"]
+    features = json.loads(shown["status"]["org.opencontainers.runtime-spec.features"])
+    assert "seccomp" in features["linux"]
+    assert "\n" not in shown["status"]["org.opencontainers.runtime-spec.features"]
+    assert "status" not in api.at("1.43").get("/info").ok().json()["Runtimes"]["runc"]

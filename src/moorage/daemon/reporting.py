@@ -15,6 +15,7 @@ from moorage.engine.system import Counts, Reports, RuntimeVersion, System
 from moorage.images.service import Images
 from moorage.kernel import spawn
 from moorage.logs import options as log_options
+from moorage.runtime.features import Features
 from moorage.runtime.service import Runtime
 from moorage.spec.engine.build import BuildCacheDiskUsage
 from moorage.spec.engine.container import ContainerSummary
@@ -94,6 +95,7 @@ def system(
         warnings=lambda: runtime.warnings,
         cdi=common.cdi,
         apparmor=runtime.apparmor.enabled,
+        runtime_status=Features().status,
     )
     _ = common.background.start(_learn_runtime_version(runtime, reports), "runtime version")
     return System(

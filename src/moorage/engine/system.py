@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from moorage.cdi.directories import Directories
 from moorage.engine import host
@@ -71,6 +71,7 @@ class Reports:
     warnings: Callable[[], list[str]]
     cdi: Directories
     apparmor: bool  # whether containers have profiles
+    runtime_status: Callable[[str], Awaitable[dict[str, str] | None]]  # of a program
     runtime: RuntimeVersion = RuntimeVersion()
 
 
@@ -181,7 +182,10 @@ class System:
             labels=list(settings.labels),
             experimental_build=settings.experimental,
             server_version=VERSION,
-            runtimes=settings.runtimes,
+            runtimes={
+                name: structs.replace(shown, status=await reports.runtime_status(shown.path))
+                for name, shown in settings.runtimes.items()
+            },
             default_runtime=settings.default_runtime,
             swarm=SwarmInfo(local_node_state="inactive"),
             live_restore_enabled=settings.live_restore,

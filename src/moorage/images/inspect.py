@@ -38,6 +38,7 @@ def inspect(
         manifests=summary.manifests_of(parts, image) if with_manifests else UNSET,
         repo_tags=parts.store.repo_tags(image.id),
         repo_digests=parts.store.repo_digests(image.id),
+        parent=image.parent or "",
         comment=config.comment or _last_comment(image),
         created=config.created or clock.ZERO,
         author=config.author,

@@ -64,6 +64,7 @@ class ImageInspect(Struct, frozen=True, kw_only=True, rename="pascal"):
     identity: Identity | UnsetType = UNSET
     repo_tags: list[str] | None = None
     repo_digests: list[str] | None = None
+    parent: str = ""
     comment: str | None = None
     created: str | None = None
     author: str | None = None
