@@ -78,6 +78,8 @@ LISTINGS = (
     "images -q --format raw", "images --digests --format raw", "network ls --format raw",
     "network ls -q --format {{.Name}}", "volume ls --format raw", "volume ls -q --format json",
     "system df --format raw", "history -q --format json busybox", "plugin ls --format raw",
+    "ps -a --format {{.|json}}", "ps --size=false --format {{.Size}}", "history -H=false busybox",
+    "context ls --format table", "inspect -s busybox", "inspect -s data", "inspect -s bridge web",
     "version --format {{.Server.Experimental}}", "version --format {{.Server.Components}}",
     "context ls", "events --since 1m --until 0s --format {{",
 )  # fmt: skip

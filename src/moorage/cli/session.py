@@ -7,6 +7,8 @@ import posix
 from moorage.cli.output import Output
 from moorage.cli.tree import PROGRAM
 
+_HEADERS = "DOCKER_CUSTOM_HEADERS"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +64,8 @@ class Session:
         if self._api is not None:
             version = self._api.version  # negotiated once for all
         headers = {str(k): str(v) for k, v in self.config.table("HttpHeaders").items()}
+        if text := self.environ.get(_HEADERS):
+            headers = custom_headers(text)
         return Api(self.endpoint, version=version, headers=headers)
 
     @property
@@ -127,6 +131,35 @@ class Session:
                 break
             answer += typed
         return answer.strip().lower() in {b"y", b"yes"}
+
+
+def custom_headers(text: str) -> dict[str, str]:
+    """Read the headers of the environment, which take the place of those of config.json.
+
+    Raises: CommandError.
+    """
+    from moorage.cli import kinds
+    from moorage.cli.failure import CommandError
+
+    headers: dict[str, str] = {}
+    try:
+        pairs = kinds.split_csv(text)
+    except ValueError as e:
+        raise CommandError(
+            f"failed to parse custom headers from {_HEADERS} environment variable: value must be "
+            "formatted as comma-separated key=value pairs"
+        ) from e
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        wrong = f"failed to set custom headers from {_HEADERS} environment variable:"
+        if not equals:
+            raise CommandError(f"{wrong} missing \"=\" in key=value pair: '{pair}'")
+        if not name.strip():
+            raise CommandError(
+                f"{wrong} value contains a key=value pair with an empty key: '{pair}'"
+            )
+        headers[name.strip()] = value
+    return headers
 
 
 def _bound(act: Callable[[Api, str], str | None], api: Api, name: str) -> Callable[[], str | None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socketserver
 import subprocess
 import sys
@@ -11,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from moorage.cli.failure import CommandError
 from moorage.cli.main import run
+from moorage.cli.session import custom_headers
 from support.serving import Serving
 
 MOOR = Path(sys.executable).parent / "moor"
@@ -65,7 +69,8 @@ class Manager(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.asked.append(f"POST {self.path} {body['AdvertiseAddr']} {body['Spec']['Raft']}")
+        said = f"{body['AdvertiseAddr']} {body['Spec']['Raft']} {self.headers['X-One']}"
+        self.asked.append(f"POST {self.path} {said}")
         self.answer(b'"abc"')
 
     def answer(self, body: bytes) -> None:
@@ -85,7 +90,8 @@ def test_a_swarm_is_formed_but_not_looked_after(tmp_path: Path) -> None:
 
     def moor(words: str) -> tuple[int, str, str]:
         command = [str(MOOR), "-H", f"unix://{socket}", *words.split()]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = os.environ | {"DOCKER_CUSTOM_HEADERS": "X-One=1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
     with Serving(socketserver.ThreadingUnixStreamServer(str(socket), handler)):
@@ -94,6 +100,26 @@ def test_a_swarm_is_formed_but_not_looked_after(tmp_path: Path) -> None:
     assert formed == (0, "Swarm initialized: current node (abc) is now a manager.\n", "")
     assert (status, "use 'docker service'" in refusal) == (1, True)
     assert asked == [
-        "POST /v1.44/swarm/init eth0 {'SnapshotInterval': 10000, 'KeepOldSnapshots': 2}",
+        "POST /v1.44/swarm/init eth0 {'SnapshotInterval': 10000, 'KeepOldSnapshots': 2} 1",
         "GET /v1.44/services",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("X-One=1,x-two=a=b", {"X-One": "1", "x-two": "a=b"}),
+        ("X-One= 1 ", {"X-One": " 1 "}),
+        ("=x", "value contains a key=value pair with an empty key: '=x'"),
+        ("a", "missing \"=\" in key=value pair: 'a'"),
+        ('"a', "value must be formatted as comma-separated key=value pairs"),
+    ],
+)
+def test_headers_of_the_environment_take_the_place_of_the_configured(
+    text: str, seen: dict[str, str] | str
+) -> None:
+    if isinstance(seen, str):
+        with pytest.raises(CommandError, match=re.escape(seen)):
+            custom_headers(text)
+    else:
+        assert custom_headers(text) == seen

@@ -46,10 +46,14 @@ def run(session: Session, values: Values, names: list[str]) -> int:
             query = {"size": size} if candidate == "container" else {}
             try:
                 path = PATHS[candidate].format(name)
-                return session.api.get_raw(path, WITH_OLD_FIELDS, **query).decode()
+                text = session.api.get_raw(path, WITH_OLD_FIELDS, **query).decode()
             except MoorageError as e:
                 if kind or not _may_be_another_kind(candidate, e):
                     raise
+                continue
+            if size and candidate != "container":
+                session.err.line(f"WARNING: --size ignored for {candidate}")
+            return text
         raise _NoSuchObject(f"Error: No such object: {name}")
 
     return inspect(session, names, values.text("format"), fetch)

@@ -174,14 +174,13 @@ class HistoryRow(Row):
     }
 
 
-HISTORY_TABLE = Table(
-    ("ID", "CreatedSince", "CreatedBy", "Size", "Comment"),
-    {
-        "ID": "IMAGE",
-        "CreatedSince": "CREATED",
-        "CreatedAt": "CREATED AT",
-        "CreatedBy": "CREATED BY",
-        "Size": "SIZE",
-        "Comment": "COMMENT",
-    },
-)
+_HISTORY_HEADINGS = {
+    "ID": "IMAGE",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "CreatedBy": "CREATED BY",
+    "Size": "SIZE",
+    "Comment": "COMMENT",
+}
+HISTORY_TABLE = Table(("ID", "CreatedSince", "CreatedBy", "Size", "Comment"), _HISTORY_HEADINGS)
+EXACT_HISTORY_TABLE = Table(("ID", "CreatedAt", "CreatedBy", "Size", "Comment"), _HISTORY_HEADINGS)

@@ -24,7 +24,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     if not format_ and not quiet:
         format_ = session.config.text("psFormat")
     last = 1 if values.flag("latest") and values.number("last") < 0 else values.number("last")
-    wants_size = values.flag("size") or ".Size" in format_ or "json ." in format_
+    wants_size = values.flag("size") or (not values.changed("size") and _shows_size(format_))
     found = session.api.get(
         "/containers/json",
         all=values.flag("all") or None,
@@ -41,6 +41,12 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     except TemplateError as e:
         step = "execute" if e.parsed else "parse"
         raise CommandError(f"failed to {step} template: {e.reason}") from e
+
+
+def _shows_size(format_: str) -> bool:
+    """Tell whether a template shows sizes: by name, or in a whole row as JSON."""
+    packed = format_.replace(" ", "")
+    return ".Size" in packed or "json.}" in packed or ".|json" in packed
 
 
 COMMAND = Command(

@@ -64,7 +64,7 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     from moorage.client.endpoint import host_from_environment
 
     current = context_name(session)
-    kind = ContextRow if values.text("format") else _StarredRow
+    kind = _StarredRow if values.text("format") in {"", "table"} else ContextRow
     rows = [
         kind(context.name, context.description, context.host, current=context.name == current)
         for context in ContextStore(session.config_directory).list()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.cli.format.images import HISTORY_TABLE, HistoryRow
+from moorage.cli.format.images import EXACT_HISTORY_TABLE, HISTORY_TABLE, HistoryRow
 from moorage.cli.format.listing import quiet_or, show
 from moorage.cli.options import FORMAT_HELP, Command, Option
 from moorage.cli.references import platform_json
@@ -22,8 +22,9 @@ def run(session: Session, values: Values, arguments: list[str]) -> None:
     listed = [HistoryRow(step, truncate=truncate, human=values.flag("human")) for step in steps]
     identifiers = [str(HistoryRow.columns["ID"](row)) for row in listed]
     format_, quiet = values.text("format"), values.flag("quiet")
-    if not quiet_or(session, identifiers, HISTORY_TABLE, format_, quiet=quiet):
-        show(session, listed, HISTORY_TABLE, format_)
+    table = HISTORY_TABLE if values.flag("human") else EXACT_HISTORY_TABLE
+    if not quiet_or(session, identifiers, table, format_, quiet=quiet):
+        show(session, listed, table, format_)
 
 
 COMMAND = Command(
