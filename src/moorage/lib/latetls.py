@@ -6,8 +6,9 @@ asyncio loads it whether it is wanted or not; ``load_asyncio`` keeps it out, ``l
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import TYPE_CHECKING
+
+from moorage.lib import later
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -15,13 +16,7 @@ if TYPE_CHECKING:
 
 def load_asyncio() -> None:
     """Import asyncio, before anything else does, as if this Python had no ``ssl``."""
-    if "asyncio" in sys.modules:
-        return
-    sys.modules["ssl"] = None  # type: ignore[assignment]  # as the import system marks what is not
-    try:
-        importlib.import_module("asyncio")
-    finally:
-        del sys.modules["ssl"]
+    later.load_without("asyncio", "ssl")
 
 
 def load() -> ModuleType:

@@ -7,9 +7,11 @@ import sys
 
 SCRIPT = """
 import sys
+from moorage.daemon import seldom
 from moorage.lib import later
 
-later.defer()
+later.defer(seldom.MODULES, seldom.AT_IMPORT)
+later.load_without("msgspec", "typing_extensions")
 import ast, tomllib
 from email import utils
 from isal import isal_zlib
