@@ -1,4 +1,4 @@
-"""One request as handlers see it; what lies under it (sockets, framing) is ``server.py``'s."""
+"""One request as handlers see it; what lies under it (sockets, framing) is ``connection.py``'s."""
 
 from __future__ import annotations
 
