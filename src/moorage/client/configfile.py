@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posix
 
-from moorage.client import files, jsonwire
+from moorage.client import files
 from moorage.lib.errors import InvalidParameter
 
 TYPE_CHECKING = False
@@ -46,6 +46,8 @@ class ConfigFile:
             raise InvalidParameter(f"{self.path} is not overwritten: {self.broken}")
         import os
 
+        from moorage.client import jsonwire
+
         files.make_directories(self.directory, 0o700)
         target = os.path.realpath(self.path)
         temporary = f"{target}.{os.getpid()}.tmp"
@@ -71,6 +73,8 @@ class ConfigFile:
         except OSError as e:
             self.broken = (e.strerror or str(e)).lower()
             return {}
+        from moorage.client import jsonwire
+
         try:
             values = jsonwire.decode(text) if text.strip() else {}
         except ValueError as e:

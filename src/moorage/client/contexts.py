@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import posix
 
-from moorage.client import files, jsonwire
+from moorage.client import files
 from moorage.client.endpoint import Endpoint, Tls
-from moorage.client.hashing import sha256
 from moorage.lib.errors import Conflict, InvalidParameter, NotFound
 
 TYPE_CHECKING = False
@@ -81,6 +80,8 @@ class ContextStore:
 
         Raises: NotFound, InvalidParameter.
         """
+        from moorage.client import jsonwire
+
         path = f"{self._meta(name)}/meta.json"
         try:
             with open(path, "rb") as file:
@@ -99,6 +100,8 @@ class ContextStore:
             folders = posix.listdir(f"{self.root}/meta")
         except FileNotFoundError:
             return []
+        from moorage.client import jsonwire
+
         found: list[Context] = []
         for folder in folders:
             try:
@@ -115,6 +118,8 @@ class ContextStore:
 
     def put(self, meta: Json, tls: dict[str, bytes] | None) -> None:
         """Create or replace a context; *tls* None leaves its certificates as they are."""
+        from moorage.client import jsonwire
+
         name = str(meta["Name"])
         _write(self._meta(name), "meta.json", jsonwire.encode(meta).encode(), 0o644)
         if tls is None:
@@ -155,10 +160,16 @@ class ContextStore:
                 posix.rmdir(folder)
 
     def _meta(self, name: str) -> str:
-        return f"{self.root}/meta/{sha256(name.encode())}"
+        return f"{self.root}/meta/{_folder(name)}"
 
     def _tls(self, name: str) -> str:
-        return f"{self.root}/tls/{sha256(name.encode())}"
+        return f"{self.root}/tls/{_folder(name)}"
+
+
+def _folder(name: str) -> str:
+    from moorage.client.hashing import sha256
+
+    return sha256(name.encode())
 
 
 def check_name(name: str) -> None:

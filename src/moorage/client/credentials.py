@@ -79,8 +79,9 @@ class Credentials:
             _call_helper(helper, "erase", server)
         auths = self.config.table("auths")
         kept = {key: entry for key, entry in auths.items() if not _same_registry(key, server)}
-        self.config.values["auths"] = kept
-        self.config.save()
+        if len(kept) < len(auths):
+            self.config.values["auths"] = kept
+            self.config.save()
 
     def _helper(self, server: str) -> str:
         helpers = self.config.table("credHelpers")

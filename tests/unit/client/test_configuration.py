@@ -188,6 +188,11 @@ def test_the_registry_of_an_image(image: str, registry: str) -> None:
     assert registry_of(image) == registry
 
 
+def test_logging_out_of_what_is_unknown_writes_no_file(tmp_path: Path) -> None:
+    Credentials(ConfigFile(str(tmp_path / "none"))).erase("r.example")
+    assert not list(tmp_path.iterdir())
+
+
 def test_credentials_in_the_file(tmp_path: Path) -> None:
     packed = base64.b64encode(b"me:pass:word").decode()
     config = write_config(tmp_path, auths={"https://r.example/v1/": {"auth": packed}})
