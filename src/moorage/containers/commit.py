@@ -14,7 +14,7 @@ from moorage.containers.state import State
 from moorage.images import changes as instructions
 from moorage.images.importing import from_layer
 from moorage.lib import clock, offload
-from moorage.lib.errors import Conflict
+from moorage.lib.errors import Conflict, MoorageError
 from moorage.lib.failpoint import failpoint
 from moorage.spec import digest as digests
 from moorage.spec.engine.container import ContainerConfig
@@ -57,9 +57,13 @@ async def commit(parts: Parts, container: Container, options: CommitOptions) -> 
     async with AsyncExitStack() as undo:
         if options.pause and container.state is State.RUNNING:
             with suppress(Conflict):  # it has ended by itself, and is as still as can be
-                await pause.pause(parts, container)
+                await pause.pause(parts, container, thaws=True)
                 undo.push_async_callback(_thaw, parts, container)
-        image = await offload.run("fs", _commit, parts, container, options, run)
+        try:
+            image = await offload.run("fs", _commit, parts, container, options, run)
+        except (MoorageError, OSError):
+            await offload.run("fs", parts.image_parts.collect)  # the layer may be there already
+            raise
     reference = options.name.familiar if options.name else ""
     if reference:
         parts.image_parts.announce("tag", image.id, reference)

@@ -8,12 +8,17 @@ from moorage.containers.state import Event, State, advance
 from moorage.lib.errors import Conflict
 
 
-async def pause(parts: Parts, container: Container) -> None:
-    """Freeze. Events: ``pause``. Raises: Conflict (not running, paused, restarting)."""
+async def pause(parts: Parts, container: Container, *, thaws: bool = False) -> None:
+    """Freeze. Events: ``pause``. Raises: Conflict (not running, paused, restarting).
+
+    *thaws*: only for a while; should the daemon die meanwhile, the next one thaws it.
+    """
     async with container.lock:
         if container.state is State.PAUSED:
             raise Conflict(f"container {container.id} is already paused")
         require_not_restarting(container)
+        if thaws != container.record.thaws:
+            parts.store.change(container, thaws=thaws)
         await container.running_task().pause()
         parts.store.change(container, state=advance(container.state, Event.PAUSE))
         parts.announce(container, "pause")
@@ -38,8 +43,9 @@ async def settle(parts: Parts, container: Container) -> None:
     frozen = task.is_paused()
     if frozen is None:
         return
-    if not frozen:
+    if not frozen or container.record.thaws:
         await task.resume()  # one may be half frozen
+        frozen = False
     if frozen != (container.state is State.PAUSED):
         event = Event.PAUSE if frozen else Event.UNPAUSE
         parts.store.change(container, state=advance(container.state, event))

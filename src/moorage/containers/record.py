@@ -93,4 +93,5 @@ class ContainerRecord(Struct, frozen=True, kw_only=True):
     finished_ns: int = 0
     restart_count: int = 0
     stopped_by_user: bool = False  # ``unless-stopped`` and ``always`` look at it after a reboot
+    thaws: bool = False  # it was frozen for a commit, not by a user
     names_in_links: list[str] = []  # ``/parent/alias``, shown among the names

@@ -27,6 +27,7 @@ from moorage.lib.errors import (
     DataLoss,
     DeadlineExceeded,
     InvalidParameter,
+    MoorageError,
     NotFound,
     System,
     Unauthorized,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from moorage.registry.repository import Repository
     from moorage.storage.leases import Lease, Leases
 
+PULL_LEASE: Final = "pull "  # begins the names of leases
 _SCRATCH: Final = "scratch"
 _RESUMABLE: Final = (Unavailable, DeadlineExceeded, asyncio.CancelledError)
 
@@ -189,9 +191,15 @@ class Pulls:
         sources = remote.sources(found.repository, ways)
         try:
             with self._leased(reference) as lease:
+                is_new = self._store.find(found.document.config.digest) is None
                 image = await self._bring(reporter, found, sources, lease, platform)
-                failpoint("images.pull.before_tag")
-                changed = self._name(image, found)
+                try:
+                    failpoint("images.pull.before_tag")
+                    changed = self._name(image, found)
+                except MoorageError:
+                    if is_new:  # nobody has asked for one without a name
+                        self._store.remove(image.id)
+                    raise
         except _RESUMABLE:
             raise
         except BaseException:
@@ -215,7 +223,7 @@ class Pulls:
 
         After any other failure what nobody else keeps is dropped.
         """
-        name = f"pull {reference}"
+        name = f"{PULL_LEASE}{reference}"
         before = self._leases.find(name)
         lease = self._leases.acquire(name)
         try:
@@ -295,13 +303,14 @@ class Pulls:
         digest = Digest(target.digest)
         by_digest = found.reference.with_digest(digest)
         new = self._store.tag_of(by_digest) is None
-        self._store.tag(image.id, by_digest, target=target)
-        if found.reference.digest is not None or found.reference.tag is None:
-            return new
-        named = structs.replace(found.reference, digest=None)
-        before = self._store.tag_of(named)
-        self._store.tag(image.id, named, target=target)
-        return before is None or before.image_id != image.id
+        with self._store.transaction():
+            self._store.tag(image.id, by_digest, target=target)
+            if found.reference.digest is not None or found.reference.tag is None:
+                return new
+            named = structs.replace(found.reference, digest=None)
+            before = self._store.tag_of(named)
+            self._store.tag(image.id, named, target=target)
+            return before is None or before.image_id != image.id
 
 
 def parse_target(name: str, tag: str) -> Reference:

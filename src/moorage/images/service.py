@@ -24,7 +24,7 @@ from moorage.images import list as listing
 from moorage.images.image import Image
 from moorage.images.operations import Parts
 from moorage.images.progress import Message, Reporter
-from moorage.images.pull import Pulls
+from moorage.images.pull import PULL_LEASE, Pulls
 from moorage.images.push import Pushes
 from moorage.images.store import ImageStore
 from moorage.lib import bridge, offload, tasks
@@ -77,10 +77,8 @@ class Images:
         return self.parts.store
 
     async def open(self) -> None:
-        """Drop what an interrupted load left; call it once all domains hold their leases again."""
-        for name in ("load", "import", "save", "check", "unpack"):
-            for lease in self.parts.leases.find(name):
-                lease.release()
+        """Drop what an earlier daemon left half done, once all domains hold their leases again."""
+        self.parts.leases.release_cut_off(resumed=PULL_LEASE)
         await offload.run("fs", self._verify_suspects)
         await offload.run("fs", self._collect)
         if self.parts.durability is not None:

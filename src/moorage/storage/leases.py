@@ -58,6 +58,16 @@ class Leases:
             self._ours |= {str(row["id"]): until for row in rows}
         return [Lease(self, str(row["id"]), name) for row in rows]
 
+    def release_cut_off(self, *, resumed: str) -> None:
+        """Release those that an earlier daemon meant to release itself.
+
+        *resumed*: the beginning of the names of those that somebody may take up again.
+        """
+        with self.lock:
+            for row in self._database.all("SELECT id, name FROM leases WHERE expires_ns != 0"):
+                if row["id"] not in self._ours and not str(row["name"]).startswith(resumed):
+                    self._release(str(row["id"]))
+
     def held(self) -> set[str]:
         """Return every digest (blob or ChainID) under a lease that has not expired."""
         with self.lock:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from moorage.lib.errors import InvalidParameter, MoorageError
+from moorage.lib.errors import InvalidParameter, MoorageError, System
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 _RULE: Final = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
@@ -40,3 +40,5 @@ def operation(verb: str, name: str) -> Iterator[None]:
     except MoorageError as error:
         error.message = f"{verb} {name}: {error.message}"
         raise
+    except OSError as error:
+        raise System(f"{verb} {name}: {error.strerror or error}") from error

@@ -128,6 +128,9 @@ class Volumes:
         """*adopt*: a volume that a plugin has of its own accord will do."""
         async with self._locks.hold(name):
             record = self.table.get(name)
+            if record is not None and not record.ready:  # its removal failed on the way
+                await self._discard(record)
+                record = None
             if record is None and adopt:
                 record = await self._adopt(name)
             if record is None:
@@ -207,7 +210,9 @@ class Volumes:
 
     async def inspect(self, name: str) -> Volume:
         """Return one volume, with what its driver says now. Raises: NotFound."""
-        record = self.table.get(name) or await self._adopt(name) or self._require(name)
+        if self.table.get(name) is None:
+            await self._adopt(name)
+        record = self._require(name)
         if record.driver == self.drivers.local.name:
             return self._shown(record)
         driver = await self.drivers.get(record.driver)
@@ -251,7 +256,11 @@ class Volumes:
 
     async def _remove(self, name: str, *, force: bool) -> None:
         async with self._locks.hold(name):
-            if force and self.table.get(name) is None:
+            known = self.table.get(name)
+            if known is None and force:
+                return
+            if known is not None and not known.ready:
+                await self._discard(known)
                 return
             record = self._require(name)
             if references := self.table.references(name):
@@ -264,7 +273,7 @@ class Volumes:
                     self.table.save(structs.replace(record, ready=False))
                     failpoint("volumes.remove.after_intent")
                     await driver.remove(record)
-                except MoorageError:
+                except (MoorageError, OSError):
                     if not force or record.driver == self.drivers.local.name:
                         self.table.save(record)
                         raise
@@ -296,10 +305,14 @@ class Volumes:
                 users = {*self.table.references(name), *self.table.mounts(name)}
                 if users:
                     raise Conflict(f"volume is in use - [{', '.join(sorted(users))}]")
-            record = structs.replace(record, renaming_to=new)
-            self.table.save(record)
-            failpoint("volumes.rename.after_intent")
-            renamed = await self._finish_rename(record)
+            self.table.save(structs.replace(record, renaming_to=new))
+            try:
+                failpoint("volumes.rename.after_intent")
+                renamed = await self._finish_rename(structs.replace(record, renaming_to=new))
+            except (MoorageError, OSError):
+                await offload.run("fs", self.drivers.local.rename, new, name)
+                self.table.save(record)
+                raise
             self._publish("destroy", record)
             self._publish("create", renamed)
 
