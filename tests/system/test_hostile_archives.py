@@ -123,6 +123,15 @@ def test_i1_a_hard_link_through_a_symlink_finds_nothing(tmp_path: Path, outside:
     assert not (tmp_path / "root/mine").exists()
 
 
+def test_i1_a_hard_link_to_a_symlink_gives_a_host_file_no_other_name(
+    tmp_path: Path, outside: Path
+) -> None:
+    tar = Tar().symlink("link", str(outside / "secret")).hard_link("second", "link")
+    unpack(tmp_path / "root", tar.raw())
+    assert (tmp_path / "root/second").is_symlink()
+    assert (outside / "secret").stat().st_nlink == 1
+
+
 def test_i1_a_hard_link_to_a_symlink_links_the_link(tmp_path: Path, outside: Path) -> None:
     tar = Tar().symlink("link", str(outside / "secret")).hard_link("second", "link")
     tar.add("second", b"written", mode=0o777)

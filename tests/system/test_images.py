@@ -218,6 +218,70 @@ def test_i3_a_digest_that_is_none_is_refused(api: Any, digest: str) -> None:
     assert "digest" in refusal(answer)
 
 
+@pytest.mark.parametrize("lie", ["digest", "size"])
+@pytest.mark.parametrize("about", ["manifest", "config", "layer"])
+def test_i3_each_digest_and_each_size_is_checked(api: Any, about: str, lie: str) -> None:
+    """Bytes of the same length are not enough, and neither are the right bytes of a wrong size."""
+    layout = Layout()
+    entry = layout.image("x", "amd64")
+    document = json.loads(layout.files.pop(f"blobs/sha256/{entry['digest'][7:]}"))
+    told = {"manifest": entry, "config": document["config"], "layer": document["layers"][0]}[about]
+    if lie == "size":
+        told["size"] += 1
+    elif about != "manifest":
+        place = f"blobs/sha256/{told['digest'][7:]}"
+        layout.files[place] = another(layout.files[place])
+    again = layout.add(json.dumps(document, indent=1).encode(), entry["mediaType"])
+    if about == "manifest" and lie == "digest":
+        place = f"blobs/sha256/{again['digest'][7:]}"
+        layout.files[place] = layout.files[place].replace(b": 2,", b":2 ,")
+    if about == "manifest" and lie == "size":
+        again["size"] += 1
+    answer = load(api, layout.archive({**entry, **again}, "docker.io/library/false:1"))
+    assert "other content" in refusal(answer)
+    assert api.get("/images/false:1/json").status == 404
+
+
+def another(data: bytes) -> bytes:
+    """Return bytes of the same length that mean the same."""
+    if data[:2] == b"\x1f\x8b":
+        return data[:4] + bytes((data[4] ^ 1,)) + data[5:]  # the time of gzip's header
+    return data.replace(b'": "', b'" :"', 1)
+
+
+def test_i3_an_image_has_as_many_layers_as_its_configuration_says(api: Any) -> None:
+    files = members(make("few", "few:1"))
+    table = json.loads(files["manifest.json"])
+    table[0]["Layers"] = []
+    answer = load(api, pack({**files, "manifest.json": json.dumps(table).encode()}))
+    assert "layers" in refusal(answer)
+    layout = Layout()
+    entry = layout.image("x", "amd64")
+    document = json.loads(layout.files.pop(f"blobs/sha256/{entry['digest'][7:]}"))
+    document["layers"] *= 2
+    again = layout.add(json.dumps(document).encode(), entry["mediaType"])
+    answer = load(api, layout.archive({**entry, **again}, "docker.io/library/few:1"))
+    assert "layers" in refusal(answer)
+    assert api.get("/images/few:1/json").status == 404
+
+
+def test_i4_a_document_above_the_limit_is_not_read(api: Any) -> None:
+    """Although it would be a good one."""
+    files = members(make("padded", "padded:1"))
+    padded = files["manifest.json"] + b" " * (9 << 20)
+    assert "manifest.json" in refusal(load(api, pack({**files, "manifest.json": padded})))
+    assert api.get("/images/padded:1/json").status == 404
+
+
+def test_i4_documents_and_entries_without_end_are_given_up(api: Any) -> None:
+    many = {f"document{number}": b" " * (4 << 20) for number in range(33)}
+    archive = gzip.compress(pack({**members(make("lot", "lot:1")), **many}), 1)
+    assert "documents are too large" in refusal(load(api, archive))
+    header = pack({"x": b""})[:512]
+    archive = gzip.compress(header * 100_001 + bytes(1024), 1)
+    assert "more than 100000 entries" in refusal(load(api, archive))
+
+
 def test_i4_a_huge_document_is_not_taken_into_memory(api: Any) -> None:
     assert "manifest.json" in refusal(load(api, pack({"manifest.json": b" " * (9 << 20)})))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from contextlib import suppress
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from moorage.api.head import Head, parse_head
 from moorage.api.paths import split_target
 from moorage.api.request import parse_query
 from moorage.api.websocket import FrameDecoder, frame
-from moorage.lib.errors import MoorageError
+from moorage.lib.errors import InvalidParameter, MoorageError
 
 METHODS = st.sampled_from(["GET", "POST", "HEAD", "get", "", "PRI"])
 TARGETS = st.text(alphabet="/v1.4%2e5cC0?&;=ab\\*:", max_size=30)
@@ -124,3 +125,14 @@ def test_websocket_frames_survive_any_cutting(
 @given(st.binary(max_size=60), CUTS)
 def test_bytes_that_are_no_frames_are_refused_or_waited_for(data: bytes, cuts: list[int]) -> None:
     frames(pieces(data, cuts))
+
+
+def test_a6_frames_lines_and_trailers_without_end_are_refused() -> None:
+    with pytest.raises(InvalidParameter, match="too large"):
+        FrameDecoder().feed(bytes((0x82, 0xFF)) + (2 << 20).to_bytes(8, "big"))
+    with pytest.raises(InvalidParameter, match="too large"):
+        FrameDecoder().feed(bytes((0x89, 0xFE)) + (126).to_bytes(2, "big"))
+    with pytest.raises(InvalidParameter, match="line too long"):
+        ChunkedDecoder().feed(b"1;" + b"x" * 5000)
+    with pytest.raises(InvalidParameter, match="trailer too long"):
+        ChunkedDecoder().feed(b"0\r\n" + b"Name: value\r\n" * 2000)

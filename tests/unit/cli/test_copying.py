@@ -276,3 +276,12 @@ def test_a_header_with_any_change_is_read_or_refused(at: int, byte: int, cut: in
     except CommandError as e:
         if "the archive is damaged" not in e.message:
             raise
+
+
+def test_f7_a_hard_link_to_a_planted_link_is_a_link_itself(target: Path) -> None:
+    """Else the caller's own file would have another name, which the next entry writes to."""
+    planted = entry("l", tarfile.SYMTYPE, linkname="../secret")
+    linked = entry("h", tarfile.LNKTYPE, linkname="l")
+    unpack(archive((planted, b""), (linked, b"")), str(target), None)
+    assert os.readlink(target / "h") == "../secret"
+    assert (target.parent / "secret").stat().st_nlink == 1

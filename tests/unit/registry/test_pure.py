@@ -195,3 +195,13 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert transport.retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert transport.retry_after("soon") is None
     assert transport.retry_after(None) is None
+
+
+@pytest.mark.parametrize("host", ["../secret", "..", ".", "", "a/../../secret"])
+def test_f10_a_registrys_name_is_no_path_to_certificates(tmp_path: Path, host: str) -> None:
+    (tmp_path / "certs.d" / "a").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    for directory in (tmp_path, tmp_path / "secret", tmp_path / "certs.d"):
+        (directory / "ca.crt").write_text("")
+    known = RegistrySettings(certs_directories=(tmp_path / "certs.d",))
+    assert hosts.certificates(known, host).authorities == ()

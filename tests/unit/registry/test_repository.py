@@ -3,18 +3,25 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from moorage.lib.errors import DataLoss, InvalidParameter, MoorageError, System, Unauthorized
+from moorage.lib.httpclient import TLS
+from moorage.registry.auth import Authorizer, may_use
+from moorage.registry.challenge import Challenge
 from moorage.registry.credentials import ANONYMOUS, Credentials
+from moorage.registry.endpoint import Endpoint
 from moorage.registry.failures import RegistryRefusal
 from moorage.registry.registries import Registries
 from moorage.registry.repository import Repository
 from moorage.registry.settings import RegistrySettings
-from moorage.registry.transport import Transport
+from moorage.registry.transport import Outgoing, Transport
+from moorage.spec import digest as digests
 from moorage.spec import mediatype
 from moorage.spec import reference as references
+from support.certificates import Authority
 from support.registry import FakeRegistry, Handler, digest_of, token_server
 
 MANIFEST = json.dumps(
@@ -350,3 +357,116 @@ def test_login_says_whether_credentials_are_right(registry: FakeRegistry) -> Non
     with token_server(give) as realm:
         registry.state.realm = realm
         assert asyncio.run(login("secret")) == "identity"
+
+
+def test_i5_a_token_server_without_tls_is_asked_for_nothing(registry: FakeRegistry) -> None:
+    """Of a registry that is spoken to by TLS: whoever is on the way would get the password."""
+
+    async def work() -> None:
+        transport = Transport(user_agent="test", proxies=RegistrySettings().proxies)
+        endpoint = Endpoint(api="https://registry.example/v2", domain="registry.example")
+        authorizer = Authorizer(transport, endpoint, USER)
+        realm = f"http://{registry.host}/token"
+        with pytest.raises(System, match="names a token server without TLS"):
+            await authorizer.fetch_token(Challenge("bearer", {"realm": realm}), frozenset())
+        await transport.close()
+
+    asyncio.run(work())
+    assert registry.state.seen == []
+
+
+@pytest.mark.parametrize(
+    ("server", "allowed"), [("", False), ("registry.example", False), ("mirror.example", True)]
+)
+def test_i5_a_mirror_sees_only_credentials_that_were_given_for_it(
+    server: str, *, allowed: bool
+) -> None:
+    given = Credentials(username="ann", password="secret", server_address=server)  # noqa: S106
+    mirror = Endpoint(api="https://mirror.example/v2", domain="registry.example", is_mirror=True)
+    assert may_use(given, mirror) is allowed
+    assert may_use(given, Endpoint(api="https://registry.example/v2", domain="registry.example"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "file", "ftp"])
+def test_i8_a_registry_with_tls_leads_to_no_place_without(
+    scheme: str, tmp_path: Path, registry: FakeRegistry
+) -> None:
+    server = Authority(tmp_path).sign("server", server=True)
+    with FakeRegistry(certificate=(server.cert, server.key)) as secure:
+
+        def lead_away(handler: Handler) -> bool:
+            where = f"{scheme}://{registry.host}/v2/team/app/manifests/1"
+            handler.reply(307, b"", {"Location": where})
+            return True
+
+        secure.state.faults.append(lead_away)
+
+        async def work() -> None:
+            transport = Transport(user_agent="test", proxies=RegistrySettings().proxies)
+            endpoint = Endpoint(
+                api=f"https://{secure.host}/v2", domain=secure.host, tls=TLS(verify=False)
+            )
+            request = Outgoing(method="GET", url=f"{endpoint.api}/team/app/manifests/1")
+            with pytest.raises(System, match=f"refusing a redirect from HTTPS to {scheme}"):
+                await transport.send(request, endpoint)
+            await transport.close()
+
+        asyncio.run(work())
+    assert registry.state.seen == []
+
+
+def test_a_registry_that_has_stored_something_else_is_not_believed(registry: FakeRegistry) -> None:
+    def lie(handler: Handler) -> bool:
+        if handler.command == "PUT":
+            handler.reply(201, b"", {"Docker-Content-Digest": digest_of(b"other")})
+        return handler.command == "PUT"
+
+    async def body(repository: Repository) -> None:
+        with pytest.raises(DataLoss, match=r"stored sha256:.* for sha256:"):
+            await repository.put_manifest("1", mediatype.OCI_MANIFEST, MANIFEST)
+
+    registry.state.faults.append(lie)
+    with_repository(registry, body)
+
+
+def test_a_blob_that_is_resumed_behind_what_we_have_is_refused(registry: FakeRegistry) -> None:
+    def skip(handler: Handler) -> bool:
+        handler.reply(206, b"789", {"Content-Range": "bytes 7-9/10"})
+        return True
+
+    async def body(repository: Repository) -> None:
+        with pytest.raises(System, match="at the wrong place"):
+            async with repository.blob(digests.of(b"0123456789"), offset=5):
+                pytest.fail("there is a hole")
+
+    registry.state.faults.append(skip)
+    with_repository(registry, body)
+
+
+def test_i4_a_configuration_without_end_is_given_up(registry: FakeRegistry) -> None:
+    def endless(handler: Handler) -> bool:
+        handler.reply(200, b"x" * ((4 << 20) + 1))
+        return True
+
+    async def body(repository: Repository) -> None:
+        with pytest.raises(System, match="has more than 4194304 bytes"):
+            await repository.config(digests.of(b"x"))
+
+    registry.state.faults.append(endless)
+    with_repository(registry, body)
+
+
+def test_i5_the_next_page_of_tags_is_not_asked_for_elsewhere(registry: FakeRegistry) -> None:
+    with FakeRegistry() as other:
+        link = f'<http://{other.host}/v2/team/app/tags/list?n=1>; rel="next"'
+
+        def lead_away(handler: Handler) -> bool:
+            handler.reply(200, b'{"tags": ["1"]}', {"Link": link})
+            return True
+
+        async def body(repository: Repository) -> None:
+            assert await repository.tags() == ["1"]
+
+        registry.state.faults.append(lead_away)
+        with_repository(registry, body)
+        assert other.state.seen == []
