@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import os
 import stat
 import struct
 import tarfile
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -217,6 +219,51 @@ def sparse_header(size: int, stored: int) -> bytes:
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block) + b"x" * stored + bytes(-stored % 512) + bytes(1024)
+
+
+def test_i4_an_xz_dictionary_beyond_reason_is_refused() -> None:
+    """A gigabyte of memory, asked for by five bytes of the header."""
+    packed = bytearray(lzma.compress(Tar().add("f", b"x").raw()))
+    end = 12 + (packed[12] + 1) * 4  # of the first block's header, its checksum included
+    assert packed[14:16] == b"\x21\x01", "the only filter is LZMA2"
+    packed[16] = 36
+    packed[end - 4 : end] = zlib.crc32(packed[12 : end - 4]).to_bytes(4, "little")
+    _, plain = compression.decompress(iter([bytes(packed)]))
+    with pytest.raises(InvalidParameter, match="invalid xz data: Memory usage limit exceeded"):
+        list(plain)
+
+
+def sparse_map(text: bytes, content: bytes, size: int = 5) -> bytes:
+    """Return a member with the map of PAX 1.0 before its content."""
+    pax = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(size)}
+    return Tar().add("f", text + content, pax=pax).raw()
+
+
+@pytest.mark.parametrize("text", [b"1", b"1\n" + b"0" * 40, b"200000\n" + b"0" * 40, b"1\n\n\n"])
+def test_i4_a_sparse_map_without_end_is_not_taken_into_memory(tmp_path: Path, text: bytes) -> None:
+    """Gigabytes of ones pack to nothing."""
+    tar = sparse_map(text, b"1" * (16 << 20))
+    read = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal read
+        for at in range(0, len(tar), 1 << 16):
+            read += 1 << 16
+            yield tar[at : at + (1 << 16)]
+
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(InvalidParameter):
+            extract(fd, "", counted())
+    finally:
+        os.close(fd)
+    assert read < 10 << 20
+
+
+def test_a_sparse_map_before_the_content_is_read(tmp_path: Path) -> None:
+    table = b"2\n0\n3\n1000\n2\n".ljust(512, b"\0")
+    unpack(tmp_path / "root", sparse_map(table, b"abcde", 1002))
+    assert (tmp_path / "root/f").read_bytes() == b"abc" + bytes(997) + b"de"
 
 
 def test_i1_a_sparse_bomb_takes_no_space(tmp_path: Path) -> None:

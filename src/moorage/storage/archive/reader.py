@@ -19,6 +19,7 @@ from moorage.storage.archive.header import BLOCK, XATTR_PREFIX, ZEROS
 EXTENDED_LIMIT: Final = 1 << 20  # bytes of one PAX header or long name, as Go's limit
 XATTR_LIMIT: Final = 64 << 10  # bytes of one attribute: the kernel's own limit
 SPARSE_LIMIT: Final = 1 << 18  # segments of one file
+_MAP_LINE: Final = 20  # bytes: the longest number and its end
 _WITHOUT_CONTENT: Final = frozenset("123456")
 _TEXTS: Final = {"path": "name", "linkpath": "link", "uname": "user", "gname": "group"}
 _SIZE_LIMIT: Final = 1 << 62
@@ -204,22 +205,25 @@ class TarReader:
 
     def _sparse_map_10(self) -> list[tuple[int, int]]:
         """Read the map that stands before the content, in blocks of decimal lines."""
-        data = b""
-        wanted = None
-        while wanted is None or data.count(b"\n") < wanted:
+        data = bytearray()
+        wanted, lines = 1, 0
+        while lines < wanted:
             block = self._stream.take(BLOCK)
             if len(block) < BLOCK or self._left < BLOCK:
                 raise InvalidParameter("invalid archive: broken map of a sparse file")
             self._record(block)
             self._left -= BLOCK
-            data += block
-            if wanted is None and b"\n" in data:
-                wanted = 1 + 2 * _number(data.partition(b"\n")[0])
+            if not data:
+                wanted += 2 * _number(block.partition(b"\n")[0])
                 if wanted > 2 * SPARSE_LIMIT:
                     raise InvalidParameter("invalid archive: too many pieces in a sparse file")
+            data += block
+            lines += block.count(b"\n")
+            if len(data) > BLOCK + wanted * _MAP_LINE:
+                raise InvalidParameter("invalid archive: broken map of a sparse file")
         if self._entry is not None:
             self._entry.stored = self._left
-        return _pairs([_number(line) for line in data.split(b"\n")[1:wanted]])
+        return _pairs([_number(bytes(line)) for line in data.split(b"\n")[1:wanted]])
 
 
 def _both(
