@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from msgspec import Struct
 
+from moorage.lib import addresses
 from moorage.lib.errors import InvalidParameter
 
 _SCP: Final = re.compile(r"[A-Za-z0-9_-]+@[A-Za-z0-9_.-]+:(?!/?/)(.*)\Z")
@@ -31,7 +32,7 @@ def is_url(text: str) -> bool:
 def parse_git(text: str) -> GitAddress | None:
     """Return the repository that *text* names, None if it is something else.
 
-    Raises: InvalidParameter (a ref or directory that tries tricks).
+    Raises: InvalidParameter (no address; a ref or directory that tries tricks).
     """
     if _SCP.match(text):
         url, _, fragment = text.partition("#")
@@ -40,7 +41,7 @@ def parse_git(text: str) -> GitAddress | None:
         text = f"https://{text}"
     elif not re.match(r"[a-z+]+://", text):
         return None
-    parts = urlsplit(text)
+    parts = urlsplit(addresses.checked(text))
     if parts.scheme not in _GIT_SCHEMES:
         if not is_url(text):
             return None

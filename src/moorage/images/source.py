@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
+from moorage.lib import addresses
 from moorage.lib.errors import InvalidParameter
 from moorage.lib.httpclient import HttpClient
 from moorage.lib.version import VERSION
@@ -30,7 +31,7 @@ async def fetch(url: str) -> AsyncIterator[bytes]:
             _require_web(url)
             async with await client.request("GET", url, headers={}) as response:
                 if response.status in _REDIRECTS:
-                    url = urljoin(url, response.headers.get("location") or "")
+                    url = addresses.follow(url, response.headers.get("location") or "")
                     continue
                 if response.status != _OK:
                     raise InvalidParameter(f"cannot import {url}: status {response.status}")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 from msgspec import Struct
 
-from moorage.lib import clock
+from moorage.lib import addresses, clock
 from moorage.lib.errors import System, Unauthorized
 from moorage.lib.httpclient import Response
 from moorage.registry import challenge, failures
@@ -138,7 +138,7 @@ class Authorizer:
         return await self._transport.send(request, self._token_endpoint())
 
     def _realm(self, wanted: Challenge) -> str:
-        realm = wanted.parameters.get("realm", "")
+        realm = addresses.follow("", wanted.parameters.get("realm", ""))
         scheme = urlsplit(realm).scheme
         if scheme not in {"http", "https"} or (scheme == "http" and not self._endpoint.is_plain):
             raise System(

@@ -11,11 +11,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
-from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Struct
 
+from moorage.lib import addresses
 from moorage.lib.errors import DataLoss, InvalidParameter, System
 from moorage.lib.httpclient import Response
 from moorage.registry import challenge, failures
@@ -199,7 +200,7 @@ class Repository:
                 raise System(
                     f"{self.endpoint.host} lists tags of {self.reference.name} without end"
                 )
-            following = urljoin(url, link[1]) if link and page else ""
+            following = addresses.follow(url, link[1]) if link and page else ""
             url = following if urlsplit(following).netloc == urlsplit(url).netloc else ""
         return found
 
@@ -273,7 +274,7 @@ class Repository:
         location = response.headers.get("location")
         if not location:
             raise System(f"{self.endpoint.host} does not say where to upload to")
-        return urljoin(response.url, location)
+        return addresses.follow(response.url, location)
 
     async def upload(self, location: str, digest: Digest, body: BodyFactory, length: int) -> None:
         """Send a whole blob to *location* in one PUT. Raises: RegistryRefusal, System."""

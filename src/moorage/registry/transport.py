@@ -11,11 +11,11 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email import utils as email_utils
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
-from moorage.lib import clock
+from moorage.lib import addresses, clock
 from moorage.lib.errors import System
 from moorage.lib.httpclient import TLS, HttpClient, Response
 from moorage.lib.httpconnection import ProtocolError
@@ -102,7 +102,7 @@ class Transport:
             if response.status not in _REDIRECTED or not location:
                 return response
             response.release()
-            following = urljoin(current.url, location)
+            following = addresses.follow(current.url, location)
             _check_redirect(request, following, endpoint)
             if origin(following) != origin(current.url):
                 current = structs.replace(current, headers=_public(current.headers, endpoint))

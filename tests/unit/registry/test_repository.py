@@ -470,3 +470,27 @@ def test_i5_the_next_page_of_tags_is_not_asked_for_elsewhere(registry: FakeRegis
         registry.state.faults.append(lead_away)
         with_repository(registry, body)
         assert other.state.seen == []
+
+
+@pytest.mark.parametrize("where", ["http://[x/", "http://a:99999/"])
+def test_a_redirect_to_no_address_is_the_registrys_fault(
+    registry: FakeRegistry, where: str
+) -> None:
+    def lead_nowhere(handler: Handler) -> bool:
+        handler.reply(307, b"", {"Location": where})
+        return True
+
+    registry.state.faults.append(lead_nowhere)
+    fails(registry, System, "127.0.0.1 names an address that is none")
+
+
+@pytest.mark.parametrize("realm", ["http://[x/", "http://a:99999/"])
+def test_a_token_server_without_address_is_the_registrys_fault(
+    registry: FakeRegistry, realm: str
+) -> None:
+    def challenge(handler: Handler) -> bool:
+        handler.reply(401, b"", {"WWW-Authenticate": f'Bearer realm="{realm}"'})
+        return True
+
+    registry.state.faults.append(challenge)
+    fails(registry, System, "names an address that is none")

@@ -20,7 +20,7 @@ from email import utils as email_utils
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
@@ -33,7 +33,7 @@ from moorage.build.result import Files
 from moorage.build.solver import Step
 from moorage.kernel import spawn
 from moorage.kernel.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
-from moorage.lib import atomicfile, clock, offload
+from moorage.lib import addresses, atomicfile, clock, offload
 from moorage.lib.errors import Forbidden, InvalidParameter, NotFound, System
 from moorage.lib.httpclient import HttpClient, Response
 from moorage.registry import failures
@@ -116,6 +116,7 @@ class Fetching:
         return None
 
     async def _open(self, url: str, headers: dict[str, str]) -> Response:
+        addresses.checked(url)
         for _ in range(_REDIRECTS):
             await _refuse_link_local(url)
             response = await self._client.request("GET", url, headers=headers)
@@ -123,7 +124,7 @@ class Fetching:
                 return response
             where = response.headers.get("location") or ""
             response.release()
-            url = urljoin(url, where)
+            url = addresses.follow(url, where)
             if not remotes.is_url(url):
                 raise Forbidden(f"refusing the redirect to {remotes.redact(url)}")
         raise InvalidParameter(f"more than {_REDIRECTS} redirects from {remotes.redact(url)}")
