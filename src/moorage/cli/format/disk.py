@@ -189,12 +189,14 @@ class CacheRow(Row):
 IMAGE_TABLE = Table(
     ("Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"),
     images.TABLE.headings,
+    images.DIGEST_TABLE.raw,
 )
 CONTAINER_TABLE = Table(
     ("ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"),
     containers.TABLE.headings,
+    containers.SIZED_TABLE.raw,
 )
-VOLUME_TABLE = Table(("Name", "Links", "Size"), volumes.TABLE.headings)
+VOLUME_TABLE = Table(("Name", "Links", "Size"), volumes.TABLE.headings, volumes.TABLE.raw)
 CACHE_TABLE = Table(
     ("ID", "CacheType", "Size", "CreatedSince", "LastUsedSince", "UsageCount", "Shared"),
     {
@@ -206,4 +208,11 @@ CACHE_TABLE = Table(
         "UsageCount": "USAGE",
         "Shared": "SHARED",
     },
+    raw=(
+        *(("build_cache_id", "ID"), ("parent_id", "Parent"), ("build_cache_type", "CacheType")),
+        *(("description", "Description"), ("created_at", "CreatedAt")),
+        *(("created_since", "CreatedSince"), ("last_used_at", "LastUsedAt")),
+        *(("last_used_since", "LastUsedSince"), ("usage_count", "UsageCount")),
+        *(("in_use", "InUse"), ("shared", "Shared")),
+    ),
 )

@@ -74,9 +74,15 @@ def render(rows: Sequence[Row], table: Table, format_: str) -> str:
     return tabwriter.align((headings + "\n" + body).removesuffix("\n").split("\n"))
 
 
+_BARE = frozenset({"labels", "ports"})  # of a container: docker puts no space where none is
+
+
 def _raw(row: Row, table: Table) -> str:
     """Return a row as lines of ``name: value``, with an empty line after them."""
-    lines = (f"{label}: {row.get(column, [])}".rstrip() for label, column in table.raw)
+    lines: list[str] = []
+    for label, column in table.raw:
+        value = row.get(column, [])
+        lines.append(f"{label}: {value}" if value or label not in _BARE else f"{label}:")
     return "\n".join(lines) + "\n\n"
 
 

@@ -15,7 +15,7 @@ from moorage.cli.format.disk import (
     items,
     summary_rows,
 )
-from moorage.cli.format.listing import Table, show
+from moorage.cli.format.listing import Table, render, show
 from moorage.cli.options import FORMAT_HELP, Command, Option
 from moorage.lib import units
 
@@ -38,11 +38,12 @@ def run(session: Session, values: Values, _: list[str]) -> None:
     if not verbose:
         show(session, summary_rows(session.api.get("/system/df")), SUMMARY_TABLE, format_)
         return
-    if format_ == "raw":
-        raise CommandError("the raw format has no details: leave out --verbose, or use json")
     usage = session.api.get("/system/df", verbose=session.api.at_least(COUNTS_ALONE) or None)
     if format_ in {"", "table"}:
         _show_tables(session, usage)
+        return
+    if format_ == "raw":
+        _show_raw(session, usage)
         return
     from moorage.cli.format.templated import render_one
 
@@ -65,6 +66,20 @@ def _show_tables(session: Session, usage: Json) -> None:
     )
     for (title, table), found in zip(tables, rows.values(), strict=True):
         session.out.write(f"{title}\n\n{_table(found, table)}")
+
+
+def _show_raw(session: Session, usage: Json) -> None:
+    """Show every object as lines ``name: value``."""
+    kinds = (
+        ("Image", IMAGE_TABLE),
+        ("Container", CONTAINER_TABLE),
+        ("Volume", VOLUME_TABLE),
+        ("Build Cache", CACHE_TABLE),
+    )
+    found = _details(usage, truncate=False).values()
+    for (kind, table), rows in zip(kinds, found, strict=True):
+        for row in rows:
+            session.out.write(f"type: {kind}\n{render([row], table, 'raw')}")
 
 
 def _details(usage: Json, *, truncate: bool) -> dict[str, Sequence[Row]]:
