@@ -26,12 +26,14 @@ def parse(text: str, *, now_ns: int | None = None) -> int:
 
     Takes seconds ``1700000000.5``, RFC 3339 (without a zone: the local one; without a time: its
     midnight), and Go's durations ``10m``, counted back from *now_ns*.
-    Raises: ValueError (also where 64 bits do not hold it).
+    A time beyond 64 bits of nanoseconds (the year 2262), which clients give for "never", is the
+    last that these hold.
+    Raises: ValueError (also where 64 bits do not hold the seconds).
     """
     found = _parse(text, now_ns)
-    if abs(found) > _LAST_NS:
+    if abs(found) > _LAST_NS * 1_000_000_000:
         raise ValueError(f"time out of range: {text}")
-    return found
+    return max(-_LAST_NS, min(found, _LAST_NS))
 
 
 def _parse(text: str, now_ns: int | None) -> int:

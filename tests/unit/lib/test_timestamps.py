@@ -33,6 +33,12 @@ def test_seconds_with_a_fraction_are_exact(seconds: int, nanoseconds: int) -> No
     assert timestamps.parse(text) == seconds * 10**9 + nanoseconds
 
 
+@pytest.mark.parametrize(("text", "sign"), [("9999999999", 1), ("-9999999999.5", -1)])
+def test_a_time_that_nanoseconds_do_not_reach_is_the_last_they_do(text: str, sign: int) -> None:
+    """Clients say so for "never" (``events --until 9999999999``)."""
+    assert timestamps.parse(text) == sign * ((1 << 63) - 1)
+
+
 @pytest.mark.parametrize("text", ["9" * 30, "-" + "9" * 30, "٣", "", "h", "1e9"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
