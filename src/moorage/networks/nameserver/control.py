@@ -34,26 +34,38 @@ class Control:
         del events
         with suppress(OSError):
             accepted, _ = self._listener.accept()
+            accepted.settimeout(0)
             self._leases.attend()
             self._zones = None  # an account that was never finished is void
-            self._loop.watch(accepted.fileno(), select.EPOLLIN, lambda _: self._receive(accepted))
+            self._loop.watch(
+                accepted.fileno(), select.EPOLLIN, lambda _: self._receive_all(accepted), first=True
+            )
 
-    def _receive(self, sock: socket.socket) -> None:
+    def _receive_all(self, sock: socket.socket) -> None:
+        """Take what has been said so far: who asks after a change is to be told of it."""
+        while self._receive(sock):
+            pass
+
+    def _receive(self, sock: socket.socket) -> bool:
+        """Take one packet; return whether there may be more."""
         try:
-            packet, fds, _flags, _address = socket.recv_fds(sock, MAX_PACKET, _FDS)
+            packet, fds, _, _ = socket.recv_fds(sock, MAX_PACKET, _FDS)
+        except BlockingIOError:
+            return False
         except OSError:
             packet, fds = b"", []
         if not packet:
             self._leases.leave()
             self._loop.forget(sock.fileno())
             sock.close()
-            return
+            return False
         try:
             self._obey(sock, json.loads(packet), fds)
         except (ValueError, KeyError, TypeError, OSError):
             for fd in fds:
                 with suppress(OSError):
                     os.close(fd)
+        return not self.exit
 
     def _obey(self, sock: socket.socket, said: dict[str, Any], fds: list[int]) -> None:
         server = self._server
