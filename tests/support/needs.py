@@ -21,6 +21,8 @@ MAY_BE_MISSING = frozenset(
         "fuse",
         "ipv6",
         "cgroup2",
+        "systemd",
+        "selinux",
         "apparmor",
         "apparmor_parser",
         "network",
@@ -40,6 +42,8 @@ def is_met(need: str) -> bool:
         "fuse": Path("/dev/fuse").exists,
         "ipv6": Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").exists,
         "cgroup2": Path("/sys/fs/cgroup/cgroup.controllers").exists,
+        "systemd": Path("/run/systemd/system").is_dir,
+        "selinux": Path("/sys/fs/selinux/enforce").exists,
         "apparmor": Path("/sys/kernel/security/apparmor/profiles").exists,
         "buildkit": lambda: buildkit_client() is not None,
     }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -212,8 +212,7 @@ def test_a_limit_that_the_kernel_refuses_leaves_no_cgroup(api: Api) -> None:
     container_id = c.create(api, "true", host={"PidsLimit": 1 << 40})
     failed = api.post(f"/containers/{container_id}/start")
     assert "Invalid argument" in failed.message
-    groups = Path("/sys/fs/cgroup")
-    left = [*groups.glob(f"moorage/{container_id}"), *groups.glob(f"*/moorage/{container_id}")]
+    left = [path for path, _, _ in os.walk("/sys/fs/cgroup") if container_id in path]
     assert left == []
 
 

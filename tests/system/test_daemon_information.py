@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from support import needs
 from support.api import Api, wall_clock
 from support.cli import Cli
 from support.daemon import Daemon
@@ -50,7 +51,8 @@ def test_clients_of_any_age_show_info_and_version(docker: Cli, program: str) -> 
     docker.program = program
     info = docker.run("info").ok()
     assert "Storage Driver: overlay2" in info.out
-    assert "Cgroup Driver: cgroupfs" in info.out
+    with_systemd = needs.is_met("systemd") and needs.is_met("cgroup2")
+    assert f"Cgroup Driver: {'systemd' if with_systemd else 'cgroupfs'}" in info.out
     assert info.err == ""
     version = docker("version")
     assert "Server: Moorage" in version

@@ -39,6 +39,8 @@ def assemble(
     runtime = foundation.runtime
     cores = os.cpu_count() or 1
     neighbours = DaemonImages(images, registry)
+    labels: dict[str, str] = {}
+    runtime.selinux.holders.append(lambda: list(labels.values()))
     worker = DaemonWorker(
         host=Host(
             layers=images.layers,
@@ -51,6 +53,7 @@ def assemble(
             seccomp=seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES),
             cpus=cores,
             cgroup_v2=runtime.fitness.cgroups.mode == "v2",
+            labels=labels,
         ),
         cache=cache,
         fetching=Fetching(cache, client),

@@ -14,6 +14,7 @@ from moorage.containers import (
     defaults,
     devices,
     files,
+    labelling,
     links,
     merge,
     mount_spec,
@@ -72,8 +73,12 @@ async def create(
     record, warnings = _plan(parts, container_id, config, host_config, image)
     if platform is None and image is not None:
         warnings += _of_another_machine(image.config.platform, parts.images.host)
+    options = security_options.parse(record.host_config.security_opt or [])
+    labels = parts.runtime.selinux.take(options.labels)
     record = structs.replace(
         record,
+        process_label=labels.process,
+        mount_label=labels.mount,
         name=names.normalise(name) if name else names.invent(parts.store.name_taken, container_id),
         endpoints=endpoints,
     )
@@ -134,6 +139,8 @@ def _plan(
     if host.log_config is not None:
         driver, options = host.log_config.type, host.log_config.config or {}
         log_options.validate(driver, runtime_defaults.log_options(driver, options))
+    if parts.runtime.selinux.enabled:
+        host = structs.replace(host, security_opt=labelling.security_opt(parts, host))
     links.check(parts.store, host)
     inherited: list[MountRecord] = []
     for text in host.volumes_from or []:
@@ -229,6 +236,7 @@ async def _make(parts: Parts, container: Container, image: Image | None) -> None
             parent=image.chain_id if image else None,
             storage_opt=record.host_config.storage_opt or {},
             mapped=record.host_config.userns_mode != "host",
+            label=record.mount_label,
         )
         failpoint("containers.create.after_layer")
         mounts = await own_mounts.make(parts, record.id, record.mounts, undo)

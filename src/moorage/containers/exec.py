@@ -289,5 +289,5 @@ def describe(
         ),
         apparmor_profile=record.apparmor_profile or None,
         oom_score_adj=host.oom_score_adj or None,
-        selinux_label=record.process_label or None,
+        selinux_label=parts.runtime.selinux.applied(record.process_label) or None,
     )

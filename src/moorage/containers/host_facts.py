@@ -25,6 +25,7 @@ def examine(runtime: Runtime) -> tuple[HostFacts, HostResources]:
     cpus = _set("/sys/devices/system/cpu/online")
     facts = HostFacts(
         cgroup_v2=v2,
+        cgroup_driver=runtime.fitness.cgroup_driver,
         cpus=len(cpus),
         capabilities=capability.bounding(),
         rlimit_ceiling=_no_ceiling if "CAP_SYS_RESOURCE" in capability.effective() else _ceiling,
@@ -40,6 +41,7 @@ def examine(runtime: Runtime) -> tuple[HostFacts, HostResources]:
         io_weight=v2 or _has(cgroups, "blkio", "blkio.weight"),
         io_weight_device=_has(cgroups, "blkio", "blkio.weight_device"),
         cgroup_v2=v2,
+        cgroup_driver=runtime.fitness.cgroup_driver,
     )
     return facts, resources
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from moorage.containers import files, idmapped, links, mount_spec, remapping, shallow
+from moorage.containers import files, idmapped, labelling, links, mount_spec, remapping, shallow
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import MountRecord
@@ -71,7 +71,11 @@ async def _mount(parts: Parts, container: Container, record: MountRecord, user: 
             source = await offload.run_disposable(shallow.bind, Path(source), place)
     elif record.type == "image":
         mapped = seen_owners(parts, container.id) is not None
-        source = str(await _image(parts, user or container.id, record, mapped=mapped))
+        label = parts.runtime.selinux.applied(container.record.mount_label)
+        key = user or container.id
+        source = str(await _image(parts, key, record, mapped=mapped, label=label))
+    if not user:
+        await labelling.mount_source(parts, container.record, record)
     if record.map_owner and not user:
         source = await _map_owner(parts, container, record, source)
     elif record.type == "volume" and (owners := seen_owners(parts, container.id)) is not None:
@@ -145,10 +149,12 @@ async def _volume(parts: Parts, container: Container, record: MountRecord, user:
     return path
 
 
-async def _image(parts: Parts, user: str, record: MountRecord, *, mapped: bool) -> Path:
+async def _image(parts: Parts, user: str, record: MountRecord, *, mapped: bool, label: str) -> Path:
     image = parts.images.resolve(record.source)
     key = _view_key(user, record)
-    view = await offload.run("fs", parts.layers.mount_view, key, image.chain_id, mapped=mapped)
+    view = await offload.run(
+        "fs", parts.layers.mount_view, key, image.chain_id, mapped=mapped, label=label
+    )
     if not record.subpath:
         return view
     part = _part_of_view(parts, key)
@@ -388,7 +394,9 @@ def make_shared_memory(parts: Parts, container: Container, undo: AsyncExitStack)
     flags = k.MS_NOEXEC | k.MS_NOSUID | k.MS_NODEV
     owners = seen_owners(parts, container.id)
     uid, gid = owners.root if owners else (0, 0)
-    k.mount("shm", path, "tmpfs", flags, f"mode=1777,size={size},uid={uid},gid={gid}")
+    options = f"mode=1777,size={size},uid={uid},gid={gid}"
+    label = parts.runtime.selinux.applied(container.record.mount_label)
+    k.mount("shm", path, "tmpfs", flags, k.labelled(options, label))
     return str(path)
 
 

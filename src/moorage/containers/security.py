@@ -10,6 +10,7 @@ from moorage.containers import security_options
 from moorage.containers.security_options import SecurityOptions
 from moorage.lib.errors import InvalidParameter, System
 from moorage.runtime import seccomp_default, seccomp_profile
+from moorage.runtime.selinux_label import NO_LABELS, Labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ class Confinement:
     seccomp: LinuxSeccomp | None = None
     no_new_privileges: bool = False
     apparmor_profile: str = ""
+    labels: Labels = NO_LABELS
 
 
 def confine(
@@ -38,10 +40,11 @@ def confine(
     capabilities: Sequence[str],
     *,
     apparmor_profile: str,
+    labels: Labels,
 ) -> Confinement:
     """Return the confinement of *record*'s container, which may have *capabilities*.
 
-    *apparmor_profile* is what the runtime has found for it.
+    *apparmor_profile* is what the runtime has found for it, *labels* what SELinux is to know of it.
 
     Raises: InvalidParameter (a broken profile), System (the daemon's profile cannot be read).
     """
@@ -52,6 +55,7 @@ def confine(
         seccomp=_seccomp(settings, options, capabilities, privileged=host.privileged),
         no_new_privileges=no_new_privileges(settings, options),
         apparmor_profile=apparmor_profile,
+        labels=labels,
     )
 
 

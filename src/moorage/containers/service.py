@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from moorage.containers import (
@@ -79,9 +79,14 @@ class Containers:
 
     async def open(self) -> None:
         """Adopt what runs, finish what was cut off, start what its policy says."""
+        self.parts.runtime.selinux.holders.append(self._mount_labels)
         await recover.recover(self.parts)
         self.parts.networks.on_name_files = self._rewrite_name_files
         _ = self.parts.supervisor.start(recover.start_by_policy(self.parts), "start by policy")
+
+    def _mount_labels(self) -> Iterator[str]:
+        """Yield the labels that are given to containers, running or not."""
+        return (container.record.mount_label for container in self.parts.store.every())
 
     async def close(self) -> None:
         """Stop all containers in parallel, unless they are to outlive the daemon."""

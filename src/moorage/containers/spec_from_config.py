@@ -18,7 +18,8 @@ from moorage.containers.spec_mounts import OwnFile, ReadyMount
 from moorage.containers.spec_resources import Numbers
 from moorage.containers.validate_namespaces import joined_container
 from moorage.kernel import capability
-from moorage.runtime import defaults
+from moorage.runtime import cgrouppath, defaults
+from moorage.runtime.cgrouppath import CgroupDriver
 from moorage.runtime.userns import UserNamespace, id_mappings
 from moorage.runtime.users import Identity
 from moorage.spec.engine.hostconfig import HostConfig
@@ -44,6 +45,7 @@ class HostFacts:
     """What this host and daemon can do; read once at start."""
 
     cgroup_v2: bool = False
+    cgroup_driver: CgroupDriver = "cgroupfs"
     cpus: int = 1
     capabilities: tuple[str, ...] = capability.NAMES  # what the daemon itself may give
     rlimit_ceiling: Callable[[str], int | None] = lambda _name: None
@@ -148,7 +150,7 @@ def _process(record: ContainerRecord, around: Surroundings, facts: HostFacts) ->
         no_new_privileges=around.confinement.no_new_privileges,
         apparmor_profile=around.confinement.apparmor_profile or None,
         oom_score_adj=host.oom_score_adj or None,
-        selinux_label=record.process_label or None,
+        selinux_label=around.confinement.labels.process or None,
     )
 
 
@@ -162,7 +164,7 @@ def _linux(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> L
     return Linux(
         sysctl=_sysctls(record, around) or None,
         resources=spec_resources.resources(host, numbers=around.device_numbers, devices=rules),
-        cgroups_path=cgroups_path(record),
+        cgroups_path=cgrouppath.of(facts.cgroup_driver, host.cgroup_parent, record.id),
         namespaces=_namespaces(host, around),
         uid_mappings=id_mappings(around.users.owners.uids) if around.users else None,
         gid_mappings=id_mappings(around.users.owners.gids) if around.users else None,
@@ -171,14 +173,8 @@ def _linux(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> L
         rootfs_propagation=spec_mounts.rootfs_propagation(around.mounts),
         masked_paths=_masked(host, facts),
         readonly_paths=host.readonly_paths,
-        mount_label=record.mount_label or None,
+        mount_label=around.confinement.labels.mount or None,
     )
-
-
-def cgroups_path(record: ContainerRecord) -> str:
-    """Return the cgroup of a container below the root of each hierarchy."""
-    parent = record.host_config.cgroup_parent or "/moorage"
-    return f"/{parent.strip('/')}/{record.id}"
 
 
 def _masked(host: HostConfig, facts: HostFacts) -> list[str] | None:

@@ -10,6 +10,7 @@ from moorage.cdi import injection, requests
 from moorage.containers import (
     devices,
     init_program,
+    labelling,
     links,
     prepare,
     security,
@@ -27,6 +28,7 @@ from moorage.kernel.idmap import IdMap
 from moorage.lib import offload
 from moorage.lib.errors import Conflict
 from moorage.lib.failpoint import failpoint
+from moorage.runtime.selinux_label import Labels
 from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.oci.runtime import Spec
 
@@ -56,6 +58,8 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
         await offload.run_disposable(
             _make_working_directory, rootfs, record.config.working_dir, users.owners
         )
+    own_files = prepare.own_files(parts, container, owner)
+    labelling.own_files(parts, record, own_files, shared=owner is not container)
     around = Surroundings(
         rootfs=str(rootfs),
         identity=prepare.identity(rootfs, record.config.user, host.group_add or []),
@@ -64,7 +68,7 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
         users=users,
         sysctls=sysctls,
         mounts=[*ready, *_init(parts, host)],
-        files=prepare.own_files(parts, container, owner),
+        files=own_files,
         shm_source=_shared_memory(parts, container, undo),
         pid_namespace=_namespace(parts, host.pid_mode, "pid"),
         ipc_namespace=_namespace(parts, host.ipc_mode, "ipc"),
@@ -76,6 +80,10 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
             record,
             spec_from_config.granted(host, parts.facts),
             apparmor_profile=profile,
+            labels=Labels(
+                parts.runtime.selinux.applied(record.process_label),
+                parts.runtime.selinux.applied(record.mount_label),
+            ),
         ),
     )
     return injection.apply(spec_from_config.build(record, around, parts.facts), injected)

@@ -9,6 +9,8 @@ from typing import Final
 from msgspec import structs
 
 from moorage.lib.errors import InvalidParameter
+from moorage.runtime import cgrouppath
+from moorage.runtime.cgrouppath import CgroupDriver
 from moorage.spec.engine.hostconfig import HostConfig, Ulimit
 
 _MINIMUM_MEMORY: Final = 6 << 20
@@ -33,6 +35,7 @@ class HostResources:
     io_weight: bool = True
     io_weight_device: bool = True
     cgroup_v2: bool = False
+    cgroup_driver: CgroupDriver = "cgroupfs"
 
 
 def check(host: HostConfig, resources: HostResources) -> tuple[HostConfig, list[str]]:
@@ -45,6 +48,7 @@ def check(host: HostConfig, resources: HostResources) -> tuple[HostConfig, list[
     _check_cpu(host, resources)
     _check_block_io(host)
     _check_other(host)
+    cgrouppath.check_parent(resources.cgroup_driver, host.cgroup_parent)
     host = _without_unsupported(host, resources, warnings)
     if resources.cgroup_v2 and host.oom_kill_disable:
         warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")

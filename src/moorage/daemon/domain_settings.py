@@ -12,7 +12,7 @@ from msgspec import UNSET
 from moorage.build.settings import Settings as BuilderSettings
 from moorage.containers import init_program
 from moorage.containers.settings import ContainerSettings
-from moorage.daemon import cachepolicy
+from moorage.daemon import cachepolicy, validate
 from moorage.daemon.config import Config
 from moorage.engine.settings import SystemSettings
 from moorage.kernel.idmap import IdMap
@@ -66,6 +66,16 @@ def container_settings(
         live_restore=config.live_restore,
         owners=owners,
     )
+
+
+def cgroup_driver(config: Config) -> str:
+    """Return who is to make control groups; "" leaves it to the host."""
+    chosen = [
+        value
+        for key, value in map(validate.split_exec_option, config.exec_opts)
+        if key == validate.CGROUP_DRIVER
+    ]
+    return chosen[0] if chosen else ""
 
 
 def cdi_directories(config: Config) -> tuple[str, ...]:

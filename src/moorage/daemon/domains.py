@@ -37,7 +37,7 @@ from moorage.networks.service import Networks
 from moorage.plugins.discovery import Discovery
 from moorage.plugins.registry import Plugins
 from moorage.registry.registries import Registries
-from moorage.runtime import userns
+from moorage.runtime import cgrouppath, userns
 from moorage.runtime.service import Runtime
 from moorage.storage.content import ContentStore
 from moorage.storage.durability import Durability
@@ -181,9 +181,12 @@ async def runtime(common: Common, on_oom: OomRelay) -> Runtime:
         default=common.config.default_runtime or "crun",
         supervisor=common.background,
         on_oom=on_oom,
+        cgroup_driver=settings.cgroup_driver(common.config),
+        selinux=common.config.selinux_enabled,
     )
     common.stack.push_async_callback(opened.close)
     await opened.open()
+    cgrouppath.check_parent(opened.fitness.cgroup_driver, common.config.cgroup_parent)
     for warning in opened.warnings:
         log.warning("%s", warning)
     return opened

@@ -90,12 +90,14 @@ def system(
         storage_driver=driver.name,
         storage_status=driver.status,
         cgroup_version="2" if fitness.cgroups.mode == "v2" else "1",
+        cgroup_driver=fitness.cgroup_driver,
         cgroup_controllers=fitness.cgroups.controllers(),
         swap_limit=fitness.cgroups.swap_limit(),
         warnings=lambda: runtime.warnings,
         cdi=common.cdi,
         apparmor=runtime.apparmor.enabled,
         runtime_status=Features().status,
+        selinux=runtime.selinux.enabled,
     )
     _ = common.background.start(_learn_runtime_version(runtime, reports), "runtime version")
     return System(

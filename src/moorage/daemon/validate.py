@@ -12,6 +12,7 @@ from moorage.daemon.hosts import parse_host
 from moorage.lib.errors import InvalidParameter
 from moorage.lib.units import parse_bytes
 from moorage.registry.settings import parse_insecure, parse_mirrors
+from moorage.runtime import cgrouppath
 
 _LEVELS: Final = ("debug", "info", "warn", "error", "fatal")
 _CHOICES: Final = {
@@ -22,6 +23,7 @@ _CHOICES: Final = {
     "firewall-backend": ("", "nftables"),
     "host-firewall": ("respect", "accept"),
 }
+CGROUP_DRIVER: Final = "native.cgroupdriver"
 _BUILT_IN_RUNTIMES: Final = frozenset({"", "crun", "runc"})
 
 
@@ -118,11 +120,21 @@ def _validate_lists(config: Config) -> None:
         if directory and not directory.startswith("/"):
             raise bad("cdi-spec-dirs", directory, "must be an absolute path")
     for option in config.exec_opts:
-        key, _, value = option.partition("=")
-        if key != "native.cgroupdriver":
-            raise bad("exec-opts", option, "only native.cgroupdriver is known")
-        if value != "cgroupfs":
-            raise bad("exec-opts", option, "only the cgroupfs driver is built")
+        _validate_exec_option(option)
+
+
+def split_exec_option(option: str) -> tuple[str, str]:
+    """Return the key, as dockerd in any case, and the value."""
+    key, _, value = option.partition("=")
+    return key.strip().lower(), value.strip()
+
+
+def _validate_exec_option(option: str) -> None:
+    key, value = split_exec_option(option)
+    if key != CGROUP_DRIVER:
+        raise bad("exec-opts", option, f"only {CGROUP_DRIVER} is known")
+    if value not in cgrouppath.DRIVERS:
+        raise bad("exec-opts", option, f"{CGROUP_DRIVER} option {value} not supported")
 
 
 def _validate_labels(labels: list[str]) -> None:
@@ -153,7 +165,6 @@ _RULES: Final = (
 )
 _UNSUPPORTED: Final = {
     # key: (the only value that is taken, why)
-    "selinux-enabled": (False, "SELinux is not supported by this daemon"),
     "iptables": (True, _RULES),
     "ip6tables": (True, _RULES),
     "bridge-accept-fwmark": ("", "packets cannot be let in by a mark; use host-firewall"),

@@ -13,6 +13,7 @@ from moorage.daemon.config import Config
 from moorage.daemon.reload import Apply
 from moorage.engine.engine import Engine
 from moorage.plugins.registry import Plugins
+from moorage.runtime import relabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ async def build(config: Config, stack: AsyncExitStack, *, database: Path | None 
     networks = await domains.networks(common)
     on_oom = domains.OomRelay()
     runtime = await domains.runtime(common, on_oom)
+    store.layers.labelling = relabel.tree if runtime.selinux.enabled else None
     parts = domains.container_parts(common, store, volumes, networks, runtime)
     containers = await domains.containers(common, parts)
     on_oom.containers = containers

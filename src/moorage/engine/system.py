@@ -32,7 +32,6 @@ from moorage.spec.engine.system import (
 
 API_VERSION: Final = "1.55"
 MIN_API_VERSION: Final = "1.24"
-CGROUP_DRIVER: Final = "cgroupfs"
 INDEX_SERVER: Final = "https://index.docker.io/v1/"
 
 
@@ -66,11 +65,13 @@ class Reports:
     storage_driver: str
     storage_status: Callable[[], list[list[str]]]
     cgroup_version: str
+    cgroup_driver: str
     cgroup_controllers: frozenset[str]
     swap_limit: bool
     warnings: Callable[[], list[str]]
     cdi: Directories
     apparmor: bool  # whether containers have profiles
+    selinux: bool  # whether containers have labels
     runtime_status: Callable[[str], Awaitable[dict[str, str] | None]]  # of a program
     runtime: RuntimeVersion = RuntimeVersion()
 
@@ -163,7 +164,7 @@ class System:
             n_goroutines=threading.active_count(),
             system_time=clock.rfc3339(clock.now_ns()),
             logging_driver=settings.log_driver,
-            cgroup_driver=CGROUP_DRIVER,
+            cgroup_driver=reports.cgroup_driver,
             cgroup_version=reports.cgroup_version,
             n_events_listener=self._events.subscriber_count,
             kernel_version=host.kernel_version(),
@@ -240,6 +241,8 @@ class System:
         profile = self.settings.seccomp_profile or "builtin"
         options = ["name=apparmor"] if self._reports.apparmor else []
         options.append(f"name=seccomp,profile={profile}")
+        if self._reports.selinux:
+            options.append("name=selinux")
         if self._reports.cgroup_version == "2":
             options.append("name=cgroupns")
         if self.settings.remapped:

@@ -112,6 +112,11 @@ def mount(
         _fail(str(target))
 
 
+def labelled(options: str, label: str) -> str:
+    """Return *options* of mount(2) with the one that has SELinux see all files with *label*."""
+    return f'{options},context="{label}"' if label else options
+
+
 def umount2(target: StrPath, flags: int = 0) -> None:
     """The system call of this name; ``UMOUNT_NOFOLLOW`` where *target* is not ours."""
     if _libc.umount2(os.fsencode(target), flags) < 0:

@@ -15,14 +15,13 @@ from moorage.kernel import capability
 from moorage.kernel.cgroup.contract import Cgroup
 from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter, System
-from moorage.runtime import rootfs, seccomp
+from moorage.runtime import cgrouppath, rootfs, seccomp
 from moorage.runtime.contract import ProcessIO
 from moorage.runtime.oci import OciRuntime
-from moorage.spec.oci.runtime import Box, Linux, POSIXRlimit, Process, Spec
+from moorage.spec.oci.runtime import Box, Linux, LinuxResources, POSIXRlimit, Process, Spec
 
 log = logging.getLogger(__name__)
 
-CGROUP_PARENT: Final = "/moorage"
 UNLIMITED: Final = (1 << 64) - 1  # RLIM_INFINITY as the specification writes it
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}\Z")
 
@@ -49,7 +48,8 @@ async def prepare(
     linux = spec.linux or Linux()
     annotations = dict(spec.annotations or {})
     if linux.cgroups_path is None:
-        path = f"{CGROUP_PARENT}/{container_id}"
+        driver: cgrouppath.CgroupDriver = "systemd" if runtime.systemd else "cgroupfs"
+        path = cgrouppath.of(driver, "", container_id)
         linux = msgspec.structs.replace(linux, cgroups_path=path)
     if linux.seccomp is not None and runtime.is_crun:
         compiled = (
@@ -176,7 +176,7 @@ def make_log_directory(io: ProcessIO) -> None:
             raise System(f"failed to initialize logging driver: {error}") from error
 
 
-def write(directory: Path, name: str, content: Spec | Process | Record) -> None:
+def write(directory: Path, name: str, content: Spec | Process | Record | LinuxResources) -> None:
     """Write one file of a task's directory, which is made if it is not there.
 
     Raises: System (disk full).

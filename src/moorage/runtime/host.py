@@ -9,9 +9,9 @@ from typing import Final
 from msgspec import Struct
 
 from moorage.kernel import spawn
-from moorage.kernel.cgroup import hybrid
+from moorage.kernel.cgroup import hybrid, systemd
 from moorage.lib.errors import InvalidParameter, System
-from moorage.runtime import oci
+from moorage.runtime import cgrouppath, oci
 from moorage.runtime.contract import RuntimeConfig
 
 BUILT_IN: Final = {
@@ -26,27 +26,32 @@ class Fitness(Struct, frozen=True, kw_only=True):
     cgroups: hybrid.Host
     runtimes: dict[str, oci.OciRuntime]  # those whose program exists
     default: str
+    cgroup_driver: cgrouppath.CgroupDriver
     warnings: list[str]
 
 
-def examine(configured: Mapping[str, RuntimeConfig], default: str, root: Path) -> Fitness:
-    """Find the runtimes, mend the cgroup hierarchies if crun is to run, choose the default.
+def examine(
+    configured: Mapping[str, RuntimeConfig], default: str, root: Path, *, cgroup_driver: str = ""
+) -> Fitness:
+    """Find the runtimes, mend the cgroup hierarchies if crun is to run, choose the defaults.
 
-    Blocking. *root* is where the runtimes keep their state.
-    Raises: InvalidParameter (default runtime not configured), System (no runtime at all).
+    Blocking. *root* is where the runtimes keep their state; *cgroup_driver* "" is for us to choose.
+    Raises: InvalidParameter (default runtime not configured, systemd asked for where it is not),
+    System (no runtime at all).
     """
     warnings: list[str] = []
     wanted = {**BUILT_IN, **configured}
     if default not in wanted:
         raise InvalidParameter(f"specified default runtime '{default}' does not exist")
+    cgroups = hybrid.host()
+    driver = cgrouppath.choose(cgroup_driver, unified=cgroups.mode == "v2", booted=systemd.runs())
     found = {
-        name: oci.make(name, config, path, root)
+        name: oci.make(name, config, path, root, systemd=driver == "systemd")
         for name, config in wanted.items()
         if (path := spawn.find(config.path)) is not None
     }
     for runtime in found.values():
         Path(runtime.root).mkdir(mode=0o700, parents=True, exist_ok=True)
-    cgroups = hybrid.host()
     usable = dict(found)
     if cgroups.stray and any(runtime.is_crun for runtime in found.values()):
         cgroups = _mend(cgroups, warnings)
@@ -61,7 +66,13 @@ def examine(configured: Mapping[str, RuntimeConfig], default: str, root: Path) -
         reason = "cannot be used here" if default in found else "is not installed"
         warnings.append(f"runtime {default} {reason}: using {fallback}")
         default = fallback
-    return Fitness(cgroups=cgroups, runtimes=usable, default=default, warnings=warnings)
+    return Fitness(
+        cgroups=cgroups,
+        runtimes=usable,
+        default=default,
+        cgroup_driver=driver,
+        warnings=warnings,
+    )
 
 
 def _mend(found: hybrid.Host, warnings: list[str]) -> hybrid.Host:

@@ -8,10 +8,12 @@ from typing import Final, NoReturn
 
 from msgspec import Struct
 
+from moorage.kernel.cgroup import systemd
 from moorage.lib.errors import System
 from moorage.runtime.contract import RuntimeConfig, StartFailed
 from moorage.spec.oci.runtime import Spec
 
+_SUBGROUP: Final = "container"  # crun's default for run.oci.systemd.subgroup
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 
@@ -28,6 +30,7 @@ class OciRuntime(Struct, frozen=True, kw_only=True):
     path: str  # absolute
     args: tuple[str, ...]
     root: str  # directory of its state, --root
+    systemd: bool = False  # it asks systemd for the cgroups
 
     @property
     def is_crun(self) -> bool:
@@ -43,16 +46,30 @@ class OciRuntime(Struct, frozen=True, kw_only=True):
         """Whether it may have state of the container, so that ``delete`` has something to do."""
         return not self.shares_kernel or Path(self.root, container_id).exists()
 
+    def group_path(self, cgroups_path: str, *, unified: bool) -> str:
+        """Return the group of a container's processes below the root of the hierarchy.
+
+        *unified*: it is v2, where crun makes a group of its own in the scope. systemd never touches
+        that one; to the scope it writes again, at each reload, the limits that it has been told of,
+        of which crun 1.8 tells none.
+        """
+        if not self.systemd:
+            return cgroups_path
+        scope = systemd.scope_path(cgroups_path)
+        return f"{scope}/{_SUBGROUP}" if unified and self.is_crun else scope
+
     def command(self) -> list[str]:
         """Return the command line up to the verb."""
-        return [self.path, *self.args, "--root", self.root]
+        driver = ["--systemd-cgroup"] if self.systemd else []
+        return [self.path, *self.args, *driver, "--root", self.root]
 
     def plain_state(self, container_id: str, spec: Spec) -> str | None:
         """Return the directory whose removal is all that ``crun delete`` does beside the cgroup's.
 
-        Other runtimes, and hooks that wait for the end, need the real ``delete``.
+        Other runtimes, and hooks that wait for the end, need the real ``delete``; so does systemd,
+        which must have let go of the scope before another of its name can be made.
         """
-        if not self.is_crun or (spec.hooks is not None and spec.hooks.poststop):
+        if self.systemd or not self.is_crun or (spec.hooks is not None and spec.hooks.poststop):
             return None
         return f"{self.root}/{container_id}"
 
@@ -66,9 +83,13 @@ class OciRuntime(Struct, frozen=True, kw_only=True):
         return f"{self.root}/{container_id}/exec.fifo"
 
 
-def make(name: str, config: RuntimeConfig, path: str, root: Path) -> OciRuntime:
+def make(
+    name: str, config: RuntimeConfig, path: str, root: Path, *, systemd: bool = False
+) -> OciRuntime:
     """Describe the runtime *name* found at *path*; each keeps its state in its own directory."""
-    return OciRuntime(name=name, path=path, args=config.args, root=str(root / name))
+    return OciRuntime(
+        name=name, path=path, args=config.args, root=str(root / name), systemd=systemd
+    )
 
 
 def raise_failure(complaint: str, *, verb: str, program: str, runtime: str) -> NoReturn:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from moorage.kernel import spawn
+from moorage.kernel.cgroup.contract import Cgroup
 from moorage.kernel.sealed import SealedCopies
 from moorage.lib import atomicfile, offload
 from moorage.lib.errors import Conflict, InvalidParameter, System
@@ -26,6 +27,7 @@ from moorage.runtime.apparmor import AppArmor
 from moorage.runtime.contract import ExitStatus, ProcessIO, RuntimeConfig
 from moorage.runtime.haste import Haste
 from moorage.runtime.seccomp import FilterCache
+from moorage.runtime.selinux import SELinux
 from moorage.runtime.shim import Zygote
 from moorage.runtime.task import Place, Task
 from moorage.spec.oci.runtime import Spec
@@ -51,7 +53,10 @@ class Runtime:
         default: str,
         supervisor: Supervisor,
         on_oom: Callable[[str], None] | None = None,
+        cgroup_driver: str = "",
+        selinux: bool = False,
     ) -> None:
+        self._cgroup_driver = cgroup_driver
         self._tasks_root = exec_root / "tasks"
         self._runtimes_root = exec_root / "runtimes"
         self._configured = dict(runtimes)
@@ -64,6 +69,7 @@ class Runtime:
         self._haste = Haste()
         self._fitness: host.Fitness | None = None
         self.apparmor = AppArmor()
+        self.selinux = SELinux(wanted=selinux)
         self._tasks: dict[str, Task] = {}  # the running containers
 
     @property
@@ -76,7 +82,7 @@ class Runtime:
     @property
     def warnings(self) -> list[str]:
         """What ``info`` should say about the host."""
-        return [*self.fitness.warnings, *self.apparmor.warnings]
+        return [*self.fitness.warnings, *self.apparmor.warnings, *self.selinux.warnings]
 
     @property
     def zygote_pid(self) -> int:
@@ -84,17 +90,24 @@ class Runtime:
         return self._zygote.pid
 
     async def open(self) -> None:
-        """Check the host (cgroups, hybrid trap), choose the runtime.
+        """Check the host (cgroups, hybrid trap), choose the runtime and who makes its cgroups.
 
-        Raises: InvalidParameter (default runtime unknown), System (none can be used).
+        Raises: InvalidParameter (default runtime unknown, systemd asked for where it does not
+        run), System (none can be used).
         """
         for directory in (self._tasks_root, self._runtimes_root):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         spawn.seal_inherited()
         self._fitness = await offload.run(
-            "fs", host.examine, self._configured, self._wanted_default, self._runtimes_root
+            "fs",
+            host.examine,
+            self._configured,
+            self._wanted_default,
+            self._runtimes_root,
+            cgroup_driver=self._cgroup_driver,
         )
         await self.apparmor.open()
+        await offload.run("fs", self.selinux.open)
         usual = seccomp_profile.resolve(seccomp_default.PROFILE, defaults.CAPABILITIES)
         await offload.run("cpu", self._filters.annotation, usual)
 
@@ -123,7 +136,7 @@ class Runtime:
         cgroups_path = prepared.linux.cgroups_path or ""
         program = spec.process.args[0] if spec.process and spec.process.args else ""
         task = self._task(container_id, directory, chosen, cgroups_path, program)
-        group = self.fitness.cgroups.cgroup(cgroups_path)
+        group = self._group(chosen, cgroups_path)
         job = bundle.job(
             kind="container",
             container_id=container_id,
@@ -218,6 +231,10 @@ class Runtime:
         except KeyError:
             raise InvalidParameter(f"unknown or invalid runtime name: {chosen}") from None
 
+    def _group(self, runtime: oci.OciRuntime, cgroups_path: str) -> Cgroup:
+        cgroups = self.fitness.cgroups
+        return cgroups.cgroup(runtime.group_path(cgroups_path, unified=cgroups.mode == "v2"))
+
     def _task(
         self,
         container_id: str,
@@ -230,7 +247,7 @@ class Runtime:
             container_id=container_id,
             directory=directory,
             runtime=runtime,
-            group=self.fitness.cgroups.cgroup(cgroups_path),
+            group=self._group(runtime, cgroups_path),
             zygote=self._zygote,
             supervisor=self._supervisor,
             copies=self._copies,

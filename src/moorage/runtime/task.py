@@ -38,6 +38,7 @@ from moorage.spec.oci.runtime import LinuxResources, Process
 
 log = logging.getLogger(__name__)
 
+_RESOURCES_FILE: Final = "resources.json"
 _FREEZE_S: Final = 10.0
 _KILL_S: Final = 30.0
 _REAP_S: Final = 1.0
@@ -314,7 +315,19 @@ class Task:
 
         Raises: System, naming the limit that the kernel refuses.
         """
+        if self._place.runtime.systemd:
+            await self._update_unit(resources)
         await offload.run("fs", limits.apply, self._place.group, resources)
+
+    async def _update_unit(self, resources: LinuxResources) -> None:
+        """Have the runtime tell systemd, which writes what it knows again at each reload."""
+        directory = self._place.directory
+        try:
+            bundle.write(directory, _RESOURCES_FILE, resources)
+            file = str(directory / _RESOURCES_FILE)
+            await self._ask("update", "--resources", file, self.container_id)
+        finally:
+            (directory / _RESOURCES_FILE).unlink(missing_ok=True)
 
     async def resize(self, height: int, width: int) -> None:
         """Set the size of the terminal; without a terminal, and after the end, nothing happens."""

@@ -46,6 +46,7 @@ class WritableLayer(Struct, frozen=True, kw_only=True):
     size_bytes: int | None  # quota
     created_ns: int
     mapped: bool = True  # owners are seen through the daemon's map, if it has one
+    label: str = ""  # SELinux: what all its files are seen with
 
 
 class LayerRecords:

@@ -27,6 +27,9 @@ Stubs = Callable[[int, int], list[str]]
 """Makes files below a first descriptor that the root of the second lacks, as ``initfiles.write``:
 returns the directories that something was made in, and those above them."""
 
+Labelling = Callable[[Path, str], None]
+"""Sets the label of SELinux on a tree."""
+
 
 class WritableLayers(ABC):
     """The writable half of the layer store; ``_lock`` guards the dictionaries.
@@ -39,6 +42,7 @@ class WritableLayers(ABC):
 
     driver: SnapshotDriver
     owners: IdMap | None = None  # how containers see them; None: as they are
+    labelling: Labelling | None = None  # SELinux; None: files have no labels of containers
     _records: LayerRecords
     _lock: threading.RLock
     _writables: dict[str, WritableLayer]
@@ -66,11 +70,13 @@ class WritableLayers(ABC):
         init: bool = True,
         stubs: Stubs | None = None,
         mapped: bool = True,
+        label: str = "",
     ) -> None:
         """Make the writable layer of a container; *init* puts the files for its mounts below it.
 
         *stubs* adds more of them (mount targets of a build step); they go with this layer.
-        *mapped*: owners are seen through the daemon's map, if it has one.
+        *mapped*: owners are seen through the daemon's map, if it has one. *label*: what SELinux
+        sees its files with.
         Raises: NotFound (parent), Conflict (it exists), InvalidParameter (bad storage option).
         """
         size_bytes = _parse_options(storage_opt or {})
@@ -82,6 +88,7 @@ class WritableLayers(ABC):
             size_bytes=size_bytes,
             created_ns=clock.now_ns(),
             mapped=mapped,
+            label=label,
         )
         try:
             self._create(record)
@@ -98,6 +105,8 @@ class WritableLayers(ABC):
             self._writables[record.id] = record
         try:
             self.driver.create(record.id, below, size_bytes=record.size_bytes)
+            if record.label and self.labelling is not None and not self.driver.labels_mounts:
+                self.labelling(self.driver.tree(record.id), record.label)
             failpoint("layers.rw.after_create")
             self._records.save_writable(record)
         except BaseException:
@@ -116,11 +125,12 @@ class WritableLayers(ABC):
         with self._lock:
             self._users.setdefault(container_id, set()).add(owner)
             mounting = self._mounting.setdefault(container_id, threading.Lock())
+        label = record.label if self.labelling is not None else ""
         try:
             with mounting:
                 if self.owners is None or not record.mapped:
-                    return self.driver.mount(container_id, self._below(record))
-                return self.driver.mount_mapped(container_id, self._below(record))
+                    return self.driver.mount(container_id, self._below(record), label=label)
+                return self.driver.mount_mapped(container_id, self._below(record), label=label)
         except BaseException:
             self.unmount_rw(container_id, owner=owner)
             raise
@@ -226,17 +236,24 @@ class WritableLayers(ABC):
             return self.apply(tar, parent=record.parent)
 
     def mount_view(
-        self, key: str, chain_id: Digest | None, *, readonly: bool = True, mapped: bool = False
+        self,
+        key: str,
+        chain_id: Digest | None,
+        *,
+        readonly: bool = True,
+        mapped: bool = False,
+        label: str = "",
     ) -> Path:
         """Make a stack available under *key*; writes to a view that is not *readonly* are lost.
 
         *mapped*: owners of a *readonly* one are seen through the daemon's map, if it has one.
+        *label*: what SELinux sees its files with, where the driver can do that.
         Raises: NotFound.
         """
         if mapped and self.owners is not None:
-            return self.driver.view_mapped(key, self.stack(chain_id))
+            return self.driver.view_mapped(key, self.stack(chain_id), label=label)
         if readonly:
-            return self.driver.view(key, self.stack(chain_id))
+            return self.driver.view(key, self.stack(chain_id), label=label)
         if key not in self._writables:
             self.create_rw(key, parent=chain_id, init=False, mapped=False)
         return self.mount_rw(key, owner="view")

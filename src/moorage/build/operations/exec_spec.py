@@ -12,7 +12,9 @@ from msgspec import Struct
 
 from moorage.build.graph import Exec, Limits
 from moorage.kernel import capability
-from moorage.runtime import defaults
+from moorage.runtime import cgrouppath, defaults
+from moorage.runtime.cgrouppath import CgroupDriver
+from moorage.runtime.selinux_label import NO_LABELS, Labels
 from moorage.runtime.userns import UserNamespace, id_mappings
 from moorage.runtime.users import Identity
 from moorage.spec.oci.runtime import (
@@ -46,7 +48,9 @@ class Around(Struct, frozen=True, kw_only=True):
     environment: Sequence[str] = ()  # proxies and secrets: seen by the command, remembered nowhere
     cpus: int = 1
     cgroup_v2: bool = False
+    cgroup_driver: CgroupDriver = "cgroupfs"
     apparmor_profile: str = ""
+    labels: Labels = NO_LABELS  # of SELinux
     users: UserNamespace | None = None  # None: the host's own
 
 
@@ -76,6 +80,7 @@ def build(command: Exec, limits: Limits, around: Around, filter_: LinuxSeccomp |
             ]
             or None,
             apparmor_profile=around.apparmor_profile or None,
+            selinux_label=around.labels.process or None,
         ),
         root=Root(path=around.root),
         hostname=command.hostname or HOSTNAME,
@@ -87,13 +92,14 @@ def build(command: Exec, limits: Limits, around: Around, filter_: LinuxSeccomp |
         ],
         linux=Linux(
             resources=_resources(limits, insecure=insecure),
-            cgroups_path=f"/{(limits.cgroup_parent or 'moorage').strip('/')}/{around.id}",
+            cgroups_path=cgrouppath.of(around.cgroup_driver, limits.cgroup_parent, around.id),
             namespaces=_namespaces(around),
             uid_mappings=id_mappings(around.users.owners.uids) if around.users else None,
             gid_mappings=id_mappings(around.users.owners.gids) if around.users else None,
             seccomp=None if insecure else filter_,
             masked_paths=None if insecure else defaults.masked_paths(around.cpus),
             readonly_paths=None if insecure else defaults.readonly_paths(),
+            mount_label=around.labels.mount or None,
         ),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -38,9 +38,10 @@ from moorage.kernel.openat2 import openat2
 from moorage.lib import offload
 from moorage.lib.errors import InvalidParameter, MoorageError, NotFound
 from moorage.lib.failpoint import failpoint
-from moorage.runtime import users
+from moorage.runtime import selinux_label, users
 from moorage.runtime.attachment import Attachment
 from moorage.runtime.contract import ExitStatus, ProcessIO
+from moorage.runtime.selinux_label import Labels
 from moorage.runtime.service import Runtime
 from moorage.runtime.userns import UserNamespace
 from moorage.spec.oci.runtime import LinuxSeccomp, Mount, Spec
@@ -90,6 +91,7 @@ class Host:
     seccomp: LinuxSeccomp | None
     cpus: int = 1
     cgroup_v2: bool = False
+    labels: dict[str, str] = field(default_factory=dict)  # mount labels of what runs, by its id
 
 
 class Running:
@@ -110,6 +112,7 @@ class Running:
         self._extra_environment: list[str] = list(vertex.proxy)
         self._secrets: list[bytes] = []
         self._users = Users()
+        self._labels = Labels()
 
     async def run(self, session: Session, step: Step) -> None:
         """Run the command; its changes are in the writable layer ``id`` until ``remove``.
@@ -118,6 +121,7 @@ class Running:
         """
         async with self._undo as undo:
             undo.push_async_callback(offload.run, "fs", remove_staging, self._directory)
+            self._take_labels()
             await whole.blocking(self._directory.mkdir, 0o700, True)  # noqa: FBT003 - parents
             lent = remapped.lend(self._host.layers.owners, self.command)
             self._users = await undo.enter_async_context(lent)
@@ -157,12 +161,20 @@ class Running:
                     environment=self._extra_environment,
                     cpus=self._host.cpus,
                     cgroup_v2=self._host.cgroup_v2,
+                    cgroup_driver=self._host.runtime.fitness.cgroup_driver,
                     apparmor_profile=profile,
+                    labels=self._labels,
                     users=users,
                 ),
                 self._host.seccomp,
             )
             await self._execute(injection.apply(spec, injected), step)
+
+    def _take_labels(self) -> None:
+        options = [selinux_label.DISABLE] if self.command.insecure else []
+        self._labels = self._host.runtime.selinux.take(options)
+        self._host.labels[self.id] = self._labels.mount
+        self._undo.callback(self._host.labels.pop, self.id)
 
     async def remove(self) -> None:
         """Remove the writable layer; absent is fine."""
@@ -176,7 +188,8 @@ class Running:
     def _make_root(self, targets: list[Target]) -> Path:
         base = self._inputs[0]
         parent = base.chain_id if isinstance(base, Snapshot) else None
-        self._host.layers.create_rw(self.id, parent=parent, stubs=maker(targets))
+        label = self._labels.mount
+        self._host.layers.create_rw(self.id, parent=parent, stubs=maker(targets), label=label)
         return self._host.layers.mount_rw(self.id)
 
     def _devices(self) -> Injection:

@@ -65,6 +65,7 @@ class SnapshotDriver(ABC):
     isolated: ClassVar[bool] = False
     whiteouts: ClassVar[Whiteouts] = Whiteouts.APPLY  # how ``prepare``'s tree wants them
     known_options: ClassVar[frozenset[str]] = frozenset()  # of ``--storage-opt``
+    labels_mounts: ClassVar[bool] = False  # whether a mount shows its files with a *label*
     has_quota: bool = False  # whether ``size_bytes`` can be kept
 
     def __init__(self, root: Path, options: Mapping[str, str]) -> None:
@@ -91,8 +92,11 @@ class SnapshotDriver(ABC):
         """Make writable layer *name*. Raises: InvalidParameter, if *size_bytes* cannot be kept."""
 
     @abstractmethod
-    def mount(self, name: str, parents: Sequence[str]) -> Path:
-        """Make the root of writable layer *name* available; again returns the same."""
+    def mount(self, name: str, parents: Sequence[str], *, label: str = "") -> Path:
+        """Make the root of writable layer *name* available; again returns the same.
+
+        *label*: what SELinux sees the files with, if the driver ``labels_mounts``.
+        """
 
     def map_owners(self, owners: IdMap, place: Path, namespace: int) -> None:
         """Have ``mount_mapped`` and ``view_mapped`` from now on; *place* is a mount point of ours.
@@ -106,11 +110,11 @@ class SnapshotDriver(ABC):
             hint="use overlay2",
         )
 
-    def mount_mapped(self, name: str, parents: Sequence[str]) -> Path:
+    def mount_mapped(self, name: str, parents: Sequence[str], *, label: str = "") -> Path:
         """As ``mount``, owners seen through the map; on the disk they stay those inside."""
         raise NotImplementedError
 
-    def view_mapped(self, key: str, parents: Sequence[str]) -> Path:
+    def view_mapped(self, key: str, parents: Sequence[str], *, label: str = "") -> Path:
         """As ``view``, owners seen through the map."""
         raise NotImplementedError
 
@@ -119,7 +123,7 @@ class SnapshotDriver(ABC):
         """Undo ``mount``; not mounted is fine."""
 
     @abstractmethod
-    def view(self, key: str, parents: Sequence[str]) -> Path:
+    def view(self, key: str, parents: Sequence[str], *, label: str = "") -> Path:
         """Make a stack available read-only under a *key* of the caller's; again: the same."""
 
     @abstractmethod

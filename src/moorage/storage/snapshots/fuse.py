@@ -49,10 +49,11 @@ class FuseOverlayDriver(OverlayDriver):
         *,
         upper: str | None,
         mapped: Mapped | None = None,
+        label: str = "",
     ) -> None:
         """Start the program; it goes to the background when the mount is ready."""
         del mapped
-        options = self.stack_options(f"{self.root}/", parents, upper)
+        options = self.stack_options(f"{self.root}/", parents, upper, label)
         said = os.memfd_create("stderr")
         try:
             process = spawn.start([_PROGRAM, "-o", options, str(target)], files={2: said})

@@ -47,16 +47,17 @@ class NaiveDriver(SnapshotDriver):
         del name, size_bytes
         raise InvalidParameter(f"--storage-opt size is not supported for {self.name}")
 
-    def mount(self, name: str, parents: Sequence[str]) -> Path:
+    def mount(self, name: str, parents: Sequence[str], *, label: str = "") -> Path:
         """Return the tree: it needs no mount."""
-        del parents
+        del parents, label
         return self.tree(name)
 
     def unmount(self, name: str) -> None:
         """Nothing is mounted."""
 
-    def view(self, key: str, parents: Sequence[str]) -> Path:
+    def view(self, key: str, parents: Sequence[str], *, label: str = "") -> Path:
         """Bind the topmost tree read-only."""
+        del label
         target = self.root / _VIEWS / view_name(key)
         target.mkdir(mode=0o755, exist_ok=True)
         if any(entry.target == str(target) for entry in mountinfo()):

@@ -26,6 +26,7 @@ from moorage.kernel.mount import (
     MS_RDONLY,
     PAGE_LIMIT,
     UMOUNT_NOFOLLOW,
+    labelled,
     mount,
     mountinfo,
     umount2,
@@ -67,6 +68,7 @@ class OverlayDriver(SnapshotDriver):
 
     name = "overlay2"
     isolated = True
+    labels_mounts = True
     whiteouts = Whiteouts.OVERLAY
     known_options = frozenset({"overlay2.size", "overlay2.override_kernel_check"})
 
@@ -165,25 +167,25 @@ class OverlayDriver(SnapshotDriver):
         finally:
             self.remove(name)
 
-    def mount_mapped(self, name: str, parents: Sequence[str]) -> Path:
+    def mount_mapped(self, name: str, parents: Sequence[str], *, label: str = "") -> Path:
         """Mount the stack, all owners seen through the map."""
         assert self._mapped is not None  # noqa: S101 - ``map_owners`` comes first
         os.chown(self.root / name, -1, self._mapped.owners.root[1])
-        return self._mount(name, parents, self._mapped)
+        return self._mount(name, parents, self._mapped, label)
 
-    def view_mapped(self, key: str, parents: Sequence[str]) -> Path:
+    def view_mapped(self, key: str, parents: Sequence[str], *, label: str = "") -> Path:
         """Mount the stack without an upper layer, all owners seen through the map."""
-        return self._view(key, parents, self._mapped)
+        return self._view(key, parents, self._mapped, label)
 
-    def mount(self, name: str, parents: Sequence[str]) -> Path:
+    def mount(self, name: str, parents: Sequence[str], *, label: str = "") -> Path:
         """Mount the stack with the writable layer on top."""
-        return self._mount(name, parents, None)
+        return self._mount(name, parents, None, label)
 
-    def _mount(self, name: str, parents: Sequence[str], mapped: Mapped | None) -> Path:
+    def _mount(self, name: str, parents: Sequence[str], mapped: Mapped | None, label: str) -> Path:
         target = self.root / name / "merged"
         if not is_mount(target):
             try:
-                self.mount_stack(target, parents, upper=name, mapped=mapped)
+                self.mount_stack(target, parents, upper=name, mapped=mapped, label=label)
             except OSError as error:
                 if os.statvfs(self.root).f_flag & os.ST_RDONLY:  # the kernel says EINVAL
                     raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target)) from error
@@ -197,17 +199,18 @@ class OverlayDriver(SnapshotDriver):
         *,
         upper: str | None,
         mapped: Mapped | None = None,
+        label: str = "",
     ) -> None:
         """Call mount(2), from inside the root if the options are too long otherwise.
 
         An overlay works on its layers as who mounted it: on *mapped* ones that is their root.
         """
         flags = 0 if upper else MS_RDONLY
-        options = self.stack_options(f"{self.root}/", parents, upper)
+        options = self.stack_options(f"{self.root}/", parents, upper, label)
         if mapped is None and len(os.fsencode(options)) <= PAGE_LIMIT:
             mount("overlay", target, "overlay", flags, options)
             return
-        options = self.stack_options("", parents, upper)
+        options = self.stack_options("", parents, upper, label)
         if len(os.fsencode(options)) > PAGE_LIMIT:
             raise InvalidParameter(f"an image of {len(parents)} layers is more than overlay takes")
 
@@ -220,7 +223,9 @@ class OverlayDriver(SnapshotDriver):
 
         _in_thread(work)
 
-    def stack_options(self, prefix: str, parents: Sequence[str], upper: str | None) -> str:
+    def stack_options(
+        self, prefix: str, parents: Sequence[str], upper: str | None, label: str
+    ) -> str:
         """Return the mount options for a stack, its directories behind *prefix*."""
         lowers = [f"{prefix}{parent}/diff" for parent in parents]
         needed = 2 if upper is None else 1
@@ -228,7 +233,7 @@ class OverlayDriver(SnapshotDriver):
         options = [f"lowerdir={':'.join(lowers)}"]
         if upper is not None:
             options += [f"upperdir={prefix}{upper}/diff", f"workdir={prefix}{upper}/work"]
-        return ",".join([*options, _NATIVE])
+        return labelled(",".join([*options, _NATIVE]), label)
 
     def unmount(self, name: str) -> None:
         """Take the mount away at once; its end, which flushes the whole disk, is not waited for."""
@@ -243,15 +248,15 @@ class OverlayDriver(SnapshotDriver):
         except System:  # no thread is to be had: then it is waited for
             os.close(fd)
 
-    def view(self, key: str, parents: Sequence[str]) -> Path:
+    def view(self, key: str, parents: Sequence[str], *, label: str = "") -> Path:
         """Mount the stack without an upper layer, which makes it read-only."""
-        return self._view(key, parents, None)
+        return self._view(key, parents, None, label)
 
-    def _view(self, key: str, parents: Sequence[str], mapped: Mapped | None) -> Path:
+    def _view(self, key: str, parents: Sequence[str], mapped: Mapped | None, label: str) -> Path:
         target = self.root / _VIEWS / view_name(key)
         target.mkdir(mode=0o755, exist_ok=True)
         if not is_mount(target):
-            self.mount_stack(target, parents, upper=None, mapped=mapped)
+            self.mount_stack(target, parents, upper=None, mapped=mapped, label=label)
         return target
 
     def close_view(self, key: str) -> None:
