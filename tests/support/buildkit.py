@@ -27,6 +27,7 @@ from moorage.buildkit.wire.session import (
     CredentialsResponse,
     GetSecretRequest,
     GetSecretResponse,
+    HealthResponse,
     Packet,
     PacketKind,
     Stat,
@@ -91,6 +92,7 @@ class Offered:
     tree: dict[str, bytes] = field(default_factory=dict)  # what came for type=local
     sent: list[str] = field(default_factory=list)  # files whose content was asked for
     asked: list[str] = field(default_factory=list)  # methods that were called
+    healthy: bool = True  # what it says when it is asked
 
 
 class Session:
@@ -107,6 +109,7 @@ class Session:
             "/moby.sshforward.v1.SSH/CheckAgent": self._check_agent,
             "/moby.sshforward.v1.SSH/ForwardAgent": self._forward_agent,
             "/moby.upload.v1.Upload/Pull": self._upload,
+            "/grpc.health.v1.Health/Check": self._health,
         }
         self.local = False  # outputs are trees
 
@@ -218,6 +221,12 @@ class Session:
             await stream.send(message.encode(BytesMessage(data=await reader.read(1000))))
         writer.close()
 
+    async def _health(self, stream: Stream, _metadata: Mapping[str, str]) -> None:
+        if not self._offered.healthy:
+            raise CallFailed(Code.UNAVAILABLE, "the server has been stopped")
+        await stream.receive()
+        await stream.send(message.encode(HealthResponse(status=1)))
+
     async def _upload(self, stream: Stream, metadata: Mapping[str, str]) -> None:
         data = self._offered.uploads[metadata["urlpath"].removeprefix("/")]
         for at in range(0, len(data), 100_000):
@@ -247,11 +256,18 @@ def _stats(root: Path, only: list[str], exclude: list[str]) -> list[Stat]:
 class Client:
     """Both connections to one daemon."""
 
-    def __init__(self, channel: Channel, session: Session, owner: Supervisor) -> None:
+    def __init__(
+        self, channel: Channel, session: Session, serving: asyncio.Task[None], owner: Supervisor
+    ) -> None:
         self._channel = channel
+        self._serving = serving
         self.session = session
         self._owner = owner
         self.told: list[StatusResponse] = []
+
+    async def session_ended(self) -> None:
+        """Wait until the daemon has hung the session up."""
+        await asyncio.wait([self._serving])
 
     async def control(self, method: str, request: Struct, answer: type[M]) -> M:
         """Call the service Control."""
@@ -340,12 +356,10 @@ async def connect(
     head, served = await upgrade(socket, "/session", session.headers(shared_key))
     assert head.startswith(b"HTTP/1.1 101 "), head
     connection = Connection(control, client=True)
-    tasks = {
-        owner.start(connection.run(), "control"),
-        owner.start(Connection(served, client=False, accept=session.accept).run(), "session"),
-    }
+    serving = owner.start(Connection(served, client=False, accept=session.accept).run(), "session")
+    tasks = {owner.start(connection.run(), "control"), serving}
     try:
-        yield Client(Channel(connection), session, owner)
+        yield Client(Channel(connection), session, serving, owner)
     finally:
         control.close()
         served.close()

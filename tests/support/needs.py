@@ -27,6 +27,8 @@ MAY_BE_MISSING = frozenset(
         "apparmor_parser",
         "network",
         "buildkit",
+        "buildx",
+        "compose-plugin",
     }
 )
 
@@ -46,6 +48,8 @@ def is_met(need: str) -> bool:
         "selinux": Path("/sys/fs/selinux/enforce").exists,
         "apparmor": Path("/sys/kernel/security/apparmor/profiles").exists,
         "buildkit": lambda: buildkit_client() is not None,
+        "buildx": lambda: cli_plugin("docker-buildx") is not None,
+        "compose-plugin": lambda: cli_plugin("docker-compose") is not None,
     }
     return known[need]() if need in known else shutil.which(need) is not None
 
@@ -55,6 +59,17 @@ def _has_filesystem(name: str) -> bool:
         return True
     modules = Path("/lib/modules") / os.uname().release
     return any(modules.glob(f"kernel/fs/{name}*/*.ko*"))
+
+
+def cli_plugin(name: str) -> Path | None:
+    """Return a plugin of the official client; ``MOOR_TEST_PLUGINS`` names a further directory."""
+    places = [
+        os.environ.get("MOOR_TEST_PLUGINS", ""),
+        *(f"{base}/docker/cli-plugins" for base in ("/usr/libexec", "/usr/lib", "/usr/local/lib")),
+        "/usr/local/libexec/docker/cli-plugins",
+    ]
+    found = (Path(place) / name for place in places if place)
+    return next((path for path in found if os.access(path, os.X_OK)), None)
 
 
 def buildkit_client() -> str | None:

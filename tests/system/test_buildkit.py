@@ -101,6 +101,13 @@ async def test_an_id_can_be_taken_once(daemon: Daemon) -> None:
         duplex.close()
 
 
+async def test_a_client_that_serves_no_more_is_left(daemon: Daemon) -> None:
+    offer = Offered(healthy=False)
+    async with connect(daemon.socket, offer) as client:
+        await client.session_ended()
+    assert "Check" in offer.asked
+
+
 async def test_a_build_as_buildx_drives_it(daemon: Daemon, project: Path, moor: Cli) -> None:
     offer = offered(project, "FROM busybox\nCOPY a /a\nARG X\nRUN cat /a && echo $X\n", a="hello\n")
     async with connect(daemon.socket, offer) as client:

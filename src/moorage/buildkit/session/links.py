@@ -9,12 +9,17 @@ from typing import Final
 
 from msgspec import Struct
 
+from moorage.buildkit.wire.session import HealthRequest, HealthResponse
 from moorage.grpc.client import Channel
 from moorage.grpc.connection import Connection, Duplex
+from moorage.grpc.status import CallFailed
 from moorage.lib.errors import InvalidParameter, NotFound
 from moorage.lib.tasks import Supervisor
 
 _HEADER: Final = "x-docker-expose-session-"
+_HEALTH: Final = "/grpc.health.v1.Health/Check"
+_HEALTH_S: Final = 0.5  # between two questions
+_HEALTH_TIMEOUT_S: Final = 30.0  # a client under load may be slow
 _WAIT_S: Final = 5.0  # a client opens its session beside its solve, not before it
 
 
@@ -73,8 +78,9 @@ class Links:
         async with self._changed:
             self._links[link.id] = link
             self._changed.notify_all()
+        watching = supervisor.start(_watch(link), "health")
         try:
-            await asyncio.shield(running)
+            await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._links.pop(link.id, None)
             await supervisor.close()
@@ -87,3 +93,16 @@ class Links:
                 return self._links[identity]
         except TimeoutError:
             raise NotFound(f"no active session for {identity}") from None
+
+
+async def _watch(link: Link) -> None:
+    """Return when the client serves no more: old ones stop, and wait for the daemon to leave."""
+    if not link.offers(_HEALTH):
+        await asyncio.Event().wait()
+    while True:
+        await asyncio.sleep(_HEALTH_S)
+        try:
+            async with asyncio.timeout(_HEALTH_TIMEOUT_S):
+                await link.channel.unary(_HEALTH, HealthRequest(), HealthResponse)
+        except (CallFailed, ConnectionError, TimeoutError):
+            return

@@ -89,3 +89,15 @@ class CheckAgentRequest(Struct, frozen=True, kw_only=True):
 
 class CheckAgentResponse(Struct, frozen=True, kw_only=True):
     """Of ``SSH.CheckAgent``."""
+
+
+class HealthRequest(Struct, frozen=True, kw_only=True):
+    """Of ``Health.Check``."""
+
+    service: Annotated[str, 1] = ""
+
+
+class HealthResponse(Struct, frozen=True, kw_only=True):
+    """Of ``Health.Check``."""
+
+    status: Annotated[int, 1] = 0
