@@ -2,7 +2,8 @@
 
 What the zygote has loaded is shared by all monitors, but each holds its own copy of every page it
 touches: the fewer objects there are, the denser lie those in use. ``typing``, ``json``, ``signal``
-(an enum), ``re``, ``ctypes``, ``contextlib`` and ``collections`` would be three fifths of them.
+(an enum), ``os``, ``re``, ``ctypes``, ``contextlib`` and ``collections`` would be three fifths of
+them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import _json
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, by a name that type checkers know
 if TYPE_CHECKING:
+    import os
     import signal
     from collections import deque
     from contextlib import suppress
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 else:
     import _signal as signal
+    import posix as os
     from _collections import deque
     from _functools import partial
     from _heapq import heappop, heappush
@@ -49,9 +52,11 @@ __all__ = [
     "Struct",
     "deque",
     "encode_basestring",
+    "exit_now",
     "from_json",
     "heappop",
     "heappush",
+    "os",
     "partial",
     "prctl",
     "signal",
@@ -70,6 +75,8 @@ class _Plain:
     parse_int = int
     parse_constant = float
 
+
+exit_now = os._exit  # noqa: SLF001 - public, but for its name
 
 _PRCTL = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from moor_shim import lean, protocol
-from moor_shim.bare import TYPE_CHECKING, signal, suppress
+from moor_shim.bare import TYPE_CHECKING, os, signal, suppress
 from moor_shim.loop import IN, PRI, Loop
 
 if TYPE_CHECKING:
@@ -19,19 +17,21 @@ class OomWatch:
     eventfd registered in ``cgroup.event_control``).
     """
 
-    def __init__(self, loop: Loop, path: str, on_oom: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, on_oom: Callable[[], None]) -> None:
         self._loop = loop
         self._on_oom = on_oom
-        self._seen = 0
+        self.seen = 0  # kills that have been told of
         self._event = -1
         self._file = -1
+
+    def open(self, path: str) -> None:
+        """Begin; where there is no such file nothing is seen."""
         with suppress(OSError):
             self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             if path.endswith("memory.oom_control"):
-                self._register_v1(os.path.dirname(path))
-            else:
-                loop.watch(self._file, PRI, self._changed)
-            self._seen = self._kills()
+                self._register_v1(path.rpartition("/")[0])
+            self._watch()
+            self.seen = self._kills()
 
     def _register_v1(self, directory: str) -> None:
         self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -40,7 +40,23 @@ class OomWatch:
             os.write(control, f"{self._event} {self._file}".encode())
         finally:
             os.close(control)
-        self._loop.watch(self._event, IN, self._changed)
+
+    def adopt(self, held: list[int], seen: int) -> None:
+        """Go on where another watch stopped, with what it ``held`` and had ``seen``."""
+        self._file, self._event = held if len(held) > 1 else (held[0], -1)
+        self.seen = seen
+        self._watch()
+
+    def _watch(self) -> None:
+        for fd, mask in self.held():
+            if mask:
+                self._loop.watch(fd, mask, self._changed)
+
+    def held(self) -> list[tuple[int, int]]:
+        """Return the descriptors of the file and of the event, each with what to watch it for."""
+        if self._event >= 0:
+            return [(self._file, 0), (self._event, IN)]
+        return [(self._file, PRI)] if self._file >= 0 else []
 
     def _changed(self, _events: int) -> None:
         if self._event >= 0:
@@ -51,8 +67,8 @@ class OomWatch:
     def check(self) -> bool:
         """Return whether a kill has ever happened; tell of a new one."""
         kills = self._kills()
-        if kills > self._seen:
-            self._seen = kills
+        if kills > self.seen:
+            self.seen = kills
             self._on_oom()
         return kills > 0
 
@@ -61,7 +77,7 @@ class OomWatch:
             for line in os.pread(self._file, 4096, 0).splitlines():
                 if line.startswith(b"oom_kill "):
                     return int(line.split()[1])
-        return self._seen
+        return self.seen
 
     def close(self) -> None:
         """Stop watching: a removed cgroup would wake for ever."""

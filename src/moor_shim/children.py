@@ -1,10 +1,13 @@
-"""Child processes of a monitor: those it starts, and those it inherits as subreaper."""
+"""Child processes of a monitor: those it starts, and those its keeper inherits as subreaper.
+
+A monitor without a keeper, that of an exec, inherits them itself.
+"""
 
 from __future__ import annotations
 
-import os
-
-from moor_shim.bare import TYPE_CHECKING, signal
+from moor_shim import lean
+from moor_shim.bare import TYPE_CHECKING, os, signal, suppress
+from moor_shim.keeper import Link
 from moor_shim.loop import IN, Loop
 
 if TYPE_CHECKING:
@@ -15,19 +18,23 @@ if TYPE_CHECKING:
 
 
 class Children:
-    """Reap every child; tell who asked for it.
+    """Reap every child, or hear of it from the keeper; tell who asked for it.
 
     A process whose pid becomes known only after it may have ended (the OCI runtime writes it to a
     file) is not lost: ends nobody asked for are kept until ``forget_unclaimed``.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, link: Link | None = None) -> None:
         self._waiting: dict[int, OnEnd] = {}
         self._unclaimed: dict[int, int] | None = {}
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # the handler is the zygote's
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _wake_up)
         self._reader = reader
         loop.watch(reader, IN, self._reap)
+        self._link = link
+        if link is not None:
+            loop.watch(link.fileno(), IN, self._hear)
 
     def spawn(
         self,
@@ -59,17 +66,34 @@ class Children:
         else:
             self._waiting[pid] = on_end
 
-    def has_ended(self, pid: int) -> bool:
-        """Whether *pid* has been reaped, unclaimed: its number may belong to another by now."""
-        return self._unclaimed is not None and pid in self._unclaimed
+    def open(self, pid: int) -> int:
+        """Return a descriptor of the child *pid*; -1 if it has ended, and is another by now."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            return -1
+        parent = os.getpid() if self._link is None else os.getppid()
+        if _parent(pid) != parent or (self._unclaimed is not None and pid in self._unclaimed):
+            os.close(pidfd)
+            return -1
+        return pidfd
 
     def forget_unclaimed(self) -> None:
         """From now on drop the ends of processes nobody asked for."""
         self._unclaimed = None
 
+    def are_idle(self, but: int) -> bool:
+        """Whether none is waited for *but* one."""
+        return not self._waiting.keys() - {but}
+
     def adopt(self, pid: int) -> None:
         """Reap *pid*, a fork of this process, without telling anybody."""
         self._waiting[pid] = _ignore
+
+    def _hear(self, _events: int) -> None:
+        assert self._link is not None  # noqa: S101 - watched only then
+        while (end := self._link.end()) is not None:
+            self._ended(*end)
 
     def wait(self, pid: int) -> None:
         """Block until *pid* has ended."""
@@ -110,3 +134,14 @@ _DEFAULTED: Final = [
 
 def _ignore(_code: int) -> None:
     pass
+
+
+def _wake_up(_signum: int, _frame: object) -> None:
+    """Do nothing: that a signal has come is written to the loop's pipe."""
+
+
+def _parent(pid: int) -> int:
+    """Return the parent of *pid*; 0 if it is gone."""
+    with suppress(OSError, IndexError):
+        return int(lean.read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
+    return 0

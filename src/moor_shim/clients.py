@@ -68,6 +68,14 @@ class Control:
         except (ValueError, KeyError, TypeError):  # not a message of ours
             self.close()
 
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+        return self._socket.fileno()
+
+    def is_idle(self) -> bool:
+        """Whether all that was read has been understood."""
+        return self.greeted and not self._lines.rest and not self.fds
+
     def detach(self) -> tuple[lean.Socket, bytes]:
         """Hand over the socket and the bytes read beyond the last message."""
         self._loop.forget(self._socket.fileno())

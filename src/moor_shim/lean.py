@@ -8,10 +8,9 @@ kilobytes; the calls below them do not.
 from __future__ import annotations
 
 import _socket
-import os
 import sys
 
-from moor_shim.bare import TYPE_CHECKING, suppress
+from moor_shim.bare import TYPE_CHECKING, os, suppress
 
 if TYPE_CHECKING:
     from typing import Final, TypeAlias
@@ -20,10 +19,11 @@ Socket: TypeAlias = _socket.socket
 
 AF_UNIX: Final = _socket.AF_UNIX
 SOCK_STREAM: Final = _socket.SOCK_STREAM
+SOCK_SEQPACKET: Final = _socket.SOCK_SEQPACKET
 
 _READ_SIZE: Final = 65536
 _INT: Final = 4  # bytes of a descriptor in a control message
-_MAX_FDS: Final = 4
+MAX_FDS: Final = 16  # of one message
 _ORDER: Final = sys.byteorder
 
 
@@ -67,16 +67,21 @@ def write_if_allowed(path: str, content: bytes) -> None:
             os.close(fd)
 
 
+def append(path: str, text: str) -> None:
+    """Add *text* to a file; failures are swallowed."""
+    with suppress(OSError):
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
 def append_traceback(path: str) -> None:
     """Add the exception being handled to a file; failures are swallowed."""
     import traceback  # noqa: PLC0415 - needed only by a monitor in trouble
 
-    with suppress(OSError):
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, traceback.format_exc().encode())
-        finally:
-            os.close(fd)
+    append(path, traceback.format_exc())
 
 
 def listen(path: str, backlog: int) -> Socket:
@@ -110,7 +115,7 @@ def send(connection: Socket, content: bytes, fds: tuple[int, ...]) -> int:
 def receive(connection: Socket, size: int) -> tuple[bytes, list[int]]:
     """Receive at most *size* bytes and the descriptors that come with them."""
     content, controls, _, _ = connection.recvmsg(
-        size, _socket.CMSG_LEN(_MAX_FDS * _INT), _socket.MSG_CMSG_CLOEXEC
+        size, _socket.CMSG_LEN(MAX_FDS * _INT), _socket.MSG_CMSG_CLOEXEC
     )
     fds = [
         int.from_bytes(packed[at : at + _INT], _ORDER)

@@ -32,6 +32,8 @@ class Loop:
         self._faults = 0  # in a row, none of them calm apart
         self._last_fault = 0.0
         self._running = True
+        self._quiet_s = -1.0  # never
+        self._on_quiet: Callable[[], None]
 
     def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None:
         """Call *handler* with the events of *fd* in *mask*; 0 ends it.
@@ -57,15 +59,30 @@ class Loop:
         self._count += 1
         heappush(self._timers, (time.monotonic() + seconds, self._count, call))
 
+    def when_quiet(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call each time that nothing has happened, and is due, for *seconds* after something."""
+        self._quiet_s = seconds
+        self._on_quiet = call
+
     def stop(self) -> None:
         """Make ``run`` return."""
         self._running = False
 
     def run(self) -> None:
         """Serve until stopped."""
+        quiet = False
         while self._running:
-            timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else -1
-            for fd, events in self._epoll.poll(timeout):
+            if self._timers:
+                timeout = max(0.0, self._timers[0][0] - time.monotonic())
+            else:
+                timeout = -1 if quiet else self._quiet_s
+            happened = self._epoll.poll(timeout)
+            if not happened and not self._timers:
+                quiet = True
+                self._guarded(self._on_quiet)
+                continue
+            quiet = False
+            for fd, events in happened:
                 handler = self._handlers.get(fd)  # an earlier handler may have ended it
                 if handler is not None:
                     self._guarded(partial(handler, events))

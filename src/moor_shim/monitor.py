@@ -3,8 +3,9 @@
 ::
 
     NEW ──create──► CREATED ──start──► RUNNING ──process ends──► DRAINING ──► ENDED ──► gone
-     ├──(exec)────────────create──────────►┤
-     └──(its monitor was killed)──adopt───►┘
+     ├──(exec)────────────create──────────►┤ ▲
+     ├──(its monitor was killed)──adopt───►┤ └──work──► at rest, see ``keeper``
+     └──(its monitor was at rest)─resume──►┘
 
 A container whose daemon goes away before its start is removed again: nobody knows of it yet.
 After the end the monitor stays only while a control connection does, or output is unsent.
@@ -12,14 +13,14 @@ After the end the monitor stays only while a control connection does, or output 
 
 from __future__ import annotations
 
-import os
 import time
 
 from moor_shim import lean, protocol, sinks
-from moor_shim.bare import TYPE_CHECKING, signal, suppress
+from moor_shim.bare import TYPE_CHECKING, os, signal, suppress
 from moor_shim.cgroup import OomWatch, kill_all
 from moor_shim.children import Children
 from moor_shim.clients import Attachment, Control
+from moor_shim.keeper import Link
 from moor_shim.loop import IN, Loop
 from moor_shim.process import Process, start_time
 from moor_shim.stdio import Stdio
@@ -29,14 +30,16 @@ if TYPE_CHECKING:
 
 FOUND_S: Final = 0.005  # a short exec need not be found: it takes longer to start a daemon
 DRAIN_S: Final = 0.15  # after the end, output that others hold open is waited for this long
+QUIET_S: Final = 5.0  # with nothing to do; waking another costs 3 ms
 
 
 class Monitor:
-    """State of one monitor process."""
+    """State of one monitor process; that of an exec has no keeper to share *link* with."""
 
-    def __init__(self, loop: Loop, first: lean.Socket) -> None:
+    def __init__(self, loop: Loop, link: Link | None = None) -> None:
         self._loop = loop
-        self._children = Children(loop)
+        self._link = link
+        self._children = Children(loop, link)
         self._controls: list[Control] = []
         self._attachments: list[Attachment] = []
         self._state = "new"
@@ -46,26 +49,33 @@ class Monitor:
         self._exit: protocol.Message | None = None
         self._deleted = False
         self._busy = False  # the OCI runtime is at work on the process
+        self._adopted = False
         self._abandoned = False
+        self.at_rest = False
         self._sink: sinks.Sink | None = None
         self._delete_waiters: list[tuple[Control, object]] = []
         self._listener: lean.Socket | None = None
         self._stdio: Stdio
         self._process: Process
-        self._accept(first)
 
     # -- connections
 
-    def _accept(self, connection: lean.Socket) -> None:
-        self._controls.append(Control(self._loop, connection, self._message, self._control_gone))
+    def accept(self, connection: lean.Socket) -> Control:
+        """Serve a control connection."""
+        control = Control(self._loop, connection, self._message, self._control_gone)
+        self._controls.append(control)
+        return control
 
     def _listen(self) -> None:
         # by a relative path: a socket's has 108 bytes only
-        listener = self._listener = lean.listen(protocol.SOCKET, 64)
+        self._serve(lean.listen(protocol.SOCKET, 64))
+
+    def _serve(self, listener: lean.Socket) -> None:
+        self._listener = listener
 
         def incoming(_events: int) -> None:
             with suppress(OSError):
-                self._accept(lean.accept(listener))
+                self.accept(lean.accept(listener))
 
         self._loop.watch(listener.fileno(), IN, incoming)
 
@@ -209,14 +219,98 @@ class Monitor:
         self._stdio.adopt(dict(zip(streams, job["streams"], strict=True)))
         self._state = job["state"]
         self._take_container()
+        self._watch_end()
+        self._stdio.begin()
+        self._greet(control, number)
+
+    def _watch_end(self) -> None:
+        self._adopted = True
+        pidfd = self._process.pidfd
 
         def ended(_events: int) -> None:
             self._loop.forget(pidfd)
             self._process_ended(None)
 
         self._loop.watch(pidfd, IN, ended)
+
+    # -- rest
+
+    def rest(self) -> None:
+        """Leave all to a later monitor, unless something is under way."""
+        if self._link is None or not self._is_idle():
+            return
+        held: list[tuple[int, int]] = []
+
+        def hold(fd: int, events: int) -> int:
+            if fd < 0:
+                return -1
+            held.append((fd, events))
+            return len(held) - 1
+
+        note = {
+            "job": self._job,
+            "pid": self._process.pid,
+            "adopted": self._adopted,
+            "oom_killed": self._oom_killed,
+            "size": self._stdio.size,
+            "pidfd": hold(self._process.pidfd, IN),
+            "sealed": hold(self._process.sealed, 0),
+            "listener": hold(self._listener.fileno(), IN) if self._listener else -1,
+            "controls": [hold(control.fileno(), IN) for control in self._controls],
+            "streams": [(hold(fd, IN), n) for fd, n in self._stdio.readable().items()],
+            "stdin": hold(self._stdio.writable(), 0),
+            "oom": [hold(*each) for each in self._oom.held()] if self._oom else [],
+            "ooms": self._oom.seen if self._oom else 0,
+        }
+        if self._link.leave(protocol.encode(note), held):
+            self.at_rest = True
+            self._loop.stop()
+
+    def _is_idle(self) -> bool:
+        return (
+            self._state == "running"
+            and self._process.pidfd >= 0
+            and self._job["rests"]
+            and not (self._attachments or self._delete_waiters or self._busy)
+            and all(control.is_idle() for control in self._controls)
+            and self._stdio.is_idle()
+            and self._children.are_idle(but=self._process.pid)
+            and (self._sink is None or self._sink.is_idle())
+        )
+
+    def resume(self, link: Link) -> None:
+        """Go on where another monitor has come to rest.
+
+        Raises: OSError (the task's directory is gone).
+        """
+        text, fds = link.take()
+        fds.append(-1)  # what was not held has this number, too
+        note = protocol.decode(text.rstrip())
+        job = self._job = note["job"]
+        os.chdir(job["directory"])
+        complaint = self._open_streams(job["io"])
+        if complaint is not None:  # the process goes on without a log
+            lean.append(protocol.ERROR_FILE, complaint)
+        process = self._process = Process(job, self._children, self._stdio, fds[note["sealed"]])
+        process.pid = note["pid"]
+        process.pidfd = fds[note["pidfd"]]
+        self._state = "running"
+        self._oom_killed = note["oom_killed"]
+        if note["listener"] >= 0:
+            self._serve(lean.Socket(fileno=fds[note["listener"]]))
+        for number in note["controls"]:
+            self.accept(lean.Socket(fileno=fds[number])).greeted = True
+        if note["oom"]:
+            self._oom = OomWatch(self._loop, self._oom_happened)
+            self._oom.adopt([fds[number] for number in note["oom"]], note["ooms"])
+        self._stdio.size = note["size"]
+        self._stdio.adopt({fds[n]: stream for n, stream in note["streams"]}, fds[note["stdin"]])
+        if note["adopted"]:
+            self._watch_end()
+        else:
+            self._children.claim(process.pid, self._process_ended)
+            self._children.forget_unclaimed()
         self._stdio.begin()
-        self._greet(control, number)
 
     def _open_streams(self, io: protocol.Message) -> str | None:
         """Make the streams and open the log; return a complaint, or None."""
@@ -254,12 +348,17 @@ class Monitor:
     def _take_container(self) -> None:
         self._write_task()
         if self._job.get("oom"):
-            self._oom = OomWatch(self._loop, self._job["oom"], self._oom_happened)
+            self._oom = OomWatch(self._loop, self._oom_happened)
+            self._oom.open(self._job["oom"])
 
     def _write_task(self) -> None:
         pid = self._process.pid
-        task = {"pid": pid, "start_time": start_time(pid), "monitor": os.getpid()}
+        task = {"pid": pid, "start_time": start_time(pid), "monitor": self._lasting_pid()}
         lean.replace(protocol.TASK_FILE, protocol.encode(task))
+
+    def _lasting_pid(self) -> int:
+        """Return the pid of who stays while the process runs."""
+        return os.getpid() if self._link is None else os.getppid()
 
     def _be_found(self) -> None:
         """Let a later daemon find this exec, if it still runs when its own has had the answer."""
@@ -388,8 +487,17 @@ class Monitor:
                 self._loop.stop()
 
 
-def main(first: lean.Socket) -> None:
-    """Be a monitor, first asked by *first*, until there is nothing left to do."""
+def main(first: int, link: Link | None = None) -> bool:
+    """Be a monitor until there is nothing left to do; return whether it is at rest.
+
+    *first* is the socket of its first client; -1 for one that goes on where another is at rest.
+    """
     loop = Loop()
-    Monitor(loop, first)
+    monitor = Monitor(loop, link)
+    if first >= 0:
+        monitor.accept(lean.Socket(fileno=first))
+    elif link is not None:
+        monitor.resume(link)
+    loop.when_quiet(QUIET_S, monitor.rest)
     loop.run()
+    return monitor.at_rest

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from moor_shim import cgroup, lean, protocol
-from moor_shim.bare import TYPE_CHECKING, suppress
+from moor_shim.bare import TYPE_CHECKING, os, suppress
 from moor_shim.children import Children
 from moor_shim.stdio import Stdio
 
@@ -34,7 +32,7 @@ class Process:
             "--log-format",
             "json",
         ]
-        self._sealed = sealed  # descriptor of a copy of the runtime, or -1
+        self.sealed = sealed  # descriptor of a copy of the runtime, or -1
         self._fifo: str | None = job["start_fifo"]
         self._plain_state: str | None = job["plain_state"]
         self._groups: list[str] = job["cgroups"]
@@ -141,9 +139,7 @@ class Process:
             self._stdio.receive_console()
         except (OSError, ValueError, IndexError) as error:
             return f"the runtime gave no process: {error}"
-        if not self._children.has_ended(self.pid):
-            with suppress(OSError):
-                self.pidfd = os.pidfd_open(self.pid)
+        self.pidfd = self._children.open(self.pid)
         return None
 
     def _run(self, arguments: list[str], on_end: Callable[[int], None]) -> None:
@@ -159,11 +155,11 @@ class Process:
         self, arguments: list[str], stdio: tuple[int, int, int], on_end: Callable[[int], None]
     ) -> None:
         argv = [*self._command, *arguments]
-        if self._sealed >= 0:
+        if self.sealed >= 0:
             try:
-                self._children.spawn(argv, stdio, on_end, f"/proc/self/fd/{self._sealed}")
+                self._children.spawn(argv, stdio, on_end, f"/proc/self/fd/{self.sealed}")
             except OSError:  # a kernel whose policy forbids to run such a file
-                self._sealed = -1
+                self.sealed = -1
             else:
                 return
         self._children.spawn(argv, stdio, on_end)

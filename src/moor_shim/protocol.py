@@ -2,7 +2,7 @@
 
 ::
 
-    moord ──fork+fd──► zygote            one SEQPACKET pair, each message carries one socket
+    moord ──kind+fd──► zygote            one SEQPACKET pair, each message carries one socket
       │                  └─fork─► monitor      that socket is the monitor's first control connection
       ├──{"op":"create",…}+fds──► │            JSON lines; requests carry "id", answers repeat it
       │ ◄─{"id":1,"pid":…}+fds────┤
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from typing import Any, Final, TypeAlias
 
     Message: TypeAlias = dict[str, Any]  # one JSON object
+
+CONTAINER: Final = b"container"  # requests to the zygote: what the monitor will be for
+EXEC: Final = b"exec"
 
 REQUEST_FD: Final = 3  # of the zygote: the socket to the daemon
 MEMBERS_FD: Final = 4  # ``cgroup.procs`` of the daemon's own group, or /dev/null

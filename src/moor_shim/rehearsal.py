@@ -1,4 +1,4 @@
-"""A monitor's first steps, taken by the zygote itself before it becomes any.
+"""The steps of a monitor and of a keeper, taken by the zygote itself before it becomes any.
 
 The interpreter writes to memory also where a program only reads: it keeps what it learns of the
 code that runs, and of the attributes looked up, beside that code. What has been learned before
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import _socket
 import gc
-import os
 
 from moor_shim import lean, protocol
-from moor_shim.bare import TYPE_CHECKING, signal, suppress
+from moor_shim.bare import TYPE_CHECKING, exit_now, os, signal, suppress
+from moor_shim.keeper import AT_REST, Link, be_parent, keep
 from moor_shim.loop import IN, Loop
 from moor_shim.monitor import Monitor
 
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, NoReturn
 
+NAME: Final = b"moor-zygote"
 _ROUNDS: Final = 12  # after eight calls the interpreter specialises a function
 _LIMIT_S: Final = 1.0
 _ANSWER: Final = 65536
@@ -28,14 +29,13 @@ _FIFO: Final = "start"
 _LOGS: Final = ("json-file", "local")
 
 
-def rehearse(keep: int) -> None:
-    """Make, start and hear out a container that is none, several times.
+def rehearse(last_fd: int) -> None:
+    """Make, start, leave and hear out a container that is none, several times.
 
-    In a directory below the current one, which afterwards is another. Descriptors above *keep*
-    are closed. What fails is left out: nothing depends on it.
+    In a directory below the current one, which afterwards is another. Descriptors above
+    *last_fd* are closed. What fails is left out: nothing depends on it.
     """
     directory = f"{os.getcwd()}/{_DIRECTORY}"
-    signal.signal(signal.SIGCHLD, _ignore)  # as in a monitor: its loop is woken, and reaps
     with suppress(OSError):
         with suppress(FileExistsError):  # of a zygote that was killed in its own
             os.mkdir(directory, 0o700)
@@ -48,8 +48,13 @@ def rehearse(keep: int) -> None:
         _clear()
         os.rmdir(directory)
     signal.set_wakeup_fd(-1)
+    with suppress(OSError):
+        for _ in range(_ROUNDS):
+            be_parent(NAME)
+            keep(os.dup(last_fd), _pass_through)
+    be_parent(NAME, of_orphans=False)
     gc.collect()  # before their descriptors are closed: they would close others' later
-    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(last_fd + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _clear() -> None:
@@ -58,9 +63,10 @@ def _clear() -> None:
 
 
 def _live(directory: str, log: str) -> None:
-    loop = Loop()
+    loop, link = Loop(), Link()
     ours, theirs = _socket.socketpair(lean.AF_UNIX, lean.SOCK_STREAM)
-    Monitor(loop, theirs)
+    monitor = Monitor(loop, link)
+    monitor.accept(theirs)
     fifo = os.open(_FIFO, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     next_steps = [{"op": "hello", "id": 3}, {"op": "start", "id": 2}]
 
@@ -69,13 +75,28 @@ def _live(directory: str, log: str) -> None:
         if next_steps:
             ours.send(protocol.encode(next_steps.pop()))
         else:
-            loop.stop()
+            monitor.rest()
 
     loop.watch(ours.fileno(), IN, answered)
     loop.after(_LIMIT_S, loop.stop)
     ours.send(protocol.encode({"op": "create", "id": 1, **_job(directory, log)}))
     loop.run()
     os.close(fifo)
+    if monitor.at_rest:
+        again = Loop()
+        Monitor(again, link).resume(link)
+        again.after(0, again.stop)
+        again.run()
+
+
+def _pass_through(link: Link, first: int) -> NoReturn:
+    """Be a monitor that leaves something to do and an orphan, then one that has nothing to do."""
+    code = 0
+    try:
+        if first >= 0 and os.fork() and link.leave(b"{}", [(os.eventfd(1), IN)]):
+            code = AT_REST
+    finally:
+        exit_now(code)
 
 
 def _job(directory: str, log: str) -> protocol.Message:
@@ -87,6 +108,7 @@ def _job(directory: str, log: str) -> protocol.Message:
         "runtime": [_RUNTIME],
         "sealed": False,
         "attach": None,
+        "rests": True,
         "start_fifo": f"{directory}/{_FIFO}",
         "plain_state": None,
         "cgroup": None,
@@ -106,7 +128,3 @@ def _job(directory: str, log: str) -> protocol.Message:
             },
         },
     }
-
-
-def _ignore(_signum: int, _frame: object) -> None:
-    pass

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import os
 
 from moor_shim import lean, protocol
-from moor_shim.bare import TYPE_CHECKING, Struct, suppress
+from moor_shim.bare import TYPE_CHECKING, Struct, os, suppress
 from moor_shim.loop import IN, OUT, Loop
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Stdio:
         self.on_eof: Callable[[], None] = _nothing
         self.on_stdin_space: Callable[[], None] = _nothing
         self._console: lean.Socket | None = None
-        self._size: tuple[int, int] | None = None
+        self.size: tuple[int, int] | None = None  # of the terminal, once it is known
 
     # -- making
 
@@ -78,14 +77,21 @@ class Stdio:
         """Return the descriptors of output that has not ended, with their streams."""
         return self._sources
 
-    def adopt(self, sources: dict[int, int]) -> None:
-        """Take over the streams of another monitor, as ``readable`` returned them there.
+    def adopt(self, sources: dict[int, int], stdin: int = -1) -> None:
+        """Take over the streams of another monitor, as ``readable`` and ``writable`` gave them.
 
-        A terminal is input too; a pipe to the process has ended with its only writer.
+        A terminal is input too; a pipe to the process has ended if its only writer was killed.
         """
         self._sources = sources
-        if self.tty:
-            self._stdin = next(iter(sources), -1)
+        self._stdin = next(iter(sources), -1) if self.tty else stdin
+
+    def writable(self) -> int:
+        """Return the descriptor of a pipe to the process; -1 if there is none."""
+        return -1 if self.tty else self._stdin
+
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be written to the process, or for its terminal."""
+        return not self._pending and self._console is None
 
     def console_path(self) -> str:
         """Return a short path to the console socket: a socket's path has 108 bytes only."""
@@ -112,8 +118,8 @@ class Stdio:
         os.set_blocking(master, False)
         self._sources[master] = protocol.STDOUT
         self._stdin = master
-        if self._size is not None:
-            self.resize(*self._size)
+        if self.size is not None:
+            self.resize(*self.size)
         if self._pending:
             self._flush_stdin()
 
@@ -247,7 +253,7 @@ class Stdio:
 
     def resize(self, height: int, width: int) -> None:
         """Set the terminal's size, now or as soon as there is one."""
-        self._size = (height, width)
+        self.size = (height, width)
         if self.tty and self._stdin >= 0:
             import termios  # noqa: PLC0415 - few have a terminal
 

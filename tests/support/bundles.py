@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,9 +103,24 @@ class Bench:
             await task.delete()
 
     def monitor_of(self, task: Task) -> int:
-        """Return the pid of the monitor of a container."""
+        """Return the pid of the keeper of a container's monitors."""
         path = self.root / "exec" / "tasks" / task.container_id / "task.json"
         return int(json.loads(path.read_text())["monitor"])
+
+    def monitor_at_work(self, task: Task) -> int:
+        """Return the pid of the monitor that the keeper has now, 0 if there is none."""
+        with suppress(OSError):
+            keeper = self.monitor_of(task)
+            children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text()
+            for pid in map(int, children.split()):
+                if Path(f"/proc/{pid}/comm").read_text() == "moor-monitor\n":
+                    return pid
+        return 0
+
+    async def rest(self, *tasks: Task) -> None:
+        """Wait until the monitors have come to rest."""
+        for task in tasks:
+            await until(lambda task=task: not self.monitor_at_work(task), within_s=60)  # type: ignore[misc]
 
     def leftovers(self) -> list[str]:
         """Return what must not be there when no container is."""

@@ -95,6 +95,20 @@ async def test_containers_go_on_without_their_daemon(after_crash: Bench) -> None
     await reader.delete()
 
 
+async def test_a_later_daemon_wakes_the_monitors_at_rest(after_crash: Bench) -> None:
+    b = after_crash
+    reader = await recovered(b, "reader")
+    reader_first = b.monitor_of(reader)
+    await b.rest(reader)
+    attachment = await reader.attach(stdin=True, stdout=True, stderr=True)
+    await attachment.write(b"mail\n")
+    assert (await collect(attachment))[0] == b"got mail\n"
+    status = await ended(reader)
+    assert (status.code, status.known) == (5, True)
+    assert b.monitor_of(reader) == reader_first
+    await reader.delete()
+
+
 async def test_end_is_known_though_the_monitor_was_killed(after_crash: Bench) -> None:
     b = after_crash
     orphan = await recovered(b, "orphan")
@@ -198,8 +212,8 @@ async def test_monitor_made_in_advance_is_used_replaced_and_not_kept(kit_root: P
 
 
 def is_monitor(pid: int) -> bool:
-    """Whether *pid* is a living monitor, and no part of the zygote's rehearsal."""
-    return alive(pid) and Path(f"/proc/{pid}/comm").read_text() == "moor-monitor\n"
+    """Whether *pid* is a living keeper, and no part of the zygote's rehearsal."""
+    return alive(pid) and Path(f"/proc/{pid}/comm").read_text() == "moor-keeper\n"
 
 
 def parent(pid: int) -> int:

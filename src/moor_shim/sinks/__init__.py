@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         def full(self) -> bool:
             """Return False."""
 
+        def is_idle(self) -> bool:
+            """Whether it can be closed now and opened again later, and nobody would notice."""
+
         def close(self) -> None:
             """Write what is held back (a last line without end) and close."""
 

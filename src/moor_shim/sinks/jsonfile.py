@@ -49,6 +49,10 @@ class JsonFile:
         """Return False: a log does not stop the process."""
         return False
 
+    def is_idle(self) -> bool:
+        """Whether no line is unfinished."""
+        return self._lines.is_idle()
+
     def close(self) -> None:
         """Write unfinished lines, and close."""
         for stream in _NAMES:

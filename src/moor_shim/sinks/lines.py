@@ -49,6 +49,10 @@ class LineCutter:
         self._held[stream] = held
         return parts
 
+    def is_idle(self) -> bool:
+        """Whether no unfinished line is held."""
+        return not any(self._held.values())
+
     def rest(self, stream: int) -> bytes:
         """Take what is held of *stream*: it has ended without a newline."""
         held, self._held[stream] = self._held[stream], b""

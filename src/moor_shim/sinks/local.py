@@ -6,10 +6,10 @@ partial, partial metadata), and the length again, so that it can be read from th
 
 from __future__ import annotations
 
-import os
 import time
 
 from moor_shim import protocol
+from moor_shim.bare import os
 from moor_shim.children import Children
 from moor_shim.loop import Loop
 from moor_shim.sinks.lines import LineCutter, parts
@@ -62,6 +62,10 @@ class Local:
     def full(self) -> bool:
         """Return False: a log does not stop the process."""
         return False
+
+    def is_idle(self) -> bool:
+        """Whether no line is unfinished."""
+        return self._lines.is_idle() and not self._part_of
 
     def close(self) -> None:
         """Write unfinished lines, and close."""

@@ -12,10 +12,9 @@ drops messages.
 from __future__ import annotations
 
 import _socket
-import os
 
 from moor_shim import lean, protocol
-from moor_shim.bare import TYPE_CHECKING, deque
+from moor_shim.bare import TYPE_CHECKING, deque, exit_now, os
 from moor_shim.children import Children
 from moor_shim.loop import IN, OUT, Loop
 from moor_shim.sinks.rotation import parse_size
@@ -90,6 +89,10 @@ class Ring:
 
     def full(self) -> bool:
         """Return False: that is the point of it."""
+        return False
+
+    def is_idle(self) -> bool:
+        """Return False: its writer would end with it."""
         return False
 
     def _flush(self) -> None:
@@ -175,7 +178,7 @@ def _be_writer(connection: lean.Socket, log: protocol.Message, make: Maker) -> N
     except BaseException:  # noqa: BLE001 - the last frame: say why, then go
         lean.append_traceback(protocol.ERROR_FILE)
     finally:
-        os._exit(code)
+        exit_now(code)
 
 
 def _write(loop: Loop, connection: lean.Socket, sink: Sink) -> None:

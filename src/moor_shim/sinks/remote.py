@@ -99,6 +99,10 @@ class Remote:
         """Return False: a log does not stop the process."""
         return False
 
+    def is_idle(self) -> bool:
+        """Return False: a connection to a server is kept."""
+        return False
+
     def _connect(self) -> None:
         if self._closing:
             return

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from moor_shim.bare import TYPE_CHECKING, suppress
+from moor_shim.bare import TYPE_CHECKING, exit_now, os, suppress
 from moor_shim.children import Children
 
 if TYPE_CHECKING:
@@ -120,7 +118,7 @@ class RotatingFile:
         try:
             compress_file(f"{self._path}.1")
         finally:
-            os._exit(0)
+            exit_now(0)
 
     def close(self) -> None:
         """Close; a compressor still at work ends by itself."""

@@ -120,8 +120,12 @@ def job(
     start_fifo: str | None = None,
     plain_state: str | None = None,
     group: Cgroup | None = None,
+    has_pids: bool = True,
 ) -> protocol.Message:
-    """Return the monitor's order; see ``moor_shim.process`` and ``moor_shim.sinks``."""
+    """Return the monitor's order; see ``moor_shim.process`` and ``moor_shim.sinks``.
+
+    *has_pids*: the container has a pid namespace, so that its orphans are none of the monitor's.
+    """
     return {
         "kind": kind,
         "container_id": container_id,
@@ -129,6 +133,7 @@ def job(
         "runtime": runtime.command(),
         "sealed": False,
         "attach": None,
+        "rests": has_pids,
         "start_fifo": start_fifo,
         "plain_state": plain_state,
         "cgroup": str(group.directory()) if group else None,

@@ -146,6 +146,7 @@ class Runtime:
             start_fifo=chosen.start_fifo(container_id, spec),
             plain_state=chosen.plain_state(container_id, spec),
             group=group,
+            has_pids=any(namespace.type == "pid" for namespace in spec.linux.namespaces),
         )
         record = bundle.Record(
             container_id=container_id,

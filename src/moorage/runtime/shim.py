@@ -83,27 +83,27 @@ class Zygote:
             ours.close()
 
     def expect_fork(self) -> None:
-        """Make a monitor in advance: a client that creates starts a moment later.
+        """Make a container's monitor in advance: a client that creates starts a moment later.
 
         One at most; it goes again if nobody comes for it. If it cannot be made, ``fork`` says why.
         """
         if self._spare is None:
             with suppress(System):
-                self._spare = self._fork()
+                self._spare = self._fork(protocol.CONTAINER)
             loop = asyncio.get_running_loop()
             self._spare_ends = loop.call_later(_SPARE_S, self._drop_spare)
 
-    def fork(self) -> socket.socket:
-        """Return the first control connection of a new monitor.
+    def fork(self, kind: bytes) -> socket.socket:
+        """Return the first control connection of a new monitor; *kind*: see the protocol.
 
         Raises: System.
         """
-        spare = self._take_spare()
+        spare = self._take_spare() if kind == protocol.CONTAINER else None
         if spare is None:
-            return self._fork()
+            return self._fork(kind)
         if _is_hung_up(spare):
             spare.close()
-            return self._fork()
+            return self._fork(kind)
         return spare
 
     def _take_spare(self) -> socket.socket | None:
@@ -117,14 +117,14 @@ class Zygote:
         if spare is not None:
             spare.close()
 
-    def _fork(self) -> socket.socket:
+    def _fork(self, kind: bytes) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             for attempt in range(2):
                 self.start()
                 assert self._socket is not None  # noqa: S101 - set by start
                 try:
-                    socket.send_fds(self._socket, [b"fork"], [theirs.fileno()])
+                    socket.send_fds(self._socket, [kind], [theirs.fileno()])
                 except OSError as error:
                     self._socket = None  # it has died, unnoticed yet
                     if attempt:

@@ -413,8 +413,9 @@ class Task:
 
         Raises: System, with the runtime's complaint; MonitorGone.
         """
+        kind = protocol.CONTAINER if self._is_container else protocol.EXEC
         for attempt in range(_LAUNCHES):
-            first = self._place.zygote.fork()
+            first = self._place.zygote.fork(kind)
             self.use(Connection(first, self.on_event, self.on_lost))
             assert self._connection is not None  # noqa: S101 - just set
             try:

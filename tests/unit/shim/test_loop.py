@@ -93,9 +93,11 @@ def test_end_before_the_claim_is_kept(loop: Loop, children: Children) -> None:
     codes: list[int] = []
 
     def wait_for(kept: Children, wanted: int) -> None:
-        if kept.has_ended(wanted):
+        pidfd = kept.open(wanted)
+        if pidfd < 0:
             loop.stop()
         else:
+            os.close(pidfd)
             loop.after(0.001, lambda: wait_for(kept, wanted))
 
     loop.run()
