@@ -67,7 +67,7 @@ async def test_r17_monitors_have_no_abstract_sockets(b: Bench) -> None:
     """CVE-2020-15257: with the host's network a container could talk to them."""
     task = await b.create("sleep", "100", io=ProcessIO(tty=True))
     await task.start()
-    named = _socket_names(b.monitor_of(task))
+    named = _socket_names(b.monitor_at_work(task))
     assert named
     assert not [name for name in named if name.startswith("@")]
     directory = b.root / "exec" / "tasks"
