@@ -77,6 +77,7 @@ def ten_at_once(engines: Engines, rounds: int, _scratch: Path) -> list[Row]:
 
 
 _IDLE_S = 10.0
+_REST_S = 8.0  # a silent container has come to rest then
 
 
 def _wrk(engine: eng.Engine, path: str) -> float:
@@ -120,33 +121,27 @@ def _listing_client(compared: Sequence[eng.Daemon]) -> Row:
 
 
 def memory(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:
-    """Proportional set size: the daemon when it has been idle for a while, and one monitor."""
+    """Proportional set size: the daemon when it has been idle for a while, and what a container adds."""
     idle = Row("idle daemon, PSS", "KiB", 0.4)
-    each = Row("monitor of a container, PSS", "KiB", 0.25)
+    silent = Row("monitor of a silent container, PSS", "KiB", 0.25)
+    writing = Row("monitor of a container that writes each second, PSS", "KiB", None)
     time.sleep(_IDLE_S)
     for engine in engines:
         if engine.daemon_pids():
             idle.medians[engine.name] = eng.pss_kib(engine.daemon_pids())
-        for number in range(10):
-            eng.run(
-                engine.cli(
-                    "run",
-                    "-d",
-                    "--network",
-                    "none",
-                    "--name",
-                    f"bench-m{number}",
-                    IMAGE,
-                    "sleep",
-                    "1000",
-                )
-            )
-        time.sleep(1)
-        monitors = engine.monitor_pids()
-        if monitors:
-            each.medians[engine.name] = eng.pss_kib(monitors) / 10
-        eng.run(engine.cli("rm", "-f", *(f"bench-m{number}" for number in range(10))))
-    return [idle, each]
+        for row, program in (
+            (silent, ["sleep", "1000"]),
+            (writing, ["sh", "-c", "while :; do echo .; sleep 1; done"]),
+        ):
+            names = [f"bench-m{number}" for number in range(10)]
+            for name in names:
+                eng.run(engine.cli("run", "-d", "--network=none", "--name", name, IMAGE, *program))
+            time.sleep(_REST_S)
+            monitors = engine.monitor_pids()
+            if monitors:
+                row.medians[engine.name] = eng.pss_kib(monitors) / len(names)
+            eng.run(engine.cli("rm", "-f", *names))
+    return [idle, silent, writing]
 
 
 def logs(engines: Engines, _rounds: int, _scratch: Path) -> list[Row]:

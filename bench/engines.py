@@ -15,7 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 TREE = Path(__file__).resolve().parent.parent
 PORT = 2375
@@ -187,6 +187,9 @@ class Daemon(ABC):
         return self._process.pid
 
 
+_MONITORS: Final = {"moor-keeper", "moor-monitor"}
+
+
 class Moorage(Daemon):
     """Ours."""
 
@@ -214,10 +217,10 @@ class Moorage(Daemon):
         return [p for p in all_pids() if name(p).startswith(ours) and network_of(p) == mine]
 
     def daemon_pids(self) -> list[int]:
-        return [pid for pid in self._pids() if name(pid) != "moor-monitor"]
+        return [pid for pid in self._pids() if name(pid) not in _MONITORS]
 
     def monitor_pids(self) -> list[int]:
-        return [pid for pid in self._pids() if name(pid) == "moor-monitor"]
+        return [pid for pid in self._pids() if name(pid) in _MONITORS]
 
 
 class Dockerd(Daemon):

@@ -146,7 +146,7 @@ class Runtime:
             start_fifo=chosen.start_fifo(container_id, spec),
             plain_state=chosen.plain_state(container_id, spec),
             group=group,
-            has_pids=any(namespace.type == "pid" for namespace in spec.linux.namespaces),
+            has_pids=_has_pids(spec),
         )
         record = bundle.Record(
             container_id=container_id,
@@ -256,3 +256,9 @@ class Runtime:
             on_deleted=self._forget,
         )
         return Task(place, is_container=True, program=program)
+
+
+def _has_pids(spec: Spec) -> bool:
+    """Whether the container's process ids are its own, or another container's."""
+    namespaces = spec.linux.namespaces if spec.linux is not None else None
+    return any(namespace.type == "pid" for namespace in namespaces or ())
