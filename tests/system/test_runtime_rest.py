@@ -142,3 +142,16 @@ async def test_a_killed_keeper_is_replaced_also_while_its_monitor_is_at_rest(b: 
     status = await ended(task)
     assert (status.code, status.known) in {(7, True), (255, False)}
     await task.delete()
+
+
+async def test_a_monitor_killed_at_work_is_replaced_with_its_keeper(b: Bench) -> None:
+    io = ProcessIO(log_driver="json-file", log_path=b.log())
+    task = await b.create("sh", "-c", SAY_BY_SIGNAL, io=io)
+    await task.start()
+    keeper = b.monitor_of(task)
+    os.kill(b.monitor_at_work(task), signal.SIGKILL)
+    await until(lambda: b.monitor_of(task) != keeper and task.has_monitor)
+    await until(lambda: not alive(keeper))
+    await task.signal(signal.SIGUSR1)
+    await until(lambda: len(said(b)) == 3)
+    await task.delete()
