@@ -32,6 +32,7 @@ def test_times_of_events() -> None:
     assert timestamp_ns("since", "") is None
     assert timestamp_ns("since", "1.5") == 1_500_000_000
     assert timestamp_ns("since", "1970-01-01T00:00:01Z") == 1_000_000_000
+    assert timestamp_ns("until", "9999999999") == (1 << 63) - 1  # how clients say "for ever"
     for text in ("--5", "yesterday", "9" * 5000, "9" * 30):
         with pytest.raises(InvalidParameter, match="is no time"):
             timestamp_ns("since", text)
