@@ -68,7 +68,8 @@ def options(query: BuildQuery, host: Platform) -> wanted.BuildOptions:
     """
     if query.version == "2":
         raise NotImplemented_(
-            "the session protocol of BuildKit is not built yet", hint="set DOCKER_BUILDKIT=0"
+            "BuildKit by way of POST /build is not built",
+            hint="install the client's buildx plugin, or set DOCKER_BUILDKIT=0",
         )
     if query.version not in {"", "1"}:
         raise InvalidParameter(f'invalid version "{query.version}"')
