@@ -181,6 +181,7 @@ def test_the_classic_stream_is_dockers(docker: Cli, api: Api, project: Project) 
     nameless = api.request("POST", "/build/cancel")
     assert (nameless.status, nameless.message) == (400, "build ID not provided")
     project.remove("classic:1")
+    docker("image", "prune", "--force")
 
 
 def test_a_quiet_build_says_its_id_alone(api: Api) -> None:
@@ -195,6 +196,7 @@ def test_a_quiet_build_says_its_id_alone(api: Api) -> None:
     (line,) = answer.lines()
     assert set(line) == {"stream"}
     assert line["stream"].startswith("sha256:")
+    api.delete(f"/images/{line['stream'].strip()}").ok()
 
 
 def test_pruning_takes_the_filters_of_system_prune_and_is_announced(api: Api) -> None:
