@@ -314,7 +314,9 @@ class Monitor:
 
     def _open_streams(self, io: protocol.Message) -> str | None:
         """Make the streams and open the log; return a complaint, or None."""
-        self._stdio = Stdio(self._loop, tty=io["tty"], open_stdin=io["open_stdin"])
+        self._stdio = Stdio(
+            self._loop, tty=io["tty"], open_stdin=io["open_stdin"], program=io["program"]
+        )
         self._stdio.on_eof = self._output_ended
         self._stdio.on_stdin_space = self._stdin_space
         if io["console_size"]:

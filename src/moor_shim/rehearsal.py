@@ -119,6 +119,7 @@ def _job(directory: str, log: str) -> protocol.Message:
             "open_stdin": False,
             "stdin_once": False,
             "console_size": None,
+            "program": "",
             "log": {
                 "driver": log,
                 "options": {"max-size": "20m", "max-file": "5"},

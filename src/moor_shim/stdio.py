@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 
-from moor_shim import lean, protocol
+from moor_shim import lastwords, lean, protocol
 from moor_shim.bare import TYPE_CHECKING, Struct, os, suppress
 from moor_shim.loop import IN, OUT, Loop
 
@@ -35,7 +35,7 @@ class Stdio:
     shell's pipe; a client that has gone, and a log that cannot be written, do not.
     """
 
-    def __init__(self, loop: Loop, *, tty: bool, open_stdin: bool) -> None:
+    def __init__(self, loop: Loop, *, tty: bool, open_stdin: bool, program: str = "") -> None:
         self._loop = loop
         self.tty = tty
         self._open_stdin = open_stdin
@@ -44,6 +44,8 @@ class Stdio:
         self._pending = bytearray()  # for stdin
         self._stdin_ends = False
         self._begun = False
+        self._program = program  # what an exec runs, until it has said something
+        self._silent = True
         self.outputs: list[Output] = []
         self.on_eof: Callable[[], None] = _nothing
         self.on_stdin_space: Callable[[], None] = _nothing
@@ -83,6 +85,7 @@ class Stdio:
         A terminal is input too; a pipe to the process has ended if its only writer was killed.
         """
         self._sources = sources
+        self._silent = False
         self._stdin = next(iter(sources), -1) if self.tty else stdin
 
     def writable(self) -> int:
@@ -168,6 +171,9 @@ class Stdio:
             self._end(fd)
             return 0
         stream = self._sources[fd]
+        if self._silent and (self.tty or stream == protocol.STDERR):
+            self._silent = False
+            chunk = lastwords.translate(chunk, self._program)
         full = False
         for output in tuple(self.outputs):
             output.output(stream, chunk)

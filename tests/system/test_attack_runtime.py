@@ -361,7 +361,7 @@ def test_r18_an_exec_that_joins_shows_nothing_of_the_host(api: Api) -> None:
         ({"Tmpfs": {"/t": "size=1,lowerdir=/"}}, {}),
         ({}, {"WorkingDir": "/" + "a/" * 40_000}),
         ({}, {"Hostname": "a\nb"}),
-        ({}, {"Hostname": "a" * 64}),
+        ({}, {"Hostname": "a" * 65}),
         ({}, {"Env": ["A\0B=1"]}),
     ],
 )

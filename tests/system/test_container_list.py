@@ -82,6 +82,71 @@ def test_a_line_of_the_list(api: Api) -> None:
     assert entry["Status"].endswith("(Paused)")
 
 
+def test_inspect_tells_names_of_other_containers_as_docker_does(api: Api) -> None:
+    other = c.sleeper(api, name="other", host={"IpcMode": "shareable", "NetworkMode": "bridge"})
+    joined = {"NetworkMode": "container:other", "PidMode": "container:other"}
+    joining = c.create(api, host={**joined, "IpcMode": f"container:{other[:12]}"})
+    host = c.inspect(api, joining)["HostConfig"]
+    modes = {host[kind] for kind in ("NetworkMode", "PidMode", "IpcMode")}
+    assert modes == {f"container:{other}"}
+    linked = c.create(api, name="linked", host={"NetworkMode": "bridge", "Links": ["other:db"]})
+    api.post(f"/containers/{other}/rename", name="renamed").ok(204)
+    assert c.inspect(api, linked)["HostConfig"]["Links"] == ["/renamed:/linked/db"]
+    api.post(f"/containers/{joining}/start").ok(204)
+    assert c.wait(api, joining) == 0
+    for kind in ("PidMode", "IpcMode"):
+        body = {"Image": c.IMAGE, "HostConfig": {kind: "container:nope"}}
+        answer = api.post("/containers/create", body)
+        assert (answer.status, answer.message) == (400, "No such container: nope")
+
+
+def test_a_log_has_a_path_once_it_is_written(api: Api) -> None:
+    container_id = c.create(api)
+    assert c.inspect(api, container_id)["LogPath"] == ""
+    local = c.run(api, host={"LogConfig": {"Type": "local"}})
+    c.wait(api, local)
+    assert c.inspect(api, local)["LogPath"] == ""
+
+
+def test_the_containers_own_address_is_that_of_its_network(api: Api) -> None:
+    """From 1.44 on it belongs to the endpoint, and the daemon says so."""
+    address = "02:42:0a:0b:0c:0d"
+    body = {"Image": c.IMAGE, "MacAddress": address, "HostConfig": {"NetworkMode": "bridge"}}
+    made = api.post("/containers/create", body).ok(201).json()
+    assert "MacAddress field is now deprecated" in made["Warnings"][0]
+    seen = c.inspect(api.at("1.45"), made["Id"])
+    assert seen["Config"]["MacAddress"] == address
+    assert seen["NetworkSettings"]["Networks"]["bridge"]["MacAddress"] == address
+    of_endpoint = {"EndpointsConfig": {"bridge": {"MacAddress": "02:42:0a:0b:0c:0e"}}}
+    refused = api.post("/containers/create", {**body, "NetworkingConfig": of_endpoint})
+    assert refused.status == 400
+    assert "must match the endpoint-specific MAC address" in refused.message
+    old = api.at("1.43")
+    assert old.post("/containers/create", body).ok(201).json()["Warnings"] == []
+    refused = old.post("/containers/create", {**body, "HostConfig": {"NetworkMode": "host"}})
+    assert refused.message == "conflicting options: mac-address and the network mode"
+
+
+@pytest.mark.parametrize(
+    ("config", "host", "status"),
+    [
+        ({"Hostname": "under_score!"}, {}, 201),
+        ({"Hostname": "x" * 64}, {}, 201),
+        ({"Hostname": "a b"}, {}, 400),
+        ({"Hostname": "a#b"}, {}, 400),
+        ({}, {"CapAdd": "NET_ADMIN"}, 201),
+        ({}, {"CpusetCpus": "0\n"}, 400),
+        ({}, {"IOMaximumIOps": 1}, 400),
+    ],
+)
+def test_what_docker_takes_is_taken(
+    api: Api, config: dict[str, Any], host: dict[str, Any], status: int
+) -> None:
+    body = {"Image": c.IMAGE, "HostConfig": {"NetworkMode": "none", **host}, **config}
+    answer = api.post("/containers/create", body)
+    assert answer.status == status, answer.body
+
+
 def test_inspect_shows_every_default(api: Api) -> None:
     container_id = c.sleeper(api, name="seen", host={"Memory": 64 << 20})
     seen = c.inspect(api, container_id)
@@ -122,7 +187,8 @@ def test_what_shares_with_the_host_is_shown_without_label(
 
 def test_the_address_of_an_old_clients_container_is_shown(api: Api) -> None:
     old, mac = api.at("1.43"), "02:42:ac:11:00:09"
-    assert c.inspect(old, c.create(old, MacAddress=mac))["Config"]["MacAddress"] == mac
+    bridged = c.create(old, MacAddress=mac, host={"NetworkMode": "bridge"})
+    assert c.inspect(old, bridged)["Config"]["MacAddress"] == mac
     assert "MacAddress" not in c.inspect(old, c.create(old))["Config"]
 
 

@@ -87,6 +87,19 @@ def test_health_goes_up_and_down(api: Api) -> None:
     assert found == ["health_status: unhealthy", "health_status: healthy"]
 
 
+def test_a_container_that_has_ended_is_not_healthy(api: Api) -> None:
+    """Docker's word for it, whatever it was before, and no event of it: nobody has probed."""
+    since = time.time()
+    container_id = c.sleeper(
+        api, Healthcheck=check("CMD", "true", Retries=3) | {"Interval": 3600 * SECOND}
+    )
+    assert c.state(api, container_id)["Health"]["Status"] == "starting"
+    api.post(f"/containers/{container_id}/kill").ok(204)
+    c.wait(api, container_id)
+    assert c.state(api, container_id)["Health"]["Status"] == "unhealthy"
+    assert not [e for e in api.events(since) if e["Action"].startswith("health_status")]
+
+
 def test_a_probe_that_hangs_is_ended_and_counts_as_failure(api: Api) -> None:
     probe = check("CMD", "sleep", "1000", Retries=1) | {"Timeout": SECOND // 4}
     container_id = c.sleeper(api, Healthcheck=probe)

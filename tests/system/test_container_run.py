@@ -207,6 +207,71 @@ def test_a_read_only_bind_is_read_only_below_as_well(api: Api) -> None:
     assert any(line.split(",")[0] == "rw" for line in said)
 
 
+def test_a_file_is_shown_read_only(api: Api, tmp_path: Path) -> None:
+    source = tmp_path / "plain"
+    source.write_text("plain\n")
+    command = "cat /etc/plain; (echo more > /etc/plain) 2> /dev/null || echo refused"
+    for host in (
+        {"Binds": [f"{source}:/etc/plain:ro"]},
+        {
+            "Mounts": [
+                {"Type": "bind", "Source": str(source), "Target": "/etc/plain", "ReadOnly": True}
+            ]
+        },
+    ):
+        said = c.ask(api, "sh", "-c", command, host=host)
+        assert (said.splitlines()[0], said.splitlines()[-1]) == ("plain", "refused")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("echo without a line that says by what", "exec format error"),
+        ("#!/no/such\n", "no such file or directory"),
+    ],
+)
+def test_a_program_that_the_kernel_refuses_is_told_in_dockers_words(
+    api: Api, tmp_path: Path, content: str, reason: str
+) -> None:
+    (tmp_path / "x").write_text(content)
+    (tmp_path / "x").chmod(0o755)
+    host = {"Binds": [f"{tmp_path}:/c"]}
+    for tty, end in ((False, "\n"), (True, "\r\n")):
+        refused = c.run(api, "/c/x", host=host, Tty=tty)
+        assert c.wait(api, refused) == 1
+        assert c.output(api, refused) == f"exec /c/x: {reason}{end}"
+    sleeper = c.sleeper(api, host=host)
+    assert c.exec_(api, sleeper, "/c/x") == (1, f"exec /c/x: {reason}\n")
+
+
+def test_a_tmpfs_has_the_mode_of_what_it_hides(api: Api) -> None:
+    """As runc has it: a private directory does not become everybody's."""
+    made = c.create(api, "sh", "-c", "mkdir -m 700 /private; mkdir -m 2770 /group")
+    api.post(f"/containers/{made}/start").ok(204)
+    assert c.wait(api, made) == 0
+    api.post("/commit", {}, container=made, repo="modes").ok(201)
+    mounts = [{"Type": "tmpfs", "Target": "/group"}, {"Type": "tmpfs", "Target": "/new"}]
+    host = {"Tmpfs": {"/private/": "", "/bin/x": "", "/given": "mode=0711"}, "Mounts": mounts}
+    command = "stat -c '%a %n' /private /group /new /given"
+    asked = c.ask(api, "sh", "-c", command, host=host, Image="modes")
+    assert asked.splitlines() == ["700 /private", "2770 /group", "1777 /new", "711 /given"]
+
+
+def test_minus_one_takes_limits_away(api: Api) -> None:
+    host = {"PidsLimit": -1, "CpuQuota": -1, "Memory": 64 << 20, "MemorySwap": -1}
+    assert c.ask(api, "echo", "up", host=host) == "up"
+
+
+def test_a_container_without_network_has_the_loopback_alone(api: Api) -> None:
+    host = {"NetworkMode": "bridge"}
+    alone = c.run(
+        api, "sh", "-c", "ls /sys/class/net; exec sleep 100", host=host, NetworkDisabled=True
+    )
+    c.until(lambda: "lo" in c.output(api, alone))
+    assert c.output(api, alone).split() == ["lo"]
+    assert c.inspect(api, alone)["NetworkSettings"]["Networks"] == {}
+
+
 @pytest.mark.parametrize("kind", ["directory", "file"])
 def test_a_bind_that_is_not_recursive_leaves_out_what_is_mounted_below(
     api: Api, tmp_path: Path, kind: str

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -205,8 +206,36 @@ def test_the_program_says_its_version_and_its_flags() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "status", "message"),
+    [
+        ("/swarm/join", {}, 400, 'invalid ListenAddr "": invalid empty address'),
+        ("/swarm/join", {"ListenAddr": "x"}, 400, "at least 1 RemoteAddr is required to join"),
+        (
+            "/swarm/join",
+            {"ListenAddr": "0.0.0.0:2377", "RemoteAddrs": ["192.0.2.1:2377"]},
+            501,
+            "this daemon cannot join a swarm",
+        ),
+        ("/swarm/update", {}, 400, "invalid swarm version '': strconv.ParseUint: parsing"),
+        ("/swarm/update?version=1", {}, 503, "This node is not a swarm manager."),
+        ("/nodes/n/update?version=x", {}, 400, "invalid node version 'x'"),
+        ("/services/s/update", {}, 400, "invalid service version ''"),
+        ("/secrets/s/update", {}, 400, "invalid secret version"),
+        ("/configs/s/update?version=7", {}, 503, "This node is not a swarm manager."),
+    ],
+)
+def test_a_daemon_in_no_swarm_looks_at_a_request_first(
+    api: Api, path: str, body: dict[str, Any], status: int, message: str
+) -> None:
+    path, _, version = path.partition("?version=")
+    response = api.request("POST", path, body, query={"version": version or None})
+    assert (response.status, message in response.message) == (status, True), response.body
+
+
+@pytest.mark.parametrize(
     ("path", "status", "message"),
     [
+        ("/services/x/logs", 400, "Bad parameters: you must choose at least one stream"),
         ("/swarm", 503, "This node is not a swarm manager."),
         ("/services", 503, "This node is not a swarm manager."),
         ("/secrets/x", 503, "This node is not a swarm manager."),

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from moorage.containers.create import VOLUME_DRIVER_IGNORED
+from moorage.containers.create import MAC_ADDRESS_DEPRECATED, VOLUME_DRIVER_IGNORED
 from moorage.lib.clock import ZERO
 from moorage.lib.errors import InvalidParameter
 from moorage.spec.engine.filters import Filters
@@ -230,13 +230,16 @@ def shallow_read_only(body: Document) -> None:
 def one_network(body: Document) -> None:
     """A container began on one network, with the address of the container itself if any.
 
-    Raises: InvalidParameter (several networks).
+    Raises: InvalidParameter (several networks, an address where there is no network).
     """
     endpoints = _endpoints(body)
     if len(endpoints) > 1:
         raise InvalidParameter(
             "Container cannot be created with multiple network endpoints: " + ", ".join(endpoints)
         )
+    mode = _get(body, "HostConfig", "NetworkMode") or ""
+    if _get(body, "MacAddress") and (mode in {"host", "none"} or mode.startswith("container:")):
+        raise InvalidParameter("conflicting options: mac-address and the network mode")
     if not _get(body, "MacAddress"):
         each(without("MacAddress"))(endpoints.values())
 
@@ -507,9 +510,17 @@ def kernel_memory_unlimited(info: Document) -> None:
 
 def without_warning_of_volume_driver(created: Document) -> None:
     """That a volume driver does not count for mounts was the client's to say."""
-    warnings = _get(created, "Warnings")
-    if warnings:
-        created["Warnings"] = [text for text in warnings if text != VOLUME_DRIVER_IGNORED]
+    _drop_warning(created, VOLUME_DRIVER_IGNORED)
+
+
+def without_warning_of_address(created: Document) -> None:
+    """The address of the container itself was how to give one."""
+    _drop_warning(created, MAC_ADDRESS_DEPRECATED)
+
+
+def _drop_warning(created: Document, sentence: str) -> None:
+    if warnings := _get(created, "Warnings"):
+        created["Warnings"] = [text for text in warnings if text != sentence]
 
 
 def execution_driver(info: Document) -> None:

@@ -112,6 +112,7 @@ LOWER: Final[list[tuple[Version, str, Change]]] = [
     ((1, 46), "SystemInfo", c.without("Containerd")),
     ((1, 45), "ContainerInspect", c.short_id_among_aliases),
     ((1, 45), "ImageInspect", c.container_of_image),
+    ((1, 44), "ContainerCreate", c.without_warning_of_address),
     ((1, 44), "ContainerInspect", c.without_dns_names),
     ((1, 44), "SystemDataUsage", c.of_containers(c.without_dns_names)),
     ((1, 44), "ImageInspect", c.virtual_size),

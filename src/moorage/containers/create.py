@@ -49,6 +49,10 @@ VOLUME_DRIVER_IGNORED: Final = (
     "WARNING: the container-wide volume-driver configuration is ignored for volumes specified via"
     " 'mount'. Use '--mount type=volume,volume-driver=...' instead"
 )
+MAC_ADDRESS_DEPRECATED: Final = (
+    "The container-wide MacAddress field is now deprecated."
+    " It should be specified in EndpointsConfig instead."
+)
 _FILE_LOG_DRIVERS = frozenset({"json-file", "local"})
 
 
@@ -80,14 +84,40 @@ async def create(
         process_label=labels.process,
         mount_label=labels.mount,
         name=names.normalise(name) if name else names.invent(parts.store.name_taken, container_id),
-        endpoints=endpoints,
+        endpoints=_with_main_address(record, endpoints),
     )
+    if record.config.mac_address:
+        warnings = [*warnings, MAC_ADDRESS_DEPRECATED]
     parts.networks.validate(request_for(record, []))
     container = Container(record)
     async with container.lock:
         await _make(parts, container, image)
     parts.announce(container, "create")
     return ContainerCreateResponse(id=container_id, warnings=warnings)
+
+
+def _with_main_address(
+    record: ContainerRecord, endpoints: dict[str, EndpointSettings]
+) -> dict[str, EndpointSettings]:
+    """Return *endpoints* with the container-wide address at the network of the network mode.
+
+    Raises: InvalidParameter (that network is given another one).
+    """
+    address, mode = record.config.mac_address, record.host_config.network_mode
+    joins = mode == "bridge" or validate_namespaces.is_user_defined(mode)
+    if not address or not joins or record.config.network_disabled:
+        return endpoints
+    own = {mode, "default"} if mode == "bridge" else {mode}
+    main = next((name for name in endpoints if name in own), None)
+    if main is None:
+        return endpoints or {mode: EndpointSettings(mac_address=address)}
+    given = endpoints[main].mac_address
+    if given and given != address:
+        raise InvalidParameter(
+            "the container-wide MAC address must match the endpoint-specific MAC address for the"
+            " main network, or be left empty"
+        )
+    return {**endpoints, main: structs.replace(endpoints[main], mac_address=address)}
 
 
 async def _image(parts: Parts, ref: str, platform: Platform | None) -> Image:
@@ -142,6 +172,7 @@ def _plan(
     if parts.runtime.selinux.enabled:
         host = structs.replace(host, security_opt=labelling.security_opt(parts, host))
     links.check(parts.store, host)
+    host = structs.replace(_joined_by_id(parts, host), links=links.by_id(parts.store, host))
     inherited: list[MountRecord] = []
     for text in host.volumes_from or []:
         reference, writable = mount_spec.parse_volumes_from(text)
@@ -190,6 +221,24 @@ def _other(parts: Parts, reference: str) -> Container:
         raise InvalidParameter(error.message) from error
 
 
+def _joined_by_id(parts: Parts, host: HostConfig) -> HostConfig:
+    """Return *host* with ids for the containers whose namespaces are joined: names may change.
+
+    Raises: InvalidParameter (no such container).
+    """
+
+    def by_id(mode: str) -> str:
+        reference = validate_namespaces.joined_container(mode)
+        return mode if reference is None else f"container:{_other(parts, reference).id}"
+
+    return structs.replace(
+        host,
+        network_mode=by_id(host.network_mode),
+        pid_mode=by_id(host.pid_mode),
+        ipc_mode=by_id(host.ipc_mode),
+    )
+
+
 def _capabilities(given: list[str] | None, option: str) -> list[str] | None:
     return capabilities.normalise(given, option) if given else given
 
@@ -197,7 +246,7 @@ def _capabilities(given: list[str] | None, option: str) -> list[str] | None:
 def _with_hostname(config: ContainerConfig, host: HostConfig, container_id: str) -> ContainerConfig:
     if config.hostname:
         return config
-    if host.network_mode == "host" or host.uts_mode == "host":
+    if host.network_mode == "host":
         return structs.replace(config, hostname=os.uname().nodename)
     if validate_namespaces.joined_container(host.network_mode):
         return config  # the name is the other's

@@ -172,7 +172,7 @@ def _walk(path: Path, target: str) -> Iterator[LinuxDevice]:
 def _node(status: os.stat_result, target: str) -> LinuxDevice | None:
     kinds = {stat.S_IFCHR: "c", stat.S_IFBLK: "b"}
     kind = kinds.get(stat.S_IFMT(status.st_mode))
-    if kind is None:
+    if kind is None or not target.isprintable():  # the specification is text
         return None
     return LinuxDevice(
         path=target,

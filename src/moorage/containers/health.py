@@ -83,10 +83,9 @@ class HealthMonitor:
         self._task = parts.supervisor.start(self._run(), f"health {container.id[:12]}")
 
     def stop(self) -> None:
-        """End probing; a container that does not run is not healthy."""
+        """End probing; a container that does not run is unhealthy, as Docker has it."""
         self._task.cancel()
-        if self.current.status == HEALTHY:
-            self.current = structs.replace(self.current, status=UNHEALTHY)
+        self.current = structs.replace(self.current, status=UNHEALTHY)
 
     async def _run(self) -> None:
         began_s = clock.monotonic()

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
+from moorage.containers import links, security_options, validate_namespaces
 from moorage.containers.container import Container
 from moorage.containers.parts import Parts
 from moorage.containers.record import ContainerRecord, MountRecord
@@ -19,6 +21,7 @@ from moorage.spec.engine.container import (
     NetworkSettings,
     PendingUpdate,
 )
+from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.engine.mount import MountPoint
 from moorage.spec.engine.network import EndpointSettings
 from moorage.spec.engine.storage import DriverData
@@ -33,7 +36,7 @@ async def inspect(parts: Parts, container: Container, *, size: bool) -> Containe
     if not size:
         return shown
     written, root = await sizes(parts, container)
-    return msgspec.structs.replace(shown, size_rw=written, size_root_fs=root)
+    return structs.replace(shown, size_rw=written, size_root_fs=root)
 
 
 async def sizes(parts: Parts, container: Container) -> tuple[int, int]:
@@ -64,28 +67,57 @@ def _shown(parts: Parts, container: Container) -> ContainerInspectResponse:
         resolv_conf_path=str(directory / "resolv.conf") if started else "",
         hostname_path=str(directory / "hostname") if started else "",
         hosts_path=str(directory / "hosts") if started else "",
-        log_path=record.log_path,
+        log_path=_log_path(record),
         name=f"/{record.name}",
         restart_count=record.restart_count,
         driver=record.driver,
         platform=record.platform,
         mount_label=record.mount_label,
         process_label=record.process_label,
-        app_armor_profile=record.apparmor_profile,
+        app_armor_profile=record.apparmor_profile or _asked_profile(record),
         exec_ids=sorted(i for i, e in container.execs.items() if e.running) or None,
-        host_config=record.host_config,
+        host_config=_host_config(parts, record),
         graph_driver=_graph_driver(parts, record),
         mounts=[mount_point(parts, m) for m in record.mounts],
-        config=record.config,
+        config=structs.replace(record.config, mac_address=_main_address(record)),
         network_settings=_network_settings(parts, record),
         pending_update=_pending(record),
     )
 
 
+def _host_config(parts: Parts, record: ContainerRecord) -> HostConfig:
+    """Return the configuration with the links of the default bridge as Docker shows them."""
+    host = record.host_config
+    if not host.links or validate_namespaces.is_user_defined(host.network_mode):
+        return host
+    shown = [
+        f"/{other.name}:/{record.name}/{alias}" for other, alias in links.found(parts.store, host)
+    ]
+    return structs.replace(host, links=shown)
+
+
+def _main_address(record: ContainerRecord) -> str:
+    """Return the address that was asked for on the network of the network mode."""
+    mode = record.host_config.network_mode
+    settings = (record.endpoints or {}).get(mode)
+    return (settings.mac_address if settings else "") or record.config.mac_address
+
+
+def _asked_profile(record: ContainerRecord) -> str:
+    """Return the AppArmor profile that was asked for, whether or not the kernel has AppArmor."""
+    return security_options.parse(record.host_config.security_opt or []).apparmor or ""
+
+
+def _log_path(record: ContainerRecord) -> str:
+    """Return the file of the log, once there is one; that of ``local`` is its own affair."""
+    driver = record.host_config.log_config.type if record.host_config.log_config else ""
+    return record.log_path if record.started_ns and driver == "json-file" else ""
+
+
 def _pending(record: ContainerRecord) -> PendingUpdate | msgspec.UnsetType:
     if record.pending is None:
         return msgspec.UNSET
-    asked = msgspec.structs.asdict(record.pending)
+    asked = structs.asdict(record.pending)
     return PendingUpdate(**{name: value for name, value in asked.items() if value is not None})
 
 
@@ -143,11 +175,11 @@ def networks_shown(
     parts: Parts, record: ContainerRecord, live: Mapping[str, EndpointSettings]
 ) -> dict[str, EndpointSettings]:
     """Return the endpoints that there are, and those that will be or have been."""
-    networks = dict(live)
+    networks = {} if record.config.network_disabled else dict(live)
     for name, asked in configured_networks(record).items():
         if name not in networks:
             known = parts.networks.id_of(name) if record.started_ns else ""
-            networks[name] = msgspec.structs.replace(asked, network_id=known)
+            networks[name] = structs.replace(asked, network_id=known)
     return networks
 
 
@@ -158,7 +190,9 @@ def configured_networks(record: ContainerRecord) -> dict[str, EndpointSettings]:
     container that was taken off the network of its mode stays off it.
     """
     mode = record.host_config.network_mode
-    if mode.startswith("container:") or (record.unplugged and not record.endpoints):
+    if mode.startswith("container:") or record.config.network_disabled:
+        return {}
+    if record.unplugged and not record.endpoints:
         return {}
     return {
         "bridge" if name in {"", "default"} else name: settings

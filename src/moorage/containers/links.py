@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from moorage.containers.container import Container
 from moorage.containers.store import ContainerStore
@@ -37,19 +38,34 @@ def check(store: ContainerStore, host: HostConfig) -> None:
             raise InvalidParameter(message) from error
 
 
+def by_id(store: ContainerStore, host: HostConfig) -> list[str] | None:
+    """Return the links with ids for the containers, whose names may change.
+
+    Names are looked up when they are asked for on networks of the user's, so there they stay.
+    *Preconditions*: ``check``.
+    """
+    if not host.links or is_user_defined(host.network_mode):
+        return host.links
+    return [f"{store.get(reference).id}:{alias}" for reference, alias in map(parse, host.links)]
+
+
 def resolve(store: ContainerStore, host: HostConfig) -> list[tuple[Container, str]]:
     """Return the linked containers with their aliases.
 
     Raises: NotFound; on networks of the user's what is not there is left out.
     """
-    found: list[tuple[Container, str]] = []
+    if is_user_defined(host.network_mode):
+        return found(store, host)
+    return [(store.get(reference), alias) for reference, alias in map(parse, host.links or [])]
+
+
+def found(store: ContainerStore, host: HostConfig) -> list[tuple[Container, str]]:
+    """Return those of the linked containers that are there, with their aliases."""
+    there: list[tuple[Container, str]] = []
     for reference, alias in map(parse, host.links or []):
-        try:
-            found.append((store.get(reference), alias))
-        except NotFound:
-            if not is_user_defined(host.network_mode):
-                raise
-    return found
+        with suppress(NotFound):
+            there.append((store.get(reference), alias))
+    return there
 
 
 def for_networks(linked: Iterable[tuple[Container, str]]) -> list[Link]:

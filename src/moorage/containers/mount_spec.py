@@ -184,10 +184,10 @@ def parse_mount(mount: Mount, volume_driver: str = "") -> MountRecord:
 
     Raises: InvalidParameter, with Docker's ``invalid mount config`` sentences.
     """
-    if mount.type not in {"bind", "volume", "tmpfs", "image"}:
-        raise _bad(mount, "mount type unknown")
     if not mount.target:
         raise _bad(mount, "field Target must not be empty")
+    if mount.type not in {"bind", "volume", "tmpfs", "image"}:
+        raise _bad(mount, "mount type unknown")
     if reason := _wrong_target(mount.target):
         raise _bad(mount, reason)
     foreign = (
@@ -198,7 +198,7 @@ def parse_mount(mount: Mount, volume_driver: str = "") -> MountRecord:
     )
     for kind, name, options in foreign:
         if options is not None and mount.type != kind:
-            raise _bad(mount, f"field {name} must not be specified")
+            raise InvalidParameter(f'{name} must not be specified on mount type "{mount.type}"')
     maker = {"bind": _bind, "volume": _volume, "tmpfs": _tmpfs, "image": _image}[mount.type]
     record = maker(mount, volume_driver)
     return structs.replace(record, destination=_clean(mount.target), spec=mount)

@@ -61,11 +61,12 @@ async def mounts(
 
 async def _mount(parts: Parts, container: Container, record: MountRecord, user: str) -> ReadyMount:
     source = ""
+    directory = True
     if record.type == "volume":
         source = str(await _volume(parts, container, record, user))
     elif record.type == "bind":
         source = record.source
-        await offload.run_disposable(_check_bind, record)
+        directory = await offload.run_disposable(_check_bind, record)
         if _is_shallow(record):
             place = _shallow_place(parts, user or container.id, record)
             source = await offload.run_disposable(shallow.bind, Path(source), place)
@@ -81,7 +82,8 @@ async def _mount(parts: Parts, container: Container, record: MountRecord, user: 
     elif record.type == "volume" and (owners := seen_owners(parts, container.id)) is not None:
         place = _mapped_place(parts, user or container.id, record)
         source = await idmapped.mount_all(source, place, owners)
-    return ReadyMount(record, source, recursive_readonly=_recursive(parts, record))
+    recursive = _recursive(parts, record) and directory  # of a file crun takes no "rro"
+    return ReadyMount(record, source, recursive_readonly=recursive)
 
 
 async def _map_owner(parts: Parts, container: Container, record: MountRecord, source: str) -> str:
@@ -192,7 +194,8 @@ def _exists(source: str) -> bool:
     return True
 
 
-def _check_bind(record: MountRecord) -> None:
+def _check_bind(record: MountRecord) -> bool:
+    """Check the source of a bind, and make it if so wanted; return whether it is a directory."""
     if not record.create_source:
         require_source(record)
     elif not _exists(record.source):
@@ -205,6 +208,7 @@ def _check_bind(record: MountRecord) -> None:
             ) from error
     if record.propagation in _SHARED | _SLAVE and mount_spec.asks_propagation(record):
         _check_propagation(record)
+    return Path(record.source).is_dir()
 
 
 def _check_propagation(record: MountRecord) -> None:

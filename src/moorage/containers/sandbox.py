@@ -22,10 +22,10 @@ def request_for(record: ContainerRecord, links: Iterable[Link]) -> SandboxReques
     return SandboxRequest(
         container_id=record.id,
         name=record.name,
-        network_mode=host.network_mode,
+        network_mode="none" if config.network_disabled else host.network_mode,
         hostname=config.hostname,
         domainname=config.domainname,
-        endpoints=record.endpoints,
+        endpoints={} if config.network_disabled else record.endpoints,
         unplugged=record.unplugged,
         port_bindings=host.port_bindings or {},
         exposed_ports=list(config.exposed_ports or {}),

@@ -65,6 +65,7 @@ class Surroundings:
     mounts: Sequence[ReadyMount] = ()
     files: Sequence[OwnFile] = ()
     shm_source: str = ""
+    tmpfs_modes: Mapping[str, int] = field(default_factory=dict)  # of what is hidden by them
     pid_namespace: str | None = None  # of the container that is joined
     ipc_namespace: str | None = None
     given_devices: GivenDevices = field(default_factory=GivenDevices)
@@ -89,6 +90,7 @@ def build(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> Sp
             files=around.files,
             shm_source=around.shm_source,
             writable_cgroups=bool(around.confinement.options.writable_cgroups),
+            modes=around.tmpfs_modes,
         ),
         annotations=host.annotations or None,
         linux=_linux(record, around, facts),
@@ -163,7 +165,9 @@ def _linux(record: ContainerRecord, around: Surroundings, facts: HostFacts) -> L
     ]
     return Linux(
         sysctl=_sysctls(record, around) or None,
-        resources=spec_resources.resources(host, numbers=around.device_numbers, devices=rules),
+        resources=spec_resources.resources(
+            spec_resources.for_new_group(host), numbers=around.device_numbers, devices=rules
+        ),
         cgroups_path=cgrouppath.of(facts.cgroup_driver, host.cgroup_parent, record.id),
         namespaces=_namespaces(host, around),
         uid_mappings=id_mappings(around.users.owners.uids) if around.users else None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from moorage.containers import mount_spec
@@ -13,6 +14,7 @@ from moorage.spec.engine.hostconfig import HostConfig
 from moorage.spec.oci.runtime import Mount
 
 _SHM: Final = "/dev/shm"  # noqa: S108 - inside the container
+_NO_MODES: Final[Mapping[str, int]] = MappingProxyType({})
 _WRITABLE_IN_READONLY_ROOT: Final = frozenset({"/proc", "/dev", "/dev/pts", _SHM, "/dev/mqueue"})
 
 
@@ -41,10 +43,12 @@ def mounts(
     files: Iterable[OwnFile],
     shm_source: str,
     writable_cgroups: bool = False,
+    modes: Mapping[str, int] = _NO_MODES,
 ) -> list[Mount]:
     """Return all mounts in the order they are made.
 
     *shm_source*: a directory of the host to show as /dev/shm (shared with other containers), or "".
+    *modes*: of the directories that the image has where a tmpfs goes: it gets them, as with runc.
     """
     users = {m.record.destination: m for m in ready}
     tmpfs = {path.rstrip("/"): options for path, options in (host.tmpfs or {}).items()}
@@ -60,11 +64,11 @@ def mounts(
             destination=path,
             type="tmpfs",
             source="tmpfs",
-            options=mount_spec.tmpfs_options(options),
+            options=_with_mode(mount_spec.tmpfs_options(options), modes.get(path)),
         )
         for path, options in tmpfs.items()
     ]
-    given = [_given(m) for m in ready]
+    given = [_given(m, modes.get(m.record.destination)) for m in ready]
     rest = sorted([*volatile, *given, *own], key=lambda m: m.destination.count("/"))
     return [*made, *rest]
 
@@ -118,28 +122,32 @@ def _own(file: OwnFile) -> Mount:
     )
 
 
-def _given(mount: ReadyMount) -> Mount:
+def _given(mount: ReadyMount, mode: int | None) -> Mount:
     record = mount.record
     if record.type == "tmpfs":
         return Mount(
             destination=record.destination,
             type="tmpfs",
             source="tmpfs",
-            options=_tmpfs_mount_options(record),
+            options=_with_mode(_tmpfs_mount_options(record), mode),
         )
     options = record.spec.bind_options if record.spec else None
     bind = "bind" if options and options.non_recursive else "rbind"
     access: list[str] = []
     if not record.writable:
-        # crun finds no target in /proc for rro; what is shown there is a file
-        recursive = mount.recursive_readonly and not record.destination.startswith("/proc/")
-        access = ["rro"] if recursive else ["ro"]
+        access = ["rro"] if mount.recursive_readonly else ["ro"]
     return Mount(
         destination=record.destination,
         type="bind",
         source=mount.source,
         options=[bind, *access, record.propagation or "rprivate"],
     )
+
+
+def _with_mode(options: list[str], mode: int | None) -> list[str]:
+    if mode is None or any(option.startswith("mode=") for option in options):
+        return options
+    return [*options, f"mode={mode:04o}"]
 
 
 def _tmpfs_mount_options(record: MountRecord) -> list[str]:

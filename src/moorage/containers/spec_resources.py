@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from msgspec import structs
+
 from moorage.containers.devices import DeviceNumber
 from moorage.spec.engine.hostconfig import HostConfig, ThrottleDevice, Ulimit
 from moorage.spec.oci.runtime import (
@@ -25,10 +27,23 @@ _UNLIMITED: Final = (1 << 64) - 1  # RLIM_INFINITY
 Numbers = Callable[[str], DeviceNumber]  # path of a block device -> its numbers
 
 
+def for_new_group(host: HostConfig) -> HostConfig:
+    """Return *host* without what says "no limit": a new group has none, and crun writes -1 raw.
+
+    A limit of memory and swap together is no such thing: without it Docker's default would hold.
+    """
+    return structs.replace(
+        host,
+        pids_limit=host.pids_limit if host.pids_limit and host.pids_limit > 0 else None,
+        cpu_quota=max(host.cpu_quota, 0),
+        memory_swap=max(host.memory_swap, -1),
+    )
+
+
 def resources(
     host: HostConfig, *, numbers: Numbers, devices: list[LinuxDeviceCgroup] | None = None
 ) -> LinuxResources:
-    """Return the cgroup's settings; unset ones are left out."""
+    """Return the cgroup's settings; unset ones are left out, and -1 takes a limit away."""
     return LinuxResources(
         devices=devices,
         memory=_memory(host),

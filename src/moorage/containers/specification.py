@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AsyncExitStack
+import stat
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from moorage.cdi import injection, requests
@@ -26,7 +27,7 @@ from moorage.kernel import openat2
 from moorage.kernel.credentials import act_as
 from moorage.kernel.idmap import IdMap
 from moorage.lib import offload
-from moorage.lib.errors import Conflict
+from moorage.lib.errors import InvalidParameter
 from moorage.lib.failpoint import failpoint
 from moorage.runtime.selinux_label import Labels
 from moorage.spec.engine.hostconfig import HostConfig
@@ -70,6 +71,7 @@ async def prepare_start(parts: Parts, container: Container, undo: AsyncExitStack
         mounts=[*ready, *_init(parts, host)],
         files=own_files,
         shm_source=_shared_memory(parts, container, undo),
+        tmpfs_modes=_tmpfs_modes(rootfs, record),
         pid_namespace=_namespace(parts, host.pid_mode, "pid"),
         ipc_namespace=_namespace(parts, host.ipc_mode, "ipc"),
         given_devices=await _devices(host),
@@ -135,6 +137,27 @@ def _init(parts: Parts, host: HostConfig) -> list[ReadyMount]:
     return [init_program.mount(init_program.find(parts.settings.init_path))]
 
 
+def _tmpfs_modes(rootfs: Path, record: ContainerRecord) -> dict[str, int]:
+    """Return the modes of the directories that a tmpfs is to hide, by their paths as given."""
+    paths = [path.rstrip("/") for path in record.host_config.tmpfs or {}]
+    paths += [mount.destination for mount in record.mounts if mount.type == "tmpfs"]
+    if not paths:
+        return {}
+    modes: dict[str, int] = {}
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in paths:
+            with suppress(OSError):  # it is not there, and will be made
+                fd = openat2.openat2(root_fd, path, os.O_PATH | os.O_DIRECTORY)
+                try:
+                    modes[path] = stat.S_IMODE(os.fstat(fd).st_mode)
+                finally:
+                    os.close(fd)
+    finally:
+        os.close(root_fd)
+    return modes
+
+
 def _namespace(parts: Parts, mode: str, kind: str) -> str | None:
     """Return the namespace of a ``container:`` mode to join."""
     other = prepare.other_container(parts, mode, f"{kind.upper()} namespace")
@@ -150,8 +173,8 @@ def _shared_memory(parts: Parts, container: Container, undo: AsyncExitStack) -> 
     if donor is None:
         return ""
     if donor.record.host_config.ipc_mode != "shareable":
-        raise Conflict(
-            f"can't join IPC of container {donor.id}: non-shareable IPC"
+        raise InvalidParameter(
+            f"failed to join IPC namespace: container {donor.id}: non-shareable IPC"
             " (hint: use IpcMode:shareable for the donor container)"
         )
     return str(parts.runtime_directory(donor.id) / "shm")

@@ -17,7 +17,8 @@ _MILLISECOND_NS: Final = 1_000_000
 _MAX_PORT: Final = 65535
 _PROTOCOLS: Final = frozenset({"tcp", "udp", "sctp"})
 _RESTART_POLICIES: Final = frozenset({"", "no", "always", "on-failure", "unless-stopped"})
-_HOSTNAME_MAX: Final = 63
+_HOSTNAME_MAX: Final = 64  # __NEW_UTS_LEN of the kernel
+_CONSOLE_MAX: Final = 65535  # struct winsize has 16 bits for each side
 DISCARDED_PORTS: Final = "Published ports are discarded when using host network mode"
 
 
@@ -41,7 +42,15 @@ def check(config: ContainerConfig, host: HostConfig) -> None:
                 "invalid Annotations: the empty string is not permitted as an annotation key"
             )
     if host.isolation not in {"", "default"}:
-        raise InvalidParameter(f"invalid isolation '{host.isolation}' on linux")
+        raise InvalidParameter(
+            f"Invalid isolation: \"{host.isolation}\" - linux only supports 'default'"
+        )
+    if host.console_size is not None and not _is_size(host.console_size):
+        raise InvalidParameter(f"invalid ConsoleSize {host.console_size}: give [height, width]")
+
+
+def _is_size(size: list[int]) -> bool:
+    return len(size) == 2 and all(0 <= side <= _CONSOLE_MAX for side in size)
 
 
 def _check_strings(config: ContainerConfig) -> None:
@@ -110,9 +119,9 @@ def check_restart_policy(policy: RestartPolicy) -> None:
             " use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
         )
     if policy.maximum_retry_count and policy.name != "on-failure":
-        raise InvalidParameter(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
-        )
+        sentence = "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+        negative = " and cannot be negative" if policy.maximum_retry_count < 0 else ""
+        raise InvalidParameter(sentence + negative)
     if policy.maximum_retry_count < 0:
         raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
 

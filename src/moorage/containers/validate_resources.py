@@ -65,6 +65,9 @@ def _without_unsupported(
     host: HostConfig, resources: HostResources, warnings: list[str]
 ) -> HostConfig:
     """Discard what this host has no file for, with Docker's warnings."""
+    if host.cpu_percent > 0:
+        warnings.append("linux does not support CPU percent. Percent discarded.")
+        host = structs.replace(host, cpu_percent=0)
     lacks = "Your kernel does not support {} or the cgroup is not mounted. {}"
     if host.memory_swap > 0 and not resources.swap_limit:
         warnings.append(lacks.format("swap limit capabilities", "Memory limited without swap."))
@@ -125,6 +128,8 @@ def _check_cpu(host: HostConfig, resources: HostResources) -> None:
         )
     if (host.cpu_realtime_period or host.cpu_realtime_runtime) and not resources.realtime:
         raise InvalidParameter("Your kernel does not support CPU real-time scheduler")
+    if 0 < host.cpu_realtime_period < host.cpu_realtime_runtime:
+        raise InvalidParameter("cpu real-time runtime cannot be higher than cpu real-time period")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
         raise InvalidParameter(
             "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
@@ -140,7 +145,7 @@ def _check_set(text: str, noun: str, file: str, available: frozenset[int]) -> No
         return
     wanted = parse_set(text)
     if wanted is None:
-        raise InvalidParameter(f"Invalid value {text} for cpuset {file}")
+        raise InvalidParameter(f"Invalid value {text} for cpuset {file}: invalid format: {text}")
     if not wanted <= available:
         raise InvalidParameter(
             f"Requested {noun} are not available - requested {text},"
@@ -151,7 +156,7 @@ def _check_set(text: str, noun: str, file: str, available: frozenset[int]) -> No
 def parse_set(text: str) -> frozenset[int] | None:
     """Parse the kernel's ``0-3,7``; None if it is not such a list."""
     numbers: set[int] = set()
-    for part in text.strip().split(","):
+    for part in text.split(","):
         if not _CPU_SET.match(part):
             return None
         first, _, last = part.partition("-")
@@ -177,6 +182,12 @@ def format_set(numbers: frozenset[int]) -> str:
 
 
 def _check_block_io(host: HostConfig) -> None:
+    windows = ((host.io_maximum_iops, "IOPs"), (host.io_maximum_bandwidth, "bandwidth"))
+    for asked, what in windows:
+        if asked:
+            raise InvalidParameter(
+                f"Invalid QoS settings: linux does not support configuration of maximum {what}"
+            )
     if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
         raise InvalidParameter("Range of blkio weight is from 10 to 1000")
     for item in host.blkio_weight_device or []:

@@ -33,6 +33,15 @@ DRIVERS: Final[dict[str, set[str]]] = {
 """Every driver that a monitor can write, with the options it takes."""
 
 
+_UNKNOWN: Final = {"local": "unknown log opt '{0}' for log driver {1}"}
+_UNKNOWN_ELSE: Final = "unknown log opt '{0}' for {1} log driver"
+_SCHEMES: Final = {
+    "syslog": {"udp", "tcp", "tcp+tls", "unix", "unixgram"},
+    "gelf": {"udp", "tcp"},
+    "fluentd": {"tcp", "tls", "unix"},
+}
+
+
 def validate(driver: str, options: Mapping[str, str]) -> None:
     """Check what a user asks for.
 
@@ -45,15 +54,34 @@ def validate(driver: str, options: Mapping[str, str]) -> None:
         )
     for name, value in options.items():
         if name not in known and not (name in _EVERY and known):
-            raise InvalidParameter(f"unknown log opt '{name}' for {driver} log driver")
+            raise InvalidParameter(_UNKNOWN.get(driver, _UNKNOWN_ELSE).format(name, driver))
         _check_value(name, value)
     if options.get("mode", "blocking") != "non-blocking" and "max-buffer-size" in options:
         raise InvalidParameter(
             "logger: max-buffer-size option is only supported with 'mode=non-blocking'"
         )
     tag.expand(options.get("tag", ""), {})
+    _check_address(driver, options.get(f"{driver}-address", ""))
     if driver == "json-file" and "max-file" in options and "max-size" not in options:
         raise InvalidParameter("max-file cannot be used without max-size")
+
+
+def _check_address(driver: str, address: str) -> None:
+    """Refuse at once what the monitor could not open. Of fluentd the bare host is an address."""
+    if driver == "gelf" and not address:
+        raise InvalidParameter("gelf-address is a required parameter")
+    if not address or driver not in _SCHEMES:
+        return
+    scheme, separator, _ = address.partition("://")
+    if driver == "fluentd" and not separator:
+        return
+    if not separator:
+        scheme = ""
+    if scheme in _SCHEMES[driver]:
+        return
+    if driver == "gelf":
+        raise InvalidParameter("gelf: endpoint needs to be TCP or UDP")
+    raise InvalidParameter(f"unsupported scheme: '{scheme}'")
 
 
 def _check_value(name: str, value: str) -> None:
@@ -67,7 +95,7 @@ def _check_value(name: str, value: str) -> None:
     elif name == "compress" and value.lower() not in {"true", "false", "1", "0", "t", "f"}:
         raise InvalidParameter(f"invalid value for compress: {value}: must be true or false")
     elif name == "mode" and value not in {"blocking", "non-blocking"}:
-        raise InvalidParameter(f"logger: logging mode '{value}' not recognized")
+        raise InvalidParameter(f"logger: logging mode not supported: {value}")
     elif name.endswith("-regex"):
         try:
             re.compile(value)

@@ -84,7 +84,7 @@ def _check_aliases(
     if aliases and network.name in nameless:
         yield "network-scoped aliases are only supported for user-defined networks"
     for alias in aliases:
-        if not is_name(alias):
+        if not alias.isprintable():  # of others, those that are no names are not answered to
             yield f"invalid network alias: {alias!r}"
 
 

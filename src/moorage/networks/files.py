@@ -1,8 +1,8 @@
 """Contents of /etc/hosts and /etc/resolv.conf. Pure; every word is checked before it is written.
 
 A newline or a space in an alias, a host name or a search domain would add lines or names of the
-attacker's choice, so nothing but the letters of such names passes (the class moby fuzzes etchosts
-for).
+attacker's choice, so nothing that ends a word passes, and of others' names nothing but the letters
+of such names (the class moby fuzzes etchosts for).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from moorage.lib.errors import InvalidParameter
 
 HOST_GATEWAY: Final = "host-gateway"
 _NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?\Z")
+_WRITTEN: Final = re.compile(r"[^\s#/\\\x00-\x20\x7f]{1,255}\Z")
 _OPTION: Final = re.compile(r"[A-Za-z0-9_:.-]{1,64}\Z")
 _FALLBACK: Final = ("8.8.8.8", "8.8.4.4")
 _LOCAL: Final = (
@@ -31,6 +32,11 @@ _LOCAL: Final = (
 def is_name(text: str) -> bool:
     """Whether *text* may stand as a host name in a file or an answer."""
     return bool(_NAME.match(text))
+
+
+def is_written(text: str) -> bool:
+    """Whether *text* may stand in /etc/hosts as the name that a container gives itself."""
+    return text.isprintable() and bool(_WRITTEN.match(text))
 
 
 def split_extra_host(text: str) -> tuple[str, str]:
@@ -77,7 +83,7 @@ def hosts(entries: Iterable[tuple[str, str]]) -> bytes:
     """Return /etc/hosts: the local names, then *entries* of (address, names)."""
     lines = [_LOCAL]
     for address, names in entries:
-        known = " ".join(name for name in names.split() if is_name(name))
+        known = " ".join(name for name in names.split() if is_written(name))
         if known:
             lines.append(f"{ipaddress.ip_address(address)}\t{known}\n")
     return "".join(lines).encode()

@@ -387,7 +387,7 @@ class Networks:
             request.extra_hosts, request.dns, request.dns_search, request.dns_options
         )
         for name in filter(None, (request.hostname, request.domainname)):
-            if not files.is_name(name):
+            if not files.is_written(name):
                 raise InvalidParameter(f"invalid hostname format: {name}")
         for ref, settings in request.endpoints.items():
             network = self._find_or_none(ref)

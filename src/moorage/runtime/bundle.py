@@ -117,6 +117,7 @@ def job(
     directory: Path,
     runtime: OciRuntime,
     io: ProcessIO,
+    program: str = "",
     start_fifo: str | None = None,
     plain_state: str | None = None,
     group: Cgroup | None = None,
@@ -144,6 +145,7 @@ def job(
             "open_stdin": io.open_stdin,
             "stdin_once": io.stdin_once,
             "console_size": io.console_size,
+            "program": program,
             "log": {
                 "driver": io.log_driver,
                 "options": dict(io.log_options),

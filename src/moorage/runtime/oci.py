@@ -118,12 +118,13 @@ def _prefix(cause: str, code: int) -> str:
 
 def _explain(complaint: str, program: str) -> tuple[str, int]:
     """Return (cause, exit code); 0 for all that is not about the program itself."""
-    if missing := _CRUN_MISSING.search(complaint):
-        name = missing[1]
+    missing = _CRUN_MISSING.search(complaint)
+    if missing or (complaint.startswith(_CRUN_OPEN) and not program):  # it looks at the directory
+        name = missing[1] if missing else ""
         if "/" in name:
             return f'exec: "{name}": stat {name}: no such file or directory', NOT_FOUND
         return f'exec: "{name}": executable file not found in $PATH', NOT_FOUND
-    if complaint.startswith(_CRUN_OPEN):
+    if complaint.startswith(_CRUN_OPEN) and program:
         reason = complaint.removeprefix(_CRUN_OPEN).lower()
         if reason == "operation not permitted":  # crun's way to say that it is a directory
             reason = "is a directory"

@@ -384,6 +384,7 @@ class Task:
             directory=self.execs_directory / exec_id,
             runtime=runtime,
             io=io,
+            program=process.args[0] if process.args else "",
         )
         record = bundle.Record(
             container_id=self.container_id,

@@ -127,7 +127,7 @@ def test_bad_volumes_from_is_refused_with_dockers_words(text: str, sentence: str
         (Mount(type="bind", target="/x", source="a"), "mount path must be absolute"),
         (
             Mount(type="bind", target="/x", source="/a", volume_options=VolumeOptions()),
-            "field VolumeOptions must not be specified",
+            'VolumeOptions must not be specified on mount type "bind"',
         ),
         (
             Mount(

@@ -32,7 +32,7 @@ CONFIG = ContainerConfig(cmd=["true"])
         ({"env": [""]}, {}, "invalid environment variable"),
         ({"cmd": ["a\0b"]}, {}, "null byte"),
         ({"hostname": "a\nb"}, {}, "invalid hostname"),
-        ({"hostname": "x" * 64}, {}, "invalid hostname"),
+        ({"hostname": "x" * 65}, {}, "invalid hostname"),
         ({"stop_signal": "SIGNONSENSE"}, {}, "invalid signal: SIGNONSENSE"),
         ({"healthcheck": HealthConfig(interval=1)}, {}, "Interval in Healthcheck cannot be less"),
         ({"healthcheck": HealthConfig(retries=-1)}, {}, "Retries in Healthcheck cannot be neg"),
@@ -57,7 +57,8 @@ CONFIG = ContainerConfig(cmd=["true"])
             "can't create 'AutoRemove' container with restart policy",
         ),
         ({}, {"annotations": {"": "x"}}, "empty string is not permitted"),
-        ({}, {"isolation": "hyperv"}, "invalid isolation"),
+        ({}, {"isolation": "hyperv"}, 'Invalid isolation: "hyperv" - linux only supports'),
+        ({}, {"console_size": [1]}, "invalid ConsoleSize"),
     ],
 )
 def test_bad_configurations_are_refused(

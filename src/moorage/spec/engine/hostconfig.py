@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from moorage.spec.engine.mount import Mount
+from moorage.spec.gojson import StrSlice
 
 
 class DeviceMapping(Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -118,8 +119,8 @@ class HostConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
     mounts: list[Mount] | None = None
     console_size: list[int] | None = None
     annotations: dict[str, str] | None = None
-    cap_add: list[str] | None = None
-    cap_drop: list[str] | None = None
+    cap_add: StrSlice | None = None
+    cap_drop: StrSlice | None = None
     cgroupns_mode: str = ""
     dns: list[str] | None = None
     dns_options: list[str] | None = None
