@@ -165,3 +165,15 @@ def test_execs_end_with_their_container(api: Api) -> None:
     api.post(f"/containers/{container_id}/kill").ok()
     c.wait(api, container_id)
     c.until(lambda: api.get(f"/exec/{made['Id']}/json").json()["Running"] is False)
+
+
+def test_an_exec_is_described_as_it_was_asked_for(api: Api) -> None:
+    container_id = c.sleeper(api)
+    path = f"/containers/{container_id}/exec"
+    refused = api.post(path, {"Cmd": ["true"], "DetachKeys": "foo"})
+    assert (refused.status, refused.message) == (400, "Invalid escape keys (foo) provided")
+    for config, described in (({}, {}), ({"User": "0"}, {"user": "0"})):
+        made = api.post(path, {"Cmd": ["true"], **config}).ok(201).json()["Id"]
+        process = api.get(f"/exec/{made}/json").ok().json()["ProcessConfig"]
+        plain = {"tty": False, "entrypoint": "true", "arguments": [], "privileged": False}
+        assert process == {**plain, **described}

@@ -94,6 +94,9 @@ def test_inspect_tells_names_of_other_containers_as_docker_does(api: Api) -> Non
     assert c.inspect(api, linked)["HostConfig"]["Links"] == ["/renamed:/linked/db"]
     api.post(f"/containers/{joining}/start").ok(204)
     assert c.wait(api, joining) == 0
+    later = c.create(api, host={"NetworkMode": "container:nope"})
+    answer = api.post(f"/containers/{later}/start")
+    assert (answer.status, answer.message) == (404, "No such container: nope")
     for kind in ("PidMode", "IpcMode"):
         body = {"Image": c.IMAGE, "HostConfig": {kind: "container:nope"}}
         answer = api.post("/containers/create", body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -224,16 +224,19 @@ def _other(parts: Parts, reference: str) -> Container:
 def _joined_by_id(parts: Parts, host: HostConfig) -> HostConfig:
     """Return *host* with ids for the containers whose namespaces are joined: names may change.
 
-    Raises: InvalidParameter (no such container).
+    Raises: InvalidParameter (no container to share processes or IPC with).
     """
 
     def by_id(mode: str) -> str:
         reference = validate_namespaces.joined_container(mode)
         return mode if reference is None else f"container:{_other(parts, reference).id}"
 
+    network_mode = host.network_mode
+    with suppress(InvalidParameter):  # that one is missed at the start, as by Docker
+        network_mode = by_id(network_mode)
     return structs.replace(
         host,
-        network_mode=by_id(host.network_mode),
+        network_mode=network_mode,
         pid_mode=by_id(host.pid_mode),
         ipc_mode=by_id(host.ipc_mode),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from moorage.containers import (
+    detach_keys,
     environment,
     prepare,
     security,
@@ -179,7 +180,7 @@ class Execs:
                 entrypoint=command[0],
                 arguments=command[1:],
                 privileged=config.privileged,
-                user=config.user,
+                user=config.user or msgspec.UNSET,
             ),
             open_stdin=config.attach_stdin,
             open_stdout=config.attach_stdout,
@@ -227,6 +228,11 @@ def _check(config: ExecConfig) -> None:
             f"the working directory '{config.working_dir}' is invalid,"
             " it needs to be an absolute path"
         )
+    try:
+        detach_keys.parse(config.detach_keys)
+    except InvalidParameter as error:
+        message = f"Invalid escape keys ({config.detach_keys}) provided"
+        raise InvalidParameter(message) from error
     texts = [*config.cmd, *(config.env or []), config.user, config.working_dir]
     if any("\0" in text for text in texts):
         raise InvalidParameter("a null byte is not allowed in an exec")

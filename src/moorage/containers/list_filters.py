@@ -37,7 +37,9 @@ class Selection:
         self._parts = parts
         self._filters = filters
         _require(filters, "status", _STATUSES)
-        _require(filters, "health", _HEALTHS)
+        for value in filters.get("health"):
+            if value not in _HEALTHS:
+                raise InvalidParameter(f"unrecognized filter value for health: {value}")
         self.shows_all = "status" in filters
         self._exit_codes = _exit_codes(filters)
         self._before_ns = self._created(filters.get("before"))
@@ -157,7 +159,8 @@ def _exit_codes(filters: Filters) -> set[int]:
         try:
             codes.add(int(value))
         except ValueError as error:
-            raise InvalidParameter(f"invalid filter 'exited={value}'") from error
+            reason = f'strconv.Atoi: parsing "{value}": invalid syntax'
+            raise InvalidParameter(f"invalid filter 'exited={value}': {reason}") from error
     return codes
 
 

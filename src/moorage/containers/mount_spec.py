@@ -285,7 +285,7 @@ def tmpfs_options(text: str) -> list[str]:
     given = [w for w in text.split(",") if w]
     for word in given:
         if word.partition("=")[0] not in TMPFS_OPTIONS:
-            raise InvalidParameter(f'invalid tmpfs option ["{word}"]')
+            raise InvalidParameter(f'invalid tmpfs option "{word}"')
     negated = {"exec": "noexec", "suid": "nosuid", "dev": "nodev", "rw": "ro"}
     opposite = {**negated, **{v: k for k, v in negated.items()}}
     defaults = [

@@ -61,10 +61,22 @@ def response(readings: Readings) -> ContainerStatsResponse:
             limit=min(readings.memory_limit or _HOST_MEMORY, _HOST_MEMORY),
         ),
         pids_stats=ContainerPidsStats(current=readings.pids, limit=readings.pids_limit),
-        blkio_stats=ContainerBlkioStats(
-            io_service_bytes_recursive=_entries(readings, "io_service_bytes_recursive"),
-            io_serviced_recursive=_entries(readings, "io_serviced_recursive"),
-        ),
+        blkio_stats=_io(readings),
+    )
+
+
+def _io(readings: Readings) -> ContainerBlkioStats:
+    """Return what is read of disks; v1's other lists are there and empty, v2 has none of them."""
+    other: list[ContainerBlkioStatEntry] | None = None if readings.cpu_each_ns is None else []
+    return ContainerBlkioStats(
+        io_service_bytes_recursive=_entries(readings, "io_service_bytes_recursive"),
+        io_serviced_recursive=_entries(readings, "io_serviced_recursive"),
+        io_queue_recursive=other,
+        io_service_time_recursive=other,
+        io_wait_time_recursive=other,
+        io_merged_recursive=other,
+        io_time_recursive=other,
+        sectors_recursive=other,
     )
 
 

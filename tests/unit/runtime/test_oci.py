@@ -183,6 +183,10 @@ def test_statistics_in_the_apis_shape() -> None:
     assert shown.blkio_stats is not None
     assert shown.blkio_stats.io_service_bytes_recursive is not None
     assert shown.blkio_stats.io_service_bytes_recursive[0].op == "Read"
+    assert shown.blkio_stats.io_merged_recursive is None
+    of_v1 = stats.response(Readings(cpu_each_ns=[7])).blkio_stats
+    assert of_v1 is not None
+    assert of_v1.io_merged_recursive == []
 
 
 def test_containers_are_not_spared_with_their_daemon() -> None:

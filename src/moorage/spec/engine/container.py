@@ -272,7 +272,7 @@ class ProcessConfig(Struct, frozen=True, kw_only=True, rename="pascal"):
     """The document's ``ProcessConfig``."""
 
     privileged: bool = field(default=False, name="privileged")
-    user: str = field(default="", name="user")
+    user: str | UnsetType = field(default=UNSET, name="user")
     tty: bool = field(default=False, name="tty")
     entrypoint: str = field(default="", name="entrypoint")
     arguments: list[str] | None = field(default=None, name="arguments")
