@@ -187,7 +187,7 @@ class Keeper:
     async def _run(self, commands: str) -> None:
         if self._nft is None:
             raise System("the firewall is closed")
-        await offload.run("net", self._nft.run, commands)
+        await offload.run_to_end("net", self._nft.run, commands)  # the lock covers its thread too
         self._rest_after(_REST_AFTER_S)
 
     def _rest_after(self, seconds: float) -> None:
