@@ -16,7 +16,7 @@ from msgspec import Struct
 from moorage.images.download import Download, Downloads, Follower
 from moorage.images.progress import Line, Reporter
 from moorage.lib import offload, tasks
-from moorage.lib.errors import DataLoss, MoorageError
+from moorage.lib.errors import DataLoss, InvalidParameter, MoorageError
 from moorage.lib.failpoint import failpoint
 from moorage.spec.digest import Digest
 from moorage.spec.oci.descriptor import Descriptor
@@ -155,13 +155,22 @@ class _Job:
                 follower = Follower(download.progress)
                 feed = _Feed(file=cast("BinaryIO", follower), download=download, follower=follower)
                 if not self._unpacker.layers.has(self._layer.chain_id):
-                    await self._unpack(feed)
+                    await self._unpack_arriving(feed, download)
                 await download.wait()  # a layer unpacked from elsewhere lacks only this blob
                 self._line.passed(*_DOWNLOADED)
             finally:
                 download.leave()
         failpoint("images.pull.after_layer")
         self._line.state("Pull complete")
+
+    async def _unpack_arriving(self, feed: _Feed, download: Download) -> None:
+        """Unpack what is not verified yet: a source that lies makes way for the next one."""
+        try:
+            await self._unpack(feed)
+        except (InvalidParameter, DataLoss):
+            await download.wait()
+            with self._unpacker.content.open(self._layer.blob.digest) as blob:
+                await self._unpack(_Feed(file=blob))
 
     async def _unpack(self, feed: _Feed) -> None:
         layers = self._unpacker.layers
