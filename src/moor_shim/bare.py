@@ -111,6 +111,6 @@ def to_json(value: object) -> str:
     return "".join(_chunks(value, 0))
 
 
-def prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int | bytes) -> None:
     """Set an attribute of this process; whether it is allowed is not told."""
     _ctypes.call_function(_PRCTL, (option, value, 0, 0, 0))

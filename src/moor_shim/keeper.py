@@ -91,7 +91,7 @@ def be_parent(name: bytes, *, of_orphans: bool = True) -> None:
     """Take this *name*, and have the ends of children kept until they are asked for."""
     prctl(_PR_SET_CHILD_SUBREAPER, int(of_orphans))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    lean.write_if_allowed("/proc/self/comm", name)
+    lean.take_name(name)
 
 
 def keep(first: int, become: Callable[[Link, int], NoReturn]) -> None:

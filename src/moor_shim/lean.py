@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import sys
 
-from moor_shim.bare import TYPE_CHECKING, os, suppress
+from moor_shim.bare import TYPE_CHECKING, os, prctl, suppress
 
 if TYPE_CHECKING:
     from typing import Final, TypeAlias
@@ -21,6 +21,7 @@ AF_UNIX: Final = _socket.AF_UNIX
 SOCK_STREAM: Final = _socket.SOCK_STREAM
 SOCK_SEQPACKET: Final = _socket.SOCK_SEQPACKET
 
+_PR_SET_NAME: Final = 15  # linux/prctl.h
 _READ_SIZE: Final = 65536
 _INT: Final = 4  # bytes of a descriptor in a control message
 MAX_FDS: Final = 16  # of one message
@@ -55,6 +56,11 @@ def replace(path: str, content: bytes) -> None:
         finally:
             os.close(fd)
         os.rename(temporary, path)
+
+
+def take_name(name: bytes) -> None:
+    """Be called *name*, of at most 15 bytes, in lists of processes."""
+    prctl(_PR_SET_NAME, name)
 
 
 def write_if_allowed(path: str, content: bytes) -> None:

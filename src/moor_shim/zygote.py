@@ -67,7 +67,7 @@ def _become(kind: bytes, first: int) -> NoReturn:
 def _become_monitor(link: keeper.Link, first: int) -> NoReturn:
     code = 1
     try:
-        lean.write_if_allowed("/proc/self/comm", b"moor-monitor")
+        lean.take_name(b"moor-monitor")
         if link.be_bound():
             code = keeper.AT_REST if monitor.main(first, link) else 0
     except BaseException:  # noqa: BLE001 - the last frame: say why, then go
@@ -85,7 +85,7 @@ def main() -> None:
     os.closerange(
         protocol.MEMBERS_FD + 1, os.sysconf("SC_OPEN_MAX")
     )  # whatever the daemon's parent leaked
-    lean.write_if_allowed("/proc/self/comm", rehearsal.NAME)
+    lean.take_name(rehearsal.NAME)
     lean.write_if_allowed("/proc/self/oom_score_adj", b"-999")  # a lost monitor is a lost end
     for fd in (protocol.REQUEST_FD, protocol.MEMBERS_FD):
         os.set_inheritable(fd, False)  # noqa: FBT003
