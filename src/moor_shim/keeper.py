@@ -69,15 +69,15 @@ class Link:
         """
         if len(note) > _NOTE or len(held) >= lean.MAX_FDS:
             return False
-        alarm = select.epoll()  # one for each rest: it goes with all that is registered in it
-        for fd, events in held:
-            if events:
-                alarm.register(fd, events)
         try:
+            alarm = select.epoll()  # one for each rest: it goes with all that is registered in it
+            for fd, events in held:
+                if events:
+                    alarm.register(fd, events)
+            self.alarm.register(alarm, select.EPOLLIN)
             lean.send(self._theirs, note, (alarm.fileno(), *(fd for fd, _ in held)))
-        except OSError:  # no memory, or too many descriptors under way
+        except OSError:  # no memory, or too many descriptors under way: the alarm is closed here
             return False
-        self.alarm.register(alarm, select.EPOLLIN)
         return True
 
     def take(self) -> tuple[bytes, list[int]]:
