@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import os
-import re
 import resource
 import shutil
 import signal
@@ -157,13 +156,12 @@ def test_fault_4_a_build_that_fills_the_disk_gives_all_of_it_back(kit_root: Path
             assert "Successfully built" in said
             fill_up = "dd if=/dev/zero of=/big bs=1M count=99"
             for dockerfile, size, reason in (
-                # the command's end, or what the daemon had to note while the disk was full
-                (f"FROM busybox\nRUN {fill_up}\n", 0, "returned a non-zero code: 1|disk is full"),
+                (f"FROM busybox\nRUN {fill_up}\n", 0, "returned a non-zero code: 1"),
                 ("FROM busybox\nCOPY f /f\n", 99_000_000, "context: no space left on device"),
                 ("FROM busybox\nCOPY f /f\n", 30_000_000, "no space left on device"),
             ):
                 said, left = build(dockerfile, size)
-                assert re.search(reason, said)
+                assert reason in said
                 assert left > free - 3_000_000, reason
             assert "Using cache" in build(small)[0]
             daemon.clean()

@@ -11,6 +11,7 @@ mounts and downloaded sources are records too: directories under ``root``::
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,9 +22,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from moorage.lib import atomicfile, clock
+from moorage.lib.errors import System
 from moorage.lib.failpoint import failpoint
 from moorage.spec.digest import Digest
 from moorage.storage.metadata import Database
+
+log = logging.getLogger(__name__)
 
 REGULAR: Final = "regular"
 CACHE_MOUNT: Final = "exec.cachemount"
@@ -162,12 +166,19 @@ class Cache:
             atomicfile.remove_tree(self.root / record.path)
 
     def flush(self) -> None:
-        """Write the uses counted since the last time, in one transaction."""
+        """Write the uses counted since the last time, in one transaction.
+
+        They only order what is pruned: where the disk has no room they wait for the next time.
+        """
         dirty, self._dirty = self._dirty, set()
-        with self._database.transaction():
-            for identity in dirty:
-                if identity in self._records:
-                    self._write(self._records[identity])
+        try:
+            with self._database.transaction():
+                for identity in dirty:
+                    if identity in self._records:
+                        self._write(self._records[identity])
+        except System as error:
+            self._dirty |= dirty
+            log.warning("uses of the build cache are not written yet: %s", error)
 
     def _write(self, record: Record) -> None:
         self._database.execute(
@@ -181,15 +192,18 @@ class Cache:
         return bool(self._database.all("SELECT 1 FROM build_states WHERE state = ?", state))
 
     def remember_states(self, states: Iterable[str]) -> None:
-        """Note the states a build by the classic API went through."""
-        with self._database.transaction():
-            for state in states:
-                self._database.execute("INSERT OR IGNORE INTO build_states VALUES (?)", state)
-            self._database.execute(
-                "DELETE FROM build_states WHERE rowid NOT IN"
-                " (SELECT rowid FROM build_states ORDER BY rowid DESC LIMIT ?)",
-                _MOST_STATES,
-            )
+        """Note the states a build by the classic API went through; without room they are not."""
+        try:
+            with self._database.transaction():
+                for state in states:
+                    self._database.execute("INSERT OR IGNORE INTO build_states VALUES (?)", state)
+                self._database.execute(
+                    "DELETE FROM build_states WHERE rowid NOT IN"
+                    " (SELECT rowid FROM build_states ORDER BY rowid DESC LIMIT ?)",
+                    _MOST_STATES,
+                )
+        except System as error:
+            log.warning("a later build will not say what this one went through: %s", error)
 
     def forget_states(self) -> None:
         """Forget the states: what comes next is new."""
