@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FOUND_S: Final = 0.005  # a short exec need not be found: it takes longer to start a daemon
 DRAIN_S: Final = 0.15  # after the end, output that others hold open is waited for this long
-QUIET_S: Final = 5.0  # with nothing to do; waking another costs 3 ms
+QUIET_S: Final = 5.0  # with nothing to do; waking another costs 2 ms
 
 
 class Monitor:
